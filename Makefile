@@ -1,0 +1,129 @@
+# myqueue - `make help` lists the targets.
+#
+# One Makefile for the whole tree; every object's headers are tracked by the compiler.
+# File targets (build/...) only compile. The targets with a name install what is
+# missing first (tools/deps).
+#
+#   BUILD=build         where everything that is made goes
+#   SANITIZE=           e.g. address,undefined or thread
+#   RUNTIME=auto        docker | process | auto: where scenarios run
+#   LOGS= CONSUMERS=3   for `make scenario`
+
+BUILD     ?= build
+SANITIZE  ?=
+RUNTIME   ?= auto
+CONSUMERS ?= 3
+VERSION   := 0.1.0
+
+CC       ?= gcc
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
+            -Wwrite-strings -Wundef -Werror
+CPPFLAGS += -D_GNU_SOURCE -DMYQUEUE_VERSION='"$(VERSION)"' -I. -Imyqueue/include
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=c11 -fPIC -fvisibility=hidden -fno-omit-frame-pointer $(WARNINGS)
+LDFLAGS  += -pthread
+ifneq ($(SANITIZE),)
+CFLAGS   += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+CPPFLAGS += -DMUTEX_CHECK
+LDFLAGS  += -fsanitize=$(SANITIZE)
+endif
+
+# ---- what there is -----------------------------------------------------------------
+
+PROGRAMS  := $(addprefix $(BUILD)/,myqueue-broker myqueue-produce myqueue-consume myqueue-harness)
+LIBRARIES := $(BUILD)/libmyqueue.so $(BUILD)/libmyqueue.a
+EXAMPLES  := $(patsubst myqueue/examples/%.c,$(BUILD)/examples/%,$(wildcard myqueue/examples/*.c))
+SCENARIOS := $(patsubst scenarios/%/scenario.conf,%,$(wildcard scenarios/*/scenario.conf))
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+COMMON_OBJECTS   := $(call objects,$(wildcard common/*.c))
+CORE_OBJECTS     := $(call objects,$(wildcard broker/core/*.c))
+STORE_OBJECTS    := $(call objects,$(wildcard broker/store/*.c)) $(BUILD)/obj/broker/store/schema.o
+API_OBJECTS      := $(call objects,$(wildcard broker/api/*.c))
+LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
+SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
+HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
+FAULTY_OBJECT    := $(call objects,broker/store/tests/faulty.c)
+
+BROKER_LIBS  := -lmicrohttpd -lpq -lcjson -lm
+LIBRARY_LIBS := -lcurl -lcjson -lm
+
+# Test programs: every tests/test_*.c is one, linked with its folder and what that may use.
+TEST_SOURCES := $(wildcard common/tests/test_*.c broker/*/tests/test_*.c myqueue/tests/test_*.c \
+                  scenarios/tests/test_*.c harness/tests/test_*.c)
+TESTS        := $(patsubst %.c,$(BUILD)/tests/%,$(TEST_SOURCES))
+
+.PHONY: all
+all: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) ## Build the programs, the library and the examples
+
+# ---- how it is made ----------------------------------------------------------------
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The schema is SQL that a person reads; the broker carries it as a string.
+$(BUILD)/gen/schema.c: broker/store/schema.sql
+	@mkdir -p $(@D)
+	@{ echo '#include "broker/store/schema.h"'; echo 'const char schema_sql[] ='; \
+	   sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/' $<; echo ';'; } > $@
+
+$(BUILD)/obj/broker/store/schema.o: $(BUILD)/gen/schema.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libmyqueue.a: $(LIBRARY_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libmyqueue.so: $(LIBRARY_OBJECTS) myqueue/src/libmyqueue.map
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libmyqueue.so -Wl,--version-script=myqueue/src/libmyqueue.map \
+	    -o $@ $(LIBRARY_OBJECTS) $(LIBRARY_LIBS)
+
+$(BUILD)/myqueue-broker: $(BUILD)/obj/broker/main.o $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(COMMON_OBJECTS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS)
+
+$(BUILD)/myqueue-produce: $(BUILD)/obj/scenarios/produce.o $(SCENARIO_OBJECTS) $(BUILD)/libmyqueue.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+
+$(BUILD)/myqueue-consume: $(BUILD)/obj/scenarios/consume.o $(SCENARIO_OBJECTS) $(BUILD)/libmyqueue.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+
+# The harness needs no broker parts: of common/ it takes what it uses.
+$(BUILD)/libcommon.a: $(COMMON_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/myqueue-harness: $(BUILD)/obj/harness/main.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
+                          $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+
+$(BUILD)/examples/%: $(BUILD)/obj/myqueue/examples/%.o $(BUILD)/libmyqueue.so
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -L$(BUILD) -lmyqueue -Wl,-rpath,'$$ORIGIN/..'
+
+TEST_LIBS := -lcunit
+$(BUILD)/tests/common/%: $(BUILD)/obj/common/%.o $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)
+
+$(BUILD)/tests/broker/%: $(BUILD)/obj/broker/%.o $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(FAULTY_OBJECT) $(COMMON_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)
+
+$(BUILD)/tests/myqueue/%: $(BUILD)/obj/myqueue/%.o $(BUILD)/libmyqueue.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(TEST_LIBS)
+
+$(BUILD)/tests/scenarios/%: $(BUILD)/obj/scenarios/%.o $(SCENARIO_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+$(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
+                          $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(TEST_LIBS)
+
+.PRECIOUS: $(BUILD)/obj/%.o
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
