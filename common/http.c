@@ -1,0 +1,838 @@
+/*
+ * http.c - libmicrohttpd in external mode inside loops of our own.
+ *
+ * Always: a request's fields are touched by its loop's thread alone, but for `posted`,
+ * which the loop's mutex guards. libmicrohttpd calls on_request() again and again for a
+ * request that has no answer yet; once `response` is set, that call queues it.
+ *
+ * What breaks without care:
+ * - MHD_get_timeout() says 0 for as long as any request waits in the loop, so it cannot
+ *   be used; the loop runs the daemon until two passes in a row make no progress (after
+ *   one, the last write of an answer may still be pending) and then sleeps.
+ * - MHD_stop_daemon() with a suspended connection aborts: http_server_stop() lets all
+ *   parked requests end first and resumes the rest.
+ * - Answering in the first callback closes the connection, so that waits for the end
+ *   of the body.
+ */
+#include "common/http.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+#include "common/mutex.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TIMER_TICK_MS 8
+#define TIMER_SLOTS 4096 /* x TIMER_TICK_MS must exceed HTTP_PARK_MS_MAX */
+#define IDLE_TIMEOUT_S 75
+#define SLEEP_MS_MAX 1000 /* so that libmicrohttpd can end idle connections */
+#define LISTEN_BACKLOG 4096
+#define FILES_RESERVED 64 /* descriptors that are not connections */
+#define PARAMETERS_BYTES 1024
+
+enum request_state { REQUEST_READING, REQUEST_RUNNING, REQUEST_WAITING, REQUEST_PARKED,
+                     REQUEST_ANSWERED };
+
+struct form_field {
+    struct list node;
+    struct buffer value;
+    char name[64];
+};
+
+struct http_request {
+    struct http_loop *loop;
+    struct MHD_Connection *connection; /* NULL once the client is gone */
+    enum request_state state;
+    const char *method;
+    struct buffer path;
+    struct buffer body;
+    bool too_large;
+    bool timed_out;
+    bool form_parsed;
+    struct list form_fields;
+    http_resume *resume;
+    struct MHD_Response *response; /* set when answered, until it is queued */
+    int http_status;
+    struct list timer;  /* in a slot of the loop's wheel while parked */
+    struct list posted; /* guarded by the loop's mutex */
+    int64_t deadline_ms;
+    void *handler_state;
+    void (*handler_release)(void *);
+};
+
+struct http_loop {
+    struct http_server *server;
+    int index;
+    pthread_t thread;
+    struct MHD_Daemon *daemon;
+    int epoll_fd;
+    int wake_fd;
+    int progress; /* what the last pass over the daemon moved */
+    int handled;  /* requests between the handler's call and their end */
+    int64_t tick; /* the wheel's hand, in units of TIMER_TICK_MS */
+    int timers;   /* how many requests are in the wheel */
+    bool quiesced;
+    struct list wheel[TIMER_SLOTS];
+
+    struct mutex lock; /* rank: MUTEX_HTTP_LOOP */
+    /* guarded by lock: */
+    struct list posted;
+    bool wake_needed;
+};
+
+struct http_server {
+    struct http_options options;
+    char address[300];
+    int loop_count;
+    struct http_loop *loops[HTTP_LOOPS_MAX];
+    atomic_bool quiesce;
+    atomic_bool stop;
+    atomic_int_least64_t stop_deadline_ms;
+    atomic_int cut_off;
+};
+
+/* ---- requests ---------------------------------------------------------------------- */
+
+static void request_destroy(struct http_request *r)
+{
+    if (r->handler_release != NULL) {
+        r->handler_release(r->handler_state);
+    }
+    if (r->response != NULL) {
+        MHD_destroy_response(r->response);
+    }
+    LIST_FOREACH(node, &r->form_fields) {
+        struct form_field *field = LIST_ENTRY(node, struct form_field, node);
+        buffer_release(&field->value);
+        free(field);
+    }
+    buffer_release(&r->path);
+    buffer_release(&r->body);
+    free(r);
+}
+
+/* libmicrohttpd has the raw URI only here; what is returned comes back as `*cls`. */
+static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_request *r = calloc(1, sizeof *r);
+
+    if (r == NULL) {
+        return NULL; /* on_request() then closes the connection */
+    }
+    r->loop = arg;
+    r->connection = connection;
+    list_init(&r->form_fields);
+    list_init(&r->timer);
+    list_init(&r->posted);
+    r->loop->progress++;
+    /* The library decodes %00 and so cuts the path there: such a path is kept as it was
+     * sent, which no route matches. */
+    const char *query = strchr(uri, '?');
+    size_t size = query != NULL ? (size_t)(query - uri) : strlen(uri);
+    if (memmem(uri, size, "%00", 3) != NULL) {
+        buffer_append(&r->path, uri, size);
+    }
+    return r;
+}
+
+static void take_body(struct http_request *r, const char *data, size_t size)
+{
+    size_t limit = r->loop->server->options.body_bytes_max;
+
+    if (r->too_large || size > limit - r->body.size) {
+        r->too_large = true; /* read on to the end, so that the answer can be read */
+        buffer_release(&r->body);
+        return;
+    }
+    buffer_append(&r->body, data, size);
+}
+
+static enum MHD_Result queue_answer(struct http_request *r)
+{
+    enum MHD_Result result =
+        MHD_queue_response(r->connection, (unsigned)r->http_status, r->response);
+
+    MHD_destroy_response(r->response); /* the daemon keeps its own reference */
+    r->response = NULL;
+    r->loop->progress++;
+    return result;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_size, void **cls)
+{
+    struct http_loop *loop = arg;
+    struct http_request *r = *cls;
+    (void)connection;
+    (void)version;
+
+    if (r == NULL) {
+        return MHD_NO;
+    }
+    if (r->method == NULL) { /* the headers; an answer must wait for the body's end */
+        r->method = method;
+        if (r->path.size == 0) {
+            buffer_append_string(&r->path, url);
+        }
+        loop->progress++;
+        return r->path.failed ? MHD_NO : MHD_YES;
+    }
+    if (*data_size > 0) {
+        take_body(r, data, *data_size);
+        *data_size = 0;
+        loop->progress++;
+        return r->body.failed ? MHD_NO : MHD_YES;
+    }
+    if (r->state == REQUEST_READING) {
+        r->state = REQUEST_RUNNING;
+        loop->handled++;
+        loop->progress++;
+        loop->server->options.handle(r, loop->server->options.arg);
+    }
+    return r->response != NULL ? queue_answer(r) : MHD_YES;
+}
+
+/* The answer is out, or the client is gone. */
+static void on_completed(void *arg, struct MHD_Connection *connection, void **cls,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct http_loop *loop = arg;
+    struct http_request *r = *cls;
+    (void)connection;
+    (void)code;
+
+    if (r == NULL) {
+        return;
+    }
+    *cls = NULL;
+    loop->progress++;
+    r->connection = NULL;
+    if (r->state == REQUEST_WAITING || r->state == REQUEST_PARKED) {
+        return; /* somebody will post it: it ends then */
+    }
+    if (r->state != REQUEST_READING) {
+        loop->handled--;
+    }
+    request_destroy(r);
+}
+
+struct slice http_request_method(const struct http_request *r)
+{
+    return slice_of(r->method);
+}
+
+struct slice http_request_path(const struct http_request *r)
+{
+    return buffer_slice(&r->path);
+}
+
+struct slice http_request_body(const struct http_request *r)
+{
+    return buffer_slice(&r->body);
+}
+
+bool http_request_too_large(const struct http_request *r)
+{
+    return r->too_large;
+}
+
+int http_request_loop(const struct http_request *r)
+{
+    return r->loop->index;
+}
+
+bool http_request_query(struct http_request *r, const char *name, struct slice *out)
+{
+    const char *value = NULL;
+    size_t size = 0;
+
+    if (r->connection == NULL ||
+        MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name,
+                                      strlen(name), &value, &size) != MHD_YES) {
+        return false;
+    }
+    *out = (struct slice){value != NULL ? value : "", size};
+    return true;
+}
+
+static enum MHD_Result on_form_field(void *arg, enum MHD_ValueKind kind, const char *key,
+                                     const char *filename, const char *content_type,
+                                     const char *transfer_encoding, const char *data,
+                                     uint64_t offset, size_t size)
+{
+    struct http_request *r = arg;
+    struct form_field *field = NULL;
+    (void)kind;
+    (void)filename;
+    (void)content_type;
+    (void)transfer_encoding;
+
+    if (offset > 0 && !list_empty(&r->form_fields)) { /* the value goes on */
+        field = LIST_ENTRY(r->form_fields.previous, struct form_field, node);
+    } else {
+        field = calloc(1, sizeof *field);
+        if (field == NULL || key == NULL || strlen(key) >= sizeof field->name) {
+            free(field);
+            return key == NULL ? MHD_YES : MHD_NO;
+        }
+        strcpy(field->name, key);
+        list_append(&r->form_fields, &field->node);
+    }
+    buffer_append(&field->value, data, size);
+    return field->value.failed ? MHD_NO : MHD_YES;
+}
+
+static void parse_form(struct http_request *r)
+{
+    r->form_parsed = true;
+    if (r->body.size == 0 || r->connection == NULL) {
+        return;
+    }
+    /* NULL when the content type is no form's */
+    struct MHD_PostProcessor *processor =
+        MHD_create_post_processor(r->connection, PARAMETERS_BYTES, on_form_field, r);
+    if (processor != NULL) {
+        MHD_post_process(processor, r->body.data, r->body.size);
+        MHD_destroy_post_processor(processor);
+    }
+}
+
+bool http_request_form(struct http_request *r, const char *name, struct slice *out)
+{
+    if (!r->form_parsed) {
+        parse_form(r);
+    }
+    LIST_FOREACH(node, &r->form_fields) {
+        struct form_field *field = LIST_ENTRY(node, struct form_field, node);
+        if (strcmp(field->name, name) == 0) {
+            *out = field->value.size > 0 ? buffer_slice(&field->value) : slice_of("");
+            return true;
+        }
+    }
+    return false;
+}
+
+void http_request_set_state(struct http_request *r, void *state, void (*release)(void *))
+{
+    r->handler_state = state;
+    r->handler_release = release;
+}
+
+void *http_request_state(const struct http_request *r)
+{
+    return r->handler_state;
+}
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+    enum MHD_Result added = MHD_add_response_header(response, name, value);
+    (void)added; /* out of memory only: the answer goes out without it */
+}
+
+void http_request_answer(struct http_request *r, int http_status, struct buffer *body,
+                         const char *allow)
+{
+    assert(r->state == REQUEST_RUNNING);
+    r->state = REQUEST_ANSWERED;
+    r->http_status = body->failed ? 503 : http_status;
+    r->response = MHD_create_response_from_buffer(body->failed ? 0 : body->size, body->data,
+                                                  MHD_RESPMEM_MUST_FREE);
+    if (r->response == NULL) {
+        buffer_release(body);
+        if (r->connection != NULL) {
+            MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1);
+        }
+        return;
+    }
+    buffer_init(body);
+    add_header(r->response, "Content-Type", "application/json");
+    if (allow != NULL) {
+        add_header(r->response, "Allow", allow);
+    }
+    if (http_status == 503) {
+        add_header(r->response, "Retry-After", "1");
+    }
+    if (atomic_load(&r->loop->server->quiesce)) {
+        add_header(r->response, "Connection", "close");
+    }
+}
+
+void http_request_wait(struct http_request *r, http_resume *resume)
+{
+    assert(r->state == REQUEST_RUNNING);
+    r->state = REQUEST_WAITING;
+    r->resume = resume;
+}
+
+void http_request_park(struct http_request *r, int64_t wait_ms, http_resume *resume)
+{
+    struct http_loop *loop = r->loop;
+
+    assert(r->state == REQUEST_RUNNING && wait_ms <= HTTP_PARK_MS_MAX);
+    r->state = REQUEST_PARKED;
+    r->resume = resume;
+    r->timed_out = false;
+    r->deadline_ms = clock_now_ms() + wait_ms;
+    if (loop->timers == 0) {
+        loop->tick = clock_now_ms() / TIMER_TICK_MS;
+    }
+    int64_t tick = r->deadline_ms / TIMER_TICK_MS + 1;
+    list_append(&loop->wheel[tick % TIMER_SLOTS], &r->timer);
+    loop->timers++;
+    if (r->connection != NULL) {
+        MHD_suspend_connection(r->connection);
+    }
+}
+
+bool http_request_timed_out(const struct http_request *r)
+{
+    return r->timed_out;
+}
+
+void http_request_post(struct http_request *r)
+{
+    struct http_loop *loop = r->loop;
+
+    mutex_lock(&loop->lock);
+    list_append(&loop->posted, &r->posted);
+    loop->wake_needed = true;
+    mutex_unlock(&loop->lock);
+}
+
+/* ---- the loop ---------------------------------------------------------------------- */
+
+static void loop_resume(struct http_loop *loop, struct http_request *r)
+{
+    if (r->state == REQUEST_PARKED) {
+        list_remove(&r->timer);
+        loop->timers--;
+        if (r->connection != NULL) {
+            MHD_resume_connection(r->connection);
+        }
+    }
+    r->state = REQUEST_RUNNING;
+    loop->progress++;
+    r->resume(r);
+    if (r->connection == NULL && r->state == REQUEST_ANSWERED) {
+        loop->handled--; /* the client left while it waited */
+        request_destroy(r);
+    }
+}
+
+static void loop_run_posted(struct http_loop *loop)
+{
+    struct list posted;
+    struct list *node;
+
+    list_init(&posted);
+    mutex_lock(&loop->lock);
+    list_move(&posted, &loop->posted);
+    mutex_unlock(&loop->lock);
+    while ((node = list_pop(&posted)) != NULL) {
+        struct http_request *r = LIST_ENTRY(node, struct http_request, posted);
+        r->timed_out = false;
+        loop_resume(loop, r);
+    }
+}
+
+/* A request whose time is over may have been posted meanwhile: then the post counts. */
+static bool is_posted(struct http_request *r)
+{
+    mutex_lock(&r->loop->lock);
+    bool posted = !list_empty(&r->posted);
+    mutex_unlock(&r->loop->lock);
+    return posted;
+}
+
+static void loop_run_timers(struct http_loop *loop)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (loop->timers == 0) {
+        return;
+    }
+    for (; loop->tick <= now_ms / TIMER_TICK_MS; loop->tick++) {
+        LIST_FOREACH(node, &loop->wheel[loop->tick % TIMER_SLOTS]) {
+            struct http_request *r = LIST_ENTRY(node, struct http_request, timer);
+            if (r->deadline_ms <= now_ms && !is_posted(r)) {
+                r->timed_out = true;
+                loop_resume(loop, r);
+            }
+        }
+    }
+}
+
+static void loop_quiesce(struct http_loop *loop)
+{
+    int fd = MHD_quiesce_daemon(loop->daemon);
+
+    if (fd != MHD_INVALID_SOCKET) {
+        close(fd);
+    }
+    loop->quiesced = true;
+}
+
+static void loop_run_daemon(struct http_loop *loop)
+{
+    loop->progress = 0;
+    MHD_run(loop->daemon);
+    if (loop->server->options.pass_end != NULL) {
+        loop->server->options.pass_end(loop->index, loop->server->options.arg);
+    }
+}
+
+/* Until the next parked request's time is over, at most SLEEP_MS_MAX. */
+static int sleep_ms(const struct http_loop *loop)
+{
+    int ms = 0;
+
+    for (int64_t tick = loop->tick; loop->timers > 0 && ms < SLEEP_MS_MAX; tick++) {
+        if (!list_empty(&loop->wheel[tick % TIMER_SLOTS])) {
+            return ms;
+        }
+        ms += TIMER_TICK_MS;
+    }
+    return SLEEP_MS_MAX;
+}
+
+static void loop_sleep(struct http_loop *loop)
+{
+    struct epoll_event events[2];
+    uint64_t count;
+
+    int ready = epoll_wait(loop->epoll_fd, events, 2, sleep_ms(loop));
+    for (int i = 0; i < ready; i++) {
+        if (events[i].data.fd == loop->wake_fd) {
+            ssize_t got = read(loop->wake_fd, &count, sizeof count);
+            (void)got; /* it only resets the counter */
+        }
+    }
+}
+
+static bool loop_may_stop(const struct http_loop *loop)
+{
+    struct http_server *server = loop->server;
+
+    return atomic_load(&server->stop) &&
+           (loop->handled == 0 || clock_now_ms() >= atomic_load(&server->stop_deadline_ms));
+}
+
+static void *loop_main(void *arg)
+{
+    struct http_loop *loop = arg;
+    int idle = 0;
+
+    while (!loop_may_stop(loop)) {
+        if (atomic_load(&loop->server->quiesce) && !loop->quiesced) {
+            loop_quiesce(loop);
+        }
+        loop_run_posted(loop);
+        loop_run_timers(loop);
+        loop_run_daemon(loop);
+        idle = loop->progress == 0 ? idle + 1 : 0;
+        if (idle == 2) { /* see the file's head for why two */
+            loop_sleep(loop);
+            idle = 0;
+        }
+    }
+    atomic_fetch_add(&loop->server->cut_off, loop->handled);
+    return NULL;
+}
+
+/* ---- the server -------------------------------------------------------------------- */
+
+/* "HOST:PORT" or "[HOST]:PORT" in two. */
+static bool split_address(const char *address, char host[256], char port[16])
+{
+    const char *colon = strrchr(address, ':');
+
+    if (colon == NULL || colon == address || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535) {
+        return false;
+    }
+    size_t size = (size_t)(colon - address);
+    if (address[0] == '[' && address[size - 1] == ']') {
+        address++;
+        size -= 2;
+    } else if (memchr(address, ':', size) != NULL) {
+        return false; /* an IPv6 address wants its brackets */
+    }
+    if (size == 0 || size >= 256) {
+        return false;
+    }
+    memcpy(host, address, size);
+    host[size] = '\0';
+    strcpy(port, colon + 1);
+    return true;
+}
+
+static int bind_one(const struct addrinfo *info)
+{
+    int one = 1;
+    int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* A listening socket, or -1 with `error` filled. */
+static int listen_on(const char *address, char error[HTTP_ERROR_BYTES_MAX])
+{
+    char host[256];
+    char port[16];
+    struct addrinfo *found = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+
+    if (!split_address(address, host, port)) {
+        snprintf(error, HTTP_ERROR_BYTES_MAX,
+                 "cannot listen on '%.100s': an address is HOST:PORT, for example 127.0.0.1:5000",
+                 address);
+        return -1;
+    }
+    int code = getaddrinfo(host, port, &hints, &found);
+    if (code != 0) {
+        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot listen on '%.100s': %s", address,
+                 gai_strerror(code));
+        return -1;
+    }
+    int fd = bind_one(found);
+    if (fd < 0) {
+        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot listen on %.100s: %s", address,
+                 strerror(errno));
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static void note_address(struct http_server *server, int fd)
+{
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof bound;
+    char host[200] = "?";
+    char port[16] = "?";
+
+    if (getsockname(fd, (struct sockaddr *)&bound, &size) == 0) {
+        getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV);
+    }
+    snprintf(server->address, sizeof server->address,
+             bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/* Every connection is a descriptor: the limit is raised to what the system grants. */
+static int connections_per_loop(const struct http_options *options)
+{
+    struct rlimit files;
+    int total = options->connections_max;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
+            files.rlim_cur < (rlim_t)total + FILES_RESERVED) {
+            total = (int)files.rlim_cur - FILES_RESERVED;
+        }
+    }
+    total /= options->loops;
+    return total > 1 ? total : 1;
+}
+
+static bool loop_watch(struct http_loop *loop, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void loop_destroy(struct http_loop *loop)
+{
+    if (loop == NULL) {
+        return;
+    }
+    if (loop->daemon != NULL) {
+        MHD_stop_daemon(loop->daemon);
+    }
+    if (loop->epoll_fd >= 0) {
+        close(loop->epoll_fd);
+    }
+    if (loop->wake_fd >= 0) {
+        close(loop->wake_fd);
+    }
+    mutex_release(&loop->lock);
+    free(loop);
+}
+
+static struct http_loop *loop_create(struct http_server *server, int index, int listen_fd)
+{
+    struct http_loop *loop = calloc(1, sizeof *loop);
+    int own_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0); /* the daemon closes it */
+
+    if (loop == NULL || own_fd < 0) {
+        free(loop);
+        return NULL;
+    }
+    loop->server = server;
+    loop->index = index;
+    mutex_init(&loop->lock, MUTEX_HTTP_LOOP);
+    list_init(&loop->posted);
+    for (int i = 0; i < TIMER_SLOTS; i++) {
+        list_init(&loop->wheel[i]);
+    }
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, loop,
+        MHD_OPTION_LISTEN_SOCKET, own_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections_per_loop(&server->options),
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, loop, MHD_OPTION_END);
+    if (loop->daemon == NULL || loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        !loop_watch(loop, MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd) ||
+        !loop_watch(loop, loop->wake_fd)) {
+        loop_destroy(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+static bool start_loops(struct http_server *server, int listen_fd)
+{
+    for (int i = 0; i < server->options.loops; i++) {
+        struct http_loop *loop = loop_create(server, i, listen_fd);
+        if (loop == NULL) {
+            return false;
+        }
+        if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
+            loop_destroy(loop);
+            return false;
+        }
+        server->loops[server->loop_count++] = loop;
+    }
+    return true;
+}
+
+bool http_server_start(const struct http_options *options, struct http_server **out,
+                       char error[HTTP_ERROR_BYTES_MAX])
+{
+    assert(options->loops >= 1 && options->loops <= HTTP_LOOPS_MAX);
+    *out = NULL;
+    int listen_fd = listen_on(options->listen, error);
+    if (listen_fd < 0) {
+        return false;
+    }
+    struct http_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot start the HTTP server: out of memory");
+        close(listen_fd);
+        return false;
+    }
+    server->options = *options;
+    note_address(server, listen_fd);
+    bool started = start_loops(server, listen_fd);
+    close(listen_fd);
+    if (!started) {
+        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot start the HTTP server: %s", strerror(errno));
+        http_server_stop(server, 0);
+        return false;
+    }
+    *out = server;
+    return true;
+}
+
+const char *http_server_address(const struct http_server *server)
+{
+    return server->address;
+}
+
+static void loop_wake(struct http_loop *loop)
+{
+    uint64_t one = 1;
+    ssize_t written = write(loop->wake_fd, &one, sizeof one);
+    (void)written; /* a full counter means that it is awake */
+}
+
+void http_server_wake(struct http_server *server)
+{
+    for (int i = 0; i < server->loop_count; i++) {
+        struct http_loop *loop = server->loops[i];
+        mutex_lock(&loop->lock);
+        bool needed = loop->wake_needed;
+        loop->wake_needed = false;
+        mutex_unlock(&loop->lock);
+        if (needed) {
+            loop_wake(loop);
+        }
+    }
+}
+
+static void wake_all(struct http_server *server)
+{
+    for (int i = 0; i < server->loop_count; i++) {
+        loop_wake(server->loops[i]);
+    }
+}
+
+void http_server_quiesce(struct http_server *server)
+{
+    atomic_store(&server->quiesce, true);
+    wake_all(server);
+}
+
+/* Suspended connections that nobody will post any more. */
+static void resume_all(struct http_loop *loop)
+{
+    for (int i = 0; i < TIMER_SLOTS; i++) {
+        LIST_FOREACH(node, &loop->wheel[i]) {
+            struct http_request *r = LIST_ENTRY(node, struct http_request, timer);
+            list_remove(&r->timer);
+            if (r->connection != NULL) {
+                MHD_resume_connection(r->connection);
+            }
+        }
+    }
+    MHD_run(loop->daemon);
+}
+
+int http_server_stop(struct http_server *server, int limit_ms)
+{
+    if (server == NULL) {
+        return 0;
+    }
+    atomic_store(&server->stop_deadline_ms, clock_now_ms() + limit_ms);
+    atomic_store(&server->stop, true);
+    wake_all(server);
+    for (int i = 0; i < server->loop_count; i++) {
+        pthread_join(server->loops[i]->thread, NULL);
+        resume_all(server->loops[i]);
+    }
+    int cut_off = atomic_load(&server->cut_off);
+    for (int i = 0; i < server->loop_count; i++) {
+        loop_destroy(server->loops[i]);
+    }
+    free(server);
+    return cut_off;
+}
