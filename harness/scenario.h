@@ -1,0 +1,110 @@
+/*
+ * scenario.h - who produces what to whom, and what is broken on the way.
+ *
+ * A scenario is a folder: the producers' log files (producer_1.txt, …) and scenario.conf:
+ *
+ *   title = 5 producers, 3 consumers, 3 topics
+ *   logs = ../5p3c                        optional: where the log files are, from the conf
+ *   T1: P1 P2 P3 : C1 C2 C3               topic: who produces : who consumes
+ *   T2: P1 P4 P5 : C1
+ *   fault = after 1500 acks: kill broker, restart after 500 ms
+ *   # a comment; also behind a line
+ *
+ * Without a scenario.conf it is every producer_N.txt of the folder, every topic found
+ * in them, each read by C1 … Cn, and no faults.
+ *
+ * Always, once loaded: ids are positive and ascend, as do the faults' `after_acks`;
+ * every producer has a readable log file whose lines all go to topics that it is mapped
+ * to; every topic has a producer and a consumer.
+ *
+ * Threads: a scenario is not changed after it is loaded and may then be read by any.
+ */
+#ifndef HARNESS_SCENARIO_H
+#define HARNESS_SCENARIO_H
+
+#include "common/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCENARIO_TOPICS_MAX 256
+#define SCENARIO_CLIENTS_MAX 256 /* producers, and consumers, each */
+#define SCENARIO_FAULTS_MAX 1000
+#define SCENARIO_ERROR_BYTES_MAX 1024
+
+enum fault_action { FAULT_KILL };
+enum fault_target { TARGET_BROKER, TARGET_POSTGRES };
+
+struct scenario_fault {
+    int64_t after_acks; /* it begins when this many sends are acknowledged */
+    enum fault_action action;
+    enum fault_target target;
+    int64_t restart_ms; /* from certainly dead to started again */
+};
+
+/* One message of a log file. */
+struct scenario_line {
+    int64_t number;       /* of the line in the file, from 1 */
+    size_t topic;         /* index into scenario.topics */
+    struct slice message; /* within the scenario's memory */
+};
+
+/* A producer, or a consumer. */
+struct scenario_client {
+    int64_t id;     /* the 1 of P1 or C1 */
+    size_t *topics; /* indices into scenario.topics, ascending */
+    size_t topic_count;
+    char *path;                  /* producers: its log file; consumers: NULL */
+    struct scenario_line *lines; /* producers: what it sends, in the file's order */
+    size_t line_count;
+    int64_t expected; /* producers: lines; consumers: messages of all its topics */
+};
+
+struct scenario_topic {
+    char *name;
+    size_t *producers; /* indices into scenario.producers, ascending */
+    size_t producer_count;
+    size_t *consumers; /* indices into scenario.consumers, ascending */
+    size_t consumer_count;
+    int64_t expected; /* messages that the producers' files hold for it */
+};
+
+struct scenario {
+    char *title; /* the folder's name when the conf has none */
+    char *logs;  /* the folder that the log files are in */
+    struct scenario_topic *topics; /* in the conf's order; without one, by name */
+    size_t topic_count;
+    struct scenario_client *producers;
+    size_t producer_count;
+    struct scenario_client *consumers;
+    size_t consumer_count;
+    struct scenario_fault *faults;
+    size_t fault_count;
+    int64_t expected; /* messages that all producers send together */
+};
+
+/*
+ * Load the scenario of a folder.
+ *
+ * consumers_default   how many consumers read every topic when there is no scenario.conf
+ * error               gets one line, `file:line: what is wrong and what would be right`
+ *
+ * true gives a scenario that scenario_destroy() frees.
+ */
+bool scenario_load(const char *dir, int64_t consumers_default, struct scenario **out, char *error,
+                   size_t error_size);
+
+/*
+ * Save a scenario as it is run into an existing folder, so that scenario_load() gives the
+ * same again: a scenario.conf without `logs`, and copies of the log files.
+ */
+bool scenario_save(const struct scenario *s, const char *dir, char *error, size_t error_size);
+
+void scenario_destroy(struct scenario *s); /* NULL is fine */
+
+/* "kill"; "broker" or "postgres": as the conf and the history write them. */
+const char *fault_action_name(enum fault_action action);
+const char *fault_target_name(enum fault_target target);
+
+#endif
