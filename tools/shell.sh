@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+#
+# shell.sh - what the scripts in tools/ share; sourced, never run.
+#
+# Everything here speaks on standard error: standard output belongs to a
+# script's answer (an image's name, a URL), so that a caller can read it.
+#
+#   say TEXT...            one line
+#   die TEXT...            one line, then exit 1
+#   step TEXT CMD ARG...   runs CMD with a running clock behind TEXT; its output
+#                          goes to $STEP_LOG, whose end is shown if it fails
+#   as_root CMD ARG...     runs CMD as root, through sudo where one is not root
+#   can_be_root            may as_root work? (asks for a password at most once)
+
+BUILD=${BUILD:-build}
+STEP_LOG=${STEP_LOG:-$BUILD/log/${0##*/}.log}
+
+say() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+    say "$@"
+    exit 1
+}
+
+# Counts the seconds behind a step's name: in place on a terminal, elsewhere a
+# line every five seconds, so that nobody watches a silent screen. It has no
+# child process and ends by itself when the script is gone, so that it never
+# keeps a pipe open that somebody reads to its end.
+step_clock() {
+    local text=$1 owner=$2 start=$SECONDS passed never
+    exec {never}<> <(:)
+    while kill -0 "$owner" 2>/dev/null; do
+        read -rt 1 -u "$never"
+        passed=$((SECONDS - start))
+        if [ -t 2 ]; then
+            printf '\r\033[K%s ... %d s' "$text" "$passed" >&2
+        elif ((passed % 5 == 0)); then
+            printf '%s ... %d s\n' "$text" "$passed" >&2
+        fi
+    done
+}
+
+step() {
+    local text="${0##*/}: $1" start=$SECONDS status=0 clock ending=$'\n'
+    shift
+    mkdir -p "$(dirname "$STEP_LOG")"
+    printf '== %s\n' "$text" >>"$STEP_LOG"
+    [ -t 2 ] && ending=''
+    printf '%s ...%s' "$text" "$ending" >&2
+    step_clock "$text" $$ &
+    clock=$!
+    # The command stays in the foreground: Ctrl-C must reach it.
+    "$@" >>"$STEP_LOG" 2>&1 </dev/null || status=$?
+    kill "$clock" 2>/dev/null
+    wait "$clock" 2>/dev/null
+    [ -t 2 ] && printf '\r\033[K' >&2
+    if ((status == 0)); then
+        printf '%s: done, %d s\n' "$text" $((SECONDS - start)) >&2
+    else
+        printf '%s: failed with exit code %d after %d s; the end of %s:\n' \
+            "$text" "$status" $((SECONDS - start)) "$STEP_LOG" >&2
+        tail -n 15 "$STEP_LOG" | sed 's/^/    /' >&2
+    fi
+    return "$status"
+}
+
+can_be_root() {
+    [ "$(id -u)" = 0 ] && return 0
+    command -v sudo >/dev/null || return 1
+    sudo -n true 2>/dev/null && return 0
+    # A password can only be asked for where somebody sits.
+    [ -t 0 ] && [ -t 2 ] && sudo -v
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
