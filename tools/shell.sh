@@ -9,6 +9,7 @@
 #   die TEXT...            one line, then exit 1
 #   step TEXT CMD ARG...   runs CMD with a running clock behind TEXT; its output
 #                          goes to $STEP_LOG, whose end is shown if it fails
+#   attempt TEXT CMD ...   the same, where failing is an answer and no mishap
 #   as_root CMD ARG...     runs CMD as root, through sudo where one is not root
 #   can_be_root            may as_root work? (asks for a password at most once)
 
@@ -42,8 +43,9 @@ step_clock() {
     done
 }
 
-step() {
-    local text="${0##*/}: $1" start=$SECONDS status=0 clock ending=$'\n'
+# Sets step_seconds; returns CMD's exit code.
+step_run() {
+    local text=$1 start=$SECONDS status=0 clock ending=$'\n'
     shift
     mkdir -p "$(dirname "$STEP_LOG")"
     printf '== %s\n' "$text" >>"$STEP_LOG"
@@ -56,13 +58,29 @@ step() {
     kill "$clock" 2>/dev/null
     wait "$clock" 2>/dev/null
     [ -t 2 ] && printf '\r\033[K' >&2
+    step_seconds=$((SECONDS - start))
+    return "$status"
+}
+
+step() {
+    local text="${0##*/}: $1" status=0
+    shift
+    step_run "$text" "$@" || status=$?
     if ((status == 0)); then
-        printf '%s: done, %d s\n' "$text" $((SECONDS - start)) >&2
+        printf '%s: done, %d s\n' "$text" "$step_seconds" >&2
     else
         printf '%s: failed with exit code %d after %d s; the end of %s:\n' \
-            "$text" "$status" $((SECONDS - start)) "$STEP_LOG" >&2
+            "$text" "$status" "$step_seconds" "$STEP_LOG" >&2
         tail -n 15 "$STEP_LOG" | sed 's/^/    /' >&2
     fi
+    return "$status"
+}
+
+attempt() {
+    local text="${0##*/}: $1" answer=yes status=0
+    shift
+    step_run "$text" "$@" || { status=$?; answer=no; }
+    printf '%s: %s, %d s\n' "$text" "$answer" "$step_seconds" >&2
     return "$status"
 }
 
