@@ -18,7 +18,7 @@ VERSION   := 0.1.0
 CC       ?= gcc
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
             -Wwrite-strings -Wundef -Werror
-CPPFLAGS += -D_GNU_SOURCE -DMYQUEUE_VERSION='"$(VERSION)"' -I. -Imyqueue/include
+CPPFLAGS += -D_GNU_SOURCE -DMYQUEUE_VERSION='"$(VERSION)"' -I. -Imyqueue/include -isystem /usr/include/postgresql
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=c11 -fPIC -fvisibility=hidden -fno-omit-frame-pointer $(WARNINGS)
 LDFLAGS  += -pthread

@@ -1,0 +1,620 @@
+/*
+ * postgres.c - the log in PostgreSQL's tables (schema.sql).
+ *
+ * A batch is one call of commit_batch(), which is a transaction of its own: one round
+ * trip. Because the counter row is advanced by the same transaction that inserts the
+ * rows, what a reader sees is dense and final.
+ *
+ * What may break: the connection can die before, inside or after the commit, and nobody
+ * can tell which from here. Then commit() says STATUS_OUTCOME_UNKNOWN, and resolve()
+ * asks the counter row, FOR UPDATE, so that it waits for a transaction that still runs.
+ */
+#include "broker/store/schema.h"
+#include "broker/store/stores.h"
+
+#include "common/log.h"
+#include "common/pg.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCHEMA_VERSION 1
+#define SCHEMA_LOCK "7526769304728101" /* any number that only this program locks */
+#define STATEMENT_LIMIT_MS 10000
+#define LOAD_LIMIT_MS 120000
+#define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
+
+#define COMMIT_SQL                                                                        \
+    "SELECT commit_batch($1::bigint[], $2::text[], $3::bigint[], $4::bigint[],"           \
+    " $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::bigint[],"  \
+    " $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::bigint[],"            \
+    " $16::bigint[], $17::bigint[], $18::text[], $19::bigint[], $20::int[],"              \
+    " $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[],"            \
+    " $26::bigint[], $27::bigint[])"
+
+/* Rows up to the byte limit, the first one always: `before` is what stands in front. */
+#define READ_SQL                                                                          \
+    "SELECT \"offset\", message FROM ("                                                   \
+    " SELECT \"offset\", message, sum(octet_length(message)) OVER (ORDER BY \"offset\")"  \
+    "        - octet_length(message) AS before"                                           \
+    " FROM log WHERE topic_id = $1 AND partition = $2 AND \"offset\" >= $3"               \
+    "            AND \"offset\" < $3 + $4) AS rows"                                       \
+    " WHERE before < $5 ORDER BY \"offset\""
+
+#define FIND_SQL                                                                          \
+    "SELECT \"offset\" FROM log WHERE topic_id = $1 AND partition = $2 AND"               \
+    " \"offset\" <= $3 AND producer_id = $4 AND sequence = $5"                            \
+    " ORDER BY \"offset\" DESC LIMIT 1"
+
+#define RESOLVE_SQL                                                                       \
+    "SELECT next_offset, epoch FROM partition WHERE topic_id = $1 AND number = $2 FOR UPDATE"
+
+struct postgres_store {
+    struct store store;
+    char *url;
+};
+
+struct postgres_session {
+    struct store_session session;
+    struct pg *pg; /* NULL or lost: revive() connects anew */
+    bool prepared;
+    struct pg_parameters parameters;
+};
+
+static struct postgres_session *postgres_of(struct store_session *session)
+{
+    return (struct postgres_session *)(void *)session;
+}
+
+/* ---- what went wrong ------------------------------------------------------------------ */
+
+static bool state_in_class(const char *state, const char *class_name)
+{
+    return strncmp(state, class_name, 2) == 0;
+}
+
+/*
+ * A refused statement left nothing behind. These classes end by themselves: 40 (deadlock,
+ * serialization), 53 (disk full, too many connections, memory), 55 (lock not available),
+ * 57 (shutdown, cancelled), 58 (I/O error), 08 (connection).
+ */
+static enum status refused(struct postgres_session *s, const char *what)
+{
+    const char *state = pg_sqlstate(s->pg);
+
+    if (strcmp(state, "MQ001") == 0) {
+        return STATUS_FENCED;
+    }
+    bool passing = state_in_class(state, "40") || state_in_class(state, "53") ||
+                   state_in_class(state, "55") || state_in_class(state, "57") ||
+                   state_in_class(state, "58") || state_in_class(state, "08");
+    log_write(passing ? LOG_WARN : LOG_ERROR, "store_refused",
+              (const struct log_field[]){LOG_STR("what", what), LOG_STR("sqlstate", state),
+                                         LOG_STR("why", pg_message(s->pg))},
+              3);
+    return passing ? STATUS_STORE_AWAY : STATUS_INTERNAL;
+}
+
+static enum status status_of(struct postgres_session *s, enum pg_outcome outcome, const char *what)
+{
+    switch (outcome) {
+    case PG_DONE:
+        return STATUS_OK;
+    case PG_ERROR:
+        return refused(s, what);
+    case PG_LOST:
+        log_warn("store_connection_lost", LOG_STR("what", what), LOG_STR("why", pg_message(s->pg)));
+        return STATUS_STORE_AWAY;
+    }
+    return STATUS_INTERNAL;
+}
+
+/* ---- sessions -------------------------------------------------------------------------- */
+
+static struct store_session *postgres_session_open(struct store *store)
+{
+    struct postgres_session *s = calloc(1, sizeof *s);
+
+    if (s == NULL) {
+        return NULL;
+    }
+    s->session.store = store;
+    pg_parameters_init(&s->parameters);
+    return &s->session;
+}
+
+static void postgres_session_close(struct store_session *session)
+{
+    if (session == NULL) {
+        return;
+    }
+    struct postgres_session *s = postgres_of(session);
+    pg_close(s->pg);
+    pg_parameters_release(&s->parameters);
+    free(s);
+}
+
+static enum status postgres_revive(struct store_session *session, int limit_ms,
+                                   char error[STORE_ERROR_BYTES_MAX])
+{
+    struct postgres_session *s = postgres_of(session);
+    const struct postgres_store *store = (const struct postgres_store *)(void *)session->store;
+
+    if (pg_connected(s->pg)) {
+        return STATUS_OK;
+    }
+    pg_close(s->pg);
+    s->prepared = false;
+    s->pg = pg_connect(store->url, SESSION_OPTIONS, limit_ms, error);
+    if (s->pg == NULL) {
+        return STATUS_STORE_AWAY;
+    }
+    /* Promise 1 hangs on it, whatever the server's or the role's default is. Stricter
+     * settings (remote_apply) are left as they are. */
+    if (pg_query(s->pg,
+                 "SELECT set_config('synchronous_commit', 'on', false)"
+                 " WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+                 limit_ms, NULL) != PG_DONE) {
+        snprintf(error, STORE_ERROR_BYTES_MAX, "%.500s", pg_message(s->pg));
+        pg_close(s->pg);
+        s->pg = NULL;
+        return STATUS_STORE_AWAY;
+    }
+    return STATUS_OK;
+}
+
+/* The statements need the schema, so they are prepared at their first use. */
+static enum status prepare(struct postgres_session *s)
+{
+    static const struct {
+        const char *name;
+        const char *sql;
+    } statements[] = {
+        {"commit", COMMIT_SQL}, {"read", READ_SQL}, {"find", FIND_SQL}, {"resolve", RESOLVE_SQL}};
+
+    if (!pg_connected(s->pg)) {
+        return STATUS_STORE_AWAY;
+    }
+    for (size_t i = 0; !s->prepared && i < sizeof statements / sizeof *statements; i++) {
+        enum pg_outcome outcome =
+            pg_prepare(s->pg, statements[i].name, statements[i].sql, STATEMENT_LIMIT_MS);
+        if (outcome != PG_DONE) {
+            enum status status = status_of(s, outcome, "prepare");
+            pg_close(s->pg); /* half of them are there: begin afresh */
+            s->pg = NULL;
+            return status;
+        }
+    }
+    s->prepared = true;
+    return STATUS_OK;
+}
+
+/* ---- load ------------------------------------------------------------------------------ */
+
+static void load_error(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
+{
+    snprintf(error, STORE_ERROR_BYTES_MAX, "%.500s", pg_message(s->pg));
+}
+
+static enum status load_query(struct postgres_session *s, const char *sql, PGresult **out,
+                              char error[STORE_ERROR_BYTES_MAX])
+{
+    enum pg_outcome outcome = pg_query(s->pg, sql, LOAD_LIMIT_MS, out);
+
+    if (outcome != PG_DONE) {
+        load_error(s, error);
+    }
+    return outcome == PG_DONE ? STATUS_OK : outcome == PG_LOST ? STATUS_STORE_AWAY
+                                                               : refused(s, "load");
+}
+
+static int64_t text_int(const PGresult *result, int row, int column)
+{
+    return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static enum status load_topic(const struct store_loader *l, const PGresult *r, int row)
+{
+    return l->topic(l->arg, text_int(r, row, 0), slice_of(PQgetvalue(r, row, 1)));
+}
+
+static enum status load_partition(const struct store_loader *l, const PGresult *r, int row)
+{
+    return l->partition(l->arg, text_int(r, row, 0), (int32_t)text_int(r, row, 1),
+                        text_int(r, row, 2), text_int(r, row, 3));
+}
+
+static enum status load_producer(const struct store_loader *l, const PGresult *r, int row)
+{
+    return l->producer(l->arg, text_int(r, row, 0), text_int(r, row, 1));
+}
+
+static enum status load_sequence(const struct store_loader *l, const PGresult *r, int row)
+{
+    struct store_sequence sequence = {text_int(r, row, 0), (int32_t)text_int(r, row, 1),
+                                      text_int(r, row, 2), text_int(r, row, 3)};
+    return l->sequence(l->arg, &sequence);
+}
+
+static enum status load_consumer(const struct store_loader *l, const PGresult *r, int row)
+{
+    return l->consumer(l->arg, text_int(r, row, 0), text_int(r, row, 1));
+}
+
+static enum status load_position(const struct store_loader *l, const PGresult *r, int row)
+{
+    return l->position(l->arg, text_int(r, row, 0), (int32_t)text_int(r, row, 1),
+                       text_int(r, row, 2));
+}
+
+static enum status load_rows(struct postgres_session *s, const struct store_loader *loader,
+                             char error[STORE_ERROR_BYTES_MAX])
+{
+    static const struct {
+        const char *sql;
+        enum status (*row)(const struct store_loader *loader, const PGresult *result, int row);
+    } tables[] = {
+        {"SELECT id, name FROM topic ORDER BY id", load_topic},
+        {"SELECT topic_id, number, next_offset, epoch FROM partition", load_partition},
+        {"SELECT id, topic_id FROM producer", load_producer},
+        {"SELECT producer_id, partition, sequence, \"offset\" FROM producer_sequence",
+         load_sequence},
+        {"SELECT id, topic_id FROM consumer", load_consumer},
+        {"SELECT consumer_id, partition, \"offset\" FROM consumer_position", load_position}};
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; status == STATUS_OK && i < sizeof tables / sizeof *tables; i++) {
+        PGresult *result = NULL;
+        status = load_query(s, tables[i].sql, &result, error);
+        for (int row = 0; status == STATUS_OK && row < PQntuples(result); row++) {
+            status = tables[i].row(loader, result, row);
+            if (status != STATUS_OK) {
+                snprintf(error, STORE_ERROR_BYTES_MAX, "loading: %s", status_words(status));
+            }
+        }
+        PQclear(result);
+    }
+    return status;
+}
+
+static enum status check_version(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
+{
+    PGresult *result = NULL;
+    enum status status = load_query(s,
+                                    "SELECT coalesce((SELECT max(version) FROM schema_version), 0)"
+                                    " WHERE to_regclass('schema_version') IS NOT NULL",
+                                    &result, error);
+    if (status == STATUS_OK && PQntuples(result) == 1 &&
+        text_int(result, 0, 0) > SCHEMA_VERSION) {
+        snprintf(error, STORE_ERROR_BYTES_MAX,
+                 "the database has schema version %lld, made by a newer broker; this one knows %d",
+                 (long long)text_int(result, 0, 0), SCHEMA_VERSION);
+        status = STATUS_INTERNAL;
+    }
+    PQclear(result);
+    return status;
+}
+
+static enum status take_ownership(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
+{
+    char host[65] = "?";
+    char sql[256];
+
+    gethostname(host, sizeof host - 1);
+    for (char *p = host; *p != '\0'; p++) {
+        *p = *p == '\'' || *p == '\\' ? '_' : *p;
+    }
+    snprintf(sql, sizeof sql, "UPDATE partition SET epoch = epoch + 1, owner = '%s:%ld'", host,
+             (long)getpid());
+    return load_query(s, sql, NULL, error);
+}
+
+static void warn_unsafe(struct postgres_session *s)
+{
+    PGresult *result = NULL;
+    char unused[STORE_ERROR_BYTES_MAX];
+
+    if (load_query(s, "SHOW fsync", &result, unused) == STATUS_OK &&
+        strcmp(PQgetvalue(result, 0, 0), "on") != 0) {
+        log_warn("store_unsafe", LOG_STR("why", "fsync is off in PostgreSQL: a power cut may "
+                                                "lose what was acknowledged"));
+    }
+    PQclear(result);
+}
+
+static enum status postgres_load(struct store_session *session, const struct store_loader *loader,
+                                 char error[STORE_ERROR_BYTES_MAX])
+{
+    struct postgres_session *s = postgres_of(session);
+
+    /* The lock lasts as long as the transaction: brokers that start at once take turns. */
+    enum status status =
+        load_query(s, "BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK ")", NULL, error);
+    if (status == STATUS_OK) {
+        status = check_version(s, error);
+    }
+    if (status == STATUS_OK) {
+        status = load_query(s, schema_sql, NULL, error);
+    }
+    if (status == STATUS_OK) {
+        status = take_ownership(s, error);
+    }
+    if (status == STATUS_OK) {
+        status = load_rows(s, loader, error);
+    }
+    if (status == STATUS_OK) {
+        status = load_query(s, "COMMIT", NULL, error);
+    }
+    if (status == STATUS_OK) {
+        warn_unsafe(s);
+        return prepare(s);
+    }
+    pg_close(s->pg); /* rolls back */
+    s->pg = NULL;
+    return status;
+}
+
+/* ---- commit ---------------------------------------------------------------------------- */
+
+static enum status assign(struct postgres_session *s, const char *sequence, size_t count,
+                          int64_t *(*id_at)(struct store_batch *batch, size_t i),
+                          struct store_batch *batch)
+{
+    PGresult *result = NULL;
+    char sql[128];
+    enum status status = STATUS_OK;
+
+    if (count == 0 || *id_at(batch, 0) != 0) {
+        return STATUS_OK; /* a batch gets its ids at once, so the first tells of all */
+    }
+    snprintf(sql, sizeof sql, "SELECT nextval('%s') FROM generate_series(1, %zu)", sequence, count);
+    status = status_of(s, pg_query(s->pg, sql, STATEMENT_LIMIT_MS, &result), "assign_ids");
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        *id_at(batch, i) = text_int(result, (int)i, 0);
+    }
+    PQclear(result);
+    return status;
+}
+
+static int64_t *topic_id_at(struct store_batch *batch, size_t i)
+{
+    return &batch->topics[i].id;
+}
+
+static int64_t *producer_id_at(struct store_batch *batch, size_t i)
+{
+    return &batch->producers[i].id;
+}
+
+static int64_t *consumer_id_at(struct store_batch *batch, size_t i)
+{
+    return &batch->consumers[i].id;
+}
+
+static enum status postgres_assign_ids(struct store_session *session, struct store_batch *batch)
+{
+    struct postgres_session *s = postgres_of(session);
+
+    enum status status = prepare(s);
+    if (status == STATUS_OK) {
+        status = assign(s, "topic_id", batch->topic_count, topic_id_at, batch);
+    }
+    if (status == STATUS_OK) {
+        status = assign(s, "producer_id", batch->producer_count, producer_id_at, batch);
+    }
+    if (status == STATUS_OK) {
+        status = assign(s, "consumer_id", batch->consumer_count, consumer_id_at, batch);
+    }
+    return status;
+}
+
+/* One array parameter: `field` of each element of `array`. */
+#define ADD_ARRAY(p, type, array, count, field)                                           \
+    do {                                                                                  \
+        pg_begin_##type##_array((p), (count));                                            \
+        for (size_t i_ = 0; i_ < (count); i_++) {                                         \
+            pg_element_##type((p), (array)[i_].field);                                    \
+        }                                                                                 \
+    } while (0)
+
+static void add_clients(struct pg_parameters *p, const struct store_batch *b,
+                        const struct store_client *clients, size_t count)
+{
+    ADD_ARRAY(p, int8, clients, count, id);
+    pg_begin_int8_array(p, count);
+    for (size_t i = 0; i < count; i++) {
+        pg_element_int8(p, clients[i].topic_id != 0 ? clients[i].topic_id
+                                                    : b->topics[clients[i].topic_index].id);
+    }
+}
+
+static void add_batch(struct pg_parameters *p, const struct store_batch *b)
+{
+    pg_parameters_clear(p);
+    ADD_ARRAY(p, int8, b->topics, b->topic_count, id);
+    ADD_ARRAY(p, text, b->topics, b->topic_count, name);
+    add_clients(p, b, b->producers, b->producer_count);
+    add_clients(p, b, b->consumers, b->consumer_count);
+    ADD_ARRAY(p, int8, b->consumers, b->consumer_count, position);
+    ADD_ARRAY(p, int8, b->advances, b->advance_count, topic_id);
+    ADD_ARRAY(p, int4, b->advances, b->advance_count, partition);
+    ADD_ARRAY(p, int8, b->advances, b->advance_count, epoch);
+    ADD_ARRAY(p, int8, b->advances, b->advance_count, base);
+    ADD_ARRAY(p, int8, b->advances, b->advance_count, count);
+    ADD_ARRAY(p, int8, b->messages, b->message_count, topic_id);
+    ADD_ARRAY(p, int4, b->messages, b->message_count, partition);
+    ADD_ARRAY(p, int8, b->messages, b->message_count, offset);
+    ADD_ARRAY(p, int8, b->messages, b->message_count, producer_id);
+    ADD_ARRAY(p, int8, b->messages, b->message_count, sequence);
+    ADD_ARRAY(p, text, b->messages, b->message_count, message);
+    ADD_ARRAY(p, int8, b->sequences, b->sequence_count, producer_id);
+    ADD_ARRAY(p, int4, b->sequences, b->sequence_count, partition);
+    ADD_ARRAY(p, int8, b->sequences, b->sequence_count, sequence);
+    ADD_ARRAY(p, int8, b->sequences, b->sequence_count, offset);
+    ADD_ARRAY(p, int8, b->positions, b->position_count, consumer_id);
+    ADD_ARRAY(p, int8, b->positions, b->position_count, topic_id);
+    ADD_ARRAY(p, int4, b->positions, b->position_count, partition);
+    ADD_ARRAY(p, int8, b->positions, b->position_count, epoch);
+    ADD_ARRAY(p, int8, b->positions, b->position_count, offset);
+}
+
+static enum status postgres_commit(struct store_session *session, const struct store_batch *batch)
+{
+    struct postgres_session *s = postgres_of(session);
+
+    enum status status = prepare(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    add_batch(&s->parameters, batch);
+    enum pg_outcome outcome =
+        pg_execute(s->pg, "commit", &s->parameters, STATEMENT_LIMIT_MS, NULL);
+    status = status_of(s, outcome, "commit");
+    return outcome == PG_LOST ? STATUS_OUTCOME_UNKNOWN : status;
+}
+
+static enum status postgres_resolve(struct store_session *session, const struct store_batch *batch,
+                                    bool *committed)
+{
+    struct postgres_session *s = postgres_of(session);
+    const struct store_advance *advance = &batch->advances[0];
+    PGresult *result = NULL;
+
+    assert(batch->advance_count > 0);
+    enum status status = prepare(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pg_parameters_clear(&s->parameters);
+    pg_add_int8(&s->parameters, advance->topic_id);
+    pg_add_int4(&s->parameters, advance->partition);
+    status = status_of(
+        s, pg_execute(s->pg, "resolve", &s->parameters, STATEMENT_LIMIT_MS, &result), "resolve");
+    if (status == STATUS_OK) {
+        bool ours = PQntuples(result) == 1 && pg_get_int(result, 0, 1) == advance->epoch;
+        int64_t next_offset = ours ? pg_get_int(result, 0, 0) : 0;
+        *committed = next_offset == advance->base + advance->count;
+        if (!ours || (!*committed && next_offset != advance->base)) {
+            status = STATUS_FENCED;
+        }
+    }
+    PQclear(result);
+    return status;
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+static enum status take_range(const PGresult *result, int64_t from, struct store_range *range)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct slice message = {PQgetvalue(result, row, 1), (size_t)PQgetlength(result, row, 1)};
+        assert(pg_get_int(result, row, 0) == from + row); /* offsets are dense */
+        if (!range_add(range, message)) {
+            return STATUS_NO_MEMORY;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status postgres_read(struct store_session *session, int64_t topic_id, int32_t partition,
+                                 int64_t from, size_t count_max, size_t bytes_max,
+                                 struct store_range *range)
+{
+    struct postgres_session *s = postgres_of(session);
+    PGresult *result = NULL;
+
+    enum status status = prepare(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pg_parameters_clear(&s->parameters);
+    pg_add_int8(&s->parameters, topic_id);
+    pg_add_int4(&s->parameters, partition);
+    pg_add_int8(&s->parameters, from);
+    pg_add_int8(&s->parameters, (int64_t)count_max);
+    pg_add_int8(&s->parameters, (int64_t)bytes_max);
+    status = status_of(
+        s, pg_execute(s->pg, "read", &s->parameters, STATEMENT_LIMIT_MS, &result), "read");
+    if (status == STATUS_OK) {
+        status = take_range(result, from, range);
+    }
+    PQclear(result);
+    return status;
+}
+
+static enum status postgres_find_sequence(struct store_session *session,
+                                          const struct store_sequence *wanted, int64_t topic_id,
+                                          int64_t offset_max, int64_t *offset)
+{
+    struct postgres_session *s = postgres_of(session);
+    PGresult *result = NULL;
+
+    enum status status = prepare(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pg_parameters_clear(&s->parameters);
+    pg_add_int8(&s->parameters, topic_id);
+    pg_add_int4(&s->parameters, wanted->partition);
+    pg_add_int8(&s->parameters, offset_max);
+    pg_add_int8(&s->parameters, wanted->producer_id);
+    pg_add_int8(&s->parameters, wanted->sequence);
+    status = status_of(
+        s, pg_execute(s->pg, "find", &s->parameters, STATEMENT_LIMIT_MS, &result), "find");
+    if (status == STATUS_OK && PQntuples(result) == 0) {
+        status = STATUS_NO_MESSAGE;
+    } else if (status == STATUS_OK) {
+        *offset = pg_get_int(result, 0, 0);
+    }
+    PQclear(result);
+    return status;
+}
+
+static enum status postgres_ping(struct store_session *session)
+{
+    struct postgres_session *s = postgres_of(session);
+
+    return status_of(s, pg_query(s->pg, "SELECT 1", STATEMENT_LIMIT_MS, NULL), "ping");
+}
+
+static void postgres_destroy(struct store *store)
+{
+    free(((struct postgres_store *)(void *)store)->url);
+    free(store);
+}
+
+static const struct store_ops postgres_ops = {
+    .name = "postgres",
+    .session_open = postgres_session_open,
+    .session_close = postgres_session_close,
+    .revive = postgres_revive,
+    .load = postgres_load,
+    .assign_ids = postgres_assign_ids,
+    .commit = postgres_commit,
+    .resolve = postgres_resolve,
+    .read = postgres_read,
+    .find_sequence = postgres_find_sequence,
+    .ping = postgres_ping,
+    .destroy = postgres_destroy,
+};
+
+struct store *postgres_store_create(const char *url, char error[STORE_ERROR_BYTES_MAX])
+{
+    if (!pg_url_valid(url, error)) {
+        return NULL;
+    }
+    struct postgres_store *store = calloc(1, sizeof *store);
+    char *copy = strdup(url);
+    if (store == NULL || copy == NULL) {
+        snprintf(error, STORE_ERROR_BYTES_MAX, "out of memory");
+        free(store);
+        free(copy);
+        return NULL;
+    }
+    store->store.ops = &postgres_ops;
+    store->url = copy;
+    return &store->store;
+}

@@ -1,0 +1,21 @@
+/*
+ * stores.h - the stores that there are, by their address.
+ */
+#ifndef BROKER_STORE_STORES_H
+#define BROKER_STORE_STORES_H
+
+#include "broker/store/store.h"
+
+/*
+ * "memory:" or "postgres://…" ("postgresql://…", too). No connection is made yet.
+ * NULL: `error` says in one line what would be right.
+ */
+struct store *store_open(const char *url, char error[STORE_ERROR_BYTES_MAX]);
+
+/* Keeps everything in this process, and forgets it with it. */
+struct store *memory_store_create(void);
+
+/* `url` is copied. NULL, and why in `error`, when libpq cannot read it. */
+struct store *postgres_store_create(const char *url, char error[STORE_ERROR_BYTES_MAX]);
+
+#endif

@@ -1,0 +1,369 @@
+/*
+ * pg.c - libpq's asynchronous calls, each followed by a poll() with a deadline.
+ *
+ * Binary arrays (src/backend/utils/adt/arrayfuncs.c, array_recv): int32 dimensions, int32
+ * has-nulls, int32 element type; per dimension int32 size, int32 lower bound; then each
+ * element as int32 size and its bytes; all in network order. No elements: 0 dimensions.
+ */
+#include "common/pg.h"
+
+#include "common/clock.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OID_INT8 20
+#define OID_INT4 23
+#define OID_TEXT 25
+
+struct pg {
+    PGconn *connection; /* NULL once lost */
+    char sqlstate[6];
+    char message[PG_ERROR_BYTES_MAX];
+};
+
+/* libpq's messages have several lines; ours have one. */
+static void one_line(char out[PG_ERROR_BYTES_MAX], const char *message)
+{
+    size_t size = 0;
+
+    for (const char *p = message; *p != '\0' && size < PG_ERROR_BYTES_MAX - 1; p++) {
+        out[size++] = *p == '\n' || *p == '\t' ? ' ' : *p;
+    }
+    while (size > 0 && out[size - 1] == ' ') {
+        size--;
+    }
+    out[size] = '\0';
+}
+
+bool pg_url_valid(const char *url, char error[PG_ERROR_BYTES_MAX])
+{
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(url, &message);
+
+    if (options == NULL) {
+        one_line(error, message != NULL ? message : "out of memory");
+        PQfreemem(message);
+        return false;
+    }
+    PQconninfoFree(options);
+    return true;
+}
+
+/* Wait until the socket is ready; false when the time is over. */
+static bool wait_socket(PGconn *connection, short events, int64_t deadline_ms)
+{
+    int64_t left_ms = deadline_ms - clock_now_ms();
+    struct pollfd ready = {.fd = PQsocket(connection), .events = events};
+
+    return left_ms > 0 && ready.fd >= 0 && poll(&ready, 1, (int)left_ms) != 0;
+}
+
+static bool connect_poll(PGconn *connection, int64_t deadline_ms)
+{
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+
+    while (state != PGRES_POLLING_OK) {
+        if (state == PGRES_POLLING_FAILED ||
+            !wait_socket(connection, state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                         deadline_ms)) {
+            return false;
+        }
+        state = PQconnectPoll(connection);
+    }
+    return true;
+}
+
+/* The server's notices (a table that exists already) are of no use in our log. */
+static void ignore_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+struct pg *pg_connect(const char *url, const char *options, int limit_ms,
+                      char error[PG_ERROR_BYTES_MAX])
+{
+    /* What comes first is a default that the URL, behind it, may override. */
+    const char *keywords[] = {"application_name", "client_encoding", "keepalives_idle",
+                              "keepalives_interval", "keepalives_count", "options", "dbname", NULL};
+    const char *values[] = {"myqueue-broker", "UTF8", "5", "2", "3", options, url, NULL};
+    int64_t deadline_ms = clock_now_ms() + limit_ms;
+    struct pg *pg = calloc(1, sizeof *pg);
+
+    if (pg == NULL) {
+        snprintf(error, PG_ERROR_BYTES_MAX, "out of memory");
+        return NULL;
+    }
+    pg->connection = PQconnectStartParams(keywords, values, 1);
+    if (pg->connection == NULL || PQstatus(pg->connection) == CONNECTION_BAD ||
+        !connect_poll(pg->connection, deadline_ms)) {
+        const char *message = pg->connection == NULL ? "out of memory"
+                                                     : PQerrorMessage(pg->connection);
+        one_line(error, *message != '\0' ? message : "the server does not answer");
+        pg_close(pg);
+        return NULL;
+    }
+    PQsetNoticeReceiver(pg->connection, ignore_notice, NULL);
+    PQsetnonblocking(pg->connection, 1);
+    return pg;
+}
+
+void pg_close(struct pg *pg)
+{
+    if (pg == NULL) {
+        return;
+    }
+    PQfinish(pg->connection);
+    free(pg);
+}
+
+bool pg_connected(const struct pg *pg)
+{
+    return pg != NULL && pg->connection != NULL;
+}
+
+static enum pg_outcome lost(struct pg *pg, const char *message)
+{
+    pg->sqlstate[0] = '\0';
+    one_line(pg->message, message);
+    PQfinish(pg->connection);
+    pg->connection = NULL;
+    return PG_LOST;
+}
+
+static enum pg_outcome note_error(struct pg *pg, const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    one_line(pg->message, PQresultErrorMessage(result));
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", state != NULL ? state : "");
+    if (PQstatus(pg->connection) == CONNECTION_BAD || state == NULL) {
+        char message[PG_ERROR_BYTES_MAX];
+        memcpy(message, pg->message, sizeof message);
+        return lost(pg, message);
+    }
+    return PG_ERROR;
+}
+
+static bool flush(struct pg *pg, int64_t deadline_ms)
+{
+    int left;
+
+    while ((left = PQflush(pg->connection)) == 1) {
+        /* Read while writing: a server that wants to be heard first would block us. */
+        if (!wait_socket(pg->connection, POLLOUT | POLLIN, deadline_ms) ||
+            !PQconsumeInput(pg->connection)) {
+            return false;
+        }
+    }
+    return left == 0;
+}
+
+/* All results of what was sent; the last one, or the first failure, counts. */
+static enum pg_outcome collect(struct pg *pg, int64_t deadline_ms, PGresult **out)
+{
+    enum pg_outcome outcome = PG_DONE;
+    PGresult *last = NULL;
+
+    for (;;) {
+        while (PQisBusy(pg->connection)) {
+            if (!wait_socket(pg->connection, POLLIN, deadline_ms)) {
+                PQclear(last);
+                return lost(pg, "the server does not answer in time");
+            }
+            if (!PQconsumeInput(pg->connection)) {
+                PQclear(last);
+                return lost(pg, PQerrorMessage(pg->connection));
+            }
+        }
+        PGresult *result = PQgetResult(pg->connection);
+        if (result == NULL) {
+            break;
+        }
+        ExecStatusType status = PQresultStatus(result);
+        if (outcome == PG_DONE && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+            outcome = note_error(pg, result);
+        }
+        PQclear(last);
+        last = result;
+        if (outcome == PG_LOST) {
+            break;
+        }
+    }
+    if (outcome == PG_DONE && out != NULL) {
+        *out = last;
+    } else {
+        PQclear(last);
+    }
+    return outcome;
+}
+
+static enum pg_outcome finish(struct pg *pg, int sent, int limit_ms, PGresult **out)
+{
+    int64_t deadline_ms = clock_now_ms() + limit_ms;
+
+    if (out != NULL) {
+        *out = NULL;
+    }
+    if (!sent || !flush(pg, deadline_ms)) {
+        const char *message = PQerrorMessage(pg->connection);
+        return lost(pg, *message != '\0' ? message : "the server does not answer in time");
+    }
+    return collect(pg, deadline_ms, out);
+}
+
+enum pg_outcome pg_query(struct pg *pg, const char *sql, int limit_ms, PGresult **out)
+{
+    return finish(pg, PQsendQuery(pg->connection, sql), limit_ms, out);
+}
+
+enum pg_outcome pg_prepare(struct pg *pg, const char *name, const char *sql, int limit_ms)
+{
+    return finish(pg, PQsendPrepare(pg->connection, name, sql, 0, NULL), limit_ms, NULL);
+}
+
+enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_parameters *parameters,
+                          int limit_ms, PGresult **out)
+{
+    const char *values[PG_PARAMETERS_MAX];
+    int sizes[PG_PARAMETERS_MAX];
+    int formats[PG_PARAMETERS_MAX];
+
+    if (parameters->bytes.failed) {
+        snprintf(pg->sqlstate, sizeof pg->sqlstate, "53200"); /* out_of_memory */
+        snprintf(pg->message, sizeof pg->message, "out of memory");
+        return PG_ERROR;
+    }
+    for (int i = 0; i < parameters->count; i++) {
+        size_t end = i + 1 < parameters->count ? parameters->starts[i + 1] : parameters->bytes.size;
+        values[i] = parameters->bytes.data + parameters->starts[i];
+        sizes[i] = (int)(end - parameters->starts[i]);
+        formats[i] = 1;
+    }
+    int sent = PQsendQueryPrepared(pg->connection, name, parameters->count, values, sizes, formats, 1);
+    return finish(pg, sent, limit_ms, out);
+}
+
+/* ---- parameters ---------------------------------------------------------------------- */
+
+static void put_int4(struct pg_parameters *p, int32_t value)
+{
+    uint32_t big = htobe32((uint32_t)value);
+    buffer_append(&p->bytes, &big, sizeof big);
+}
+
+static void put_int8(struct pg_parameters *p, int64_t value)
+{
+    uint64_t big = htobe64((uint64_t)value);
+    buffer_append(&p->bytes, &big, sizeof big);
+}
+
+static void begin_value(struct pg_parameters *p)
+{
+    assert(p->count < PG_PARAMETERS_MAX);
+    p->starts[p->count++] = p->bytes.size;
+}
+
+static void begin_array(struct pg_parameters *p, int32_t element_type, size_t count)
+{
+    begin_value(p);
+    put_int4(p, count > 0 ? 1 : 0); /* dimensions */
+    put_int4(p, 0);                 /* no nulls */
+    put_int4(p, element_type);
+    if (count > 0) {
+        put_int4(p, (int32_t)count);
+        put_int4(p, 1); /* lower bound */
+    }
+}
+
+void pg_parameters_init(struct pg_parameters *p)
+{
+    *p = (struct pg_parameters){.bytes = BUFFER_INIT};
+}
+
+void pg_parameters_clear(struct pg_parameters *p)
+{
+    buffer_clear(&p->bytes);
+    p->count = 0;
+}
+
+void pg_parameters_release(struct pg_parameters *p)
+{
+    buffer_release(&p->bytes);
+    p->count = 0;
+}
+
+void pg_add_int8(struct pg_parameters *p, int64_t value)
+{
+    begin_value(p);
+    put_int8(p, value);
+}
+
+void pg_add_int4(struct pg_parameters *p, int32_t value)
+{
+    begin_value(p);
+    put_int4(p, value);
+}
+
+void pg_begin_int8_array(struct pg_parameters *p, size_t count)
+{
+    begin_array(p, OID_INT8, count);
+}
+
+void pg_begin_int4_array(struct pg_parameters *p, size_t count)
+{
+    begin_array(p, OID_INT4, count);
+}
+
+void pg_begin_text_array(struct pg_parameters *p, size_t count)
+{
+    begin_array(p, OID_TEXT, count);
+}
+
+void pg_element_int8(struct pg_parameters *p, int64_t value)
+{
+    put_int4(p, sizeof value);
+    put_int8(p, value);
+}
+
+void pg_element_int4(struct pg_parameters *p, int32_t value)
+{
+    put_int4(p, sizeof value);
+    put_int4(p, value);
+}
+
+void pg_element_text(struct pg_parameters *p, struct slice value)
+{
+    put_int4(p, (int32_t)value.size);
+    buffer_append_slice(&p->bytes, value);
+}
+
+int64_t pg_get_int(const PGresult *result, int row, int column)
+{
+    const char *bytes = PQgetvalue(result, row, column);
+    uint64_t big8;
+    uint32_t big4;
+
+    if (PQgetlength(result, row, column) == (int)sizeof big8) {
+        memcpy(&big8, bytes, sizeof big8);
+        return (int64_t)be64toh(big8);
+    }
+    assert(PQgetlength(result, row, column) == (int)sizeof big4);
+    memcpy(&big4, bytes, sizeof big4);
+    return (int32_t)be32toh(big4);
+}
+
+const char *pg_sqlstate(const struct pg *pg)
+{
+    return pg->sqlstate;
+}
+
+const char *pg_message(const struct pg *pg)
+{
+    return pg->message;
+}
