@@ -1,8 +1,8 @@
 """plain_yaml.py - the plainest YAML, as docs/openapi.yaml is written in it.
 
 Mappings, lists, `[a, b]`, 'quoted' and plain scalars, true/false/integers, blocks behind `|`, and
-comments on their own line. Anything else is refused with its line number, never guessed. (The driver
-may use no YAML library.)
+comments on their own line. Anything else is refused with its line number, never guessed. (The
+driver may use no YAML library.)
 """
 
 import re

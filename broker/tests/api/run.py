@@ -3,8 +3,8 @@
 
     tools/with-postgres broker/tests/api/run.py [-k PATTERN] [--store memory|postgres] [--list]
 
-Starts $BUILD/myqueue-broker (BUILD is `build` when unset) on a free port, on the memory store and on
-PostgreSQL (MYQUEUE_TEST_POSTGRES: the URL of a private server; tools/with-postgres sets it), and
+Starts $BUILD/myqueue-broker (BUILD is `build` when unset) on a free port, on the memory store and
+on PostgreSQL (MYQUEUE_TEST_POSTGRES: the URL of a private server; tools/with-postgres sets it), and
 prints a line per test: `ok NAME` or `FAIL NAME: reason`. The last line is `N passed, N failed`;
 exit code 0 when none failed, 1 when one did, 2 when the tests could not begin.
 """

@@ -152,8 +152,8 @@ def every_documented_answer_was_seen(given):
 
 @test(())
 def plain_yaml_reads_and_refuses(given):
-    same(plain_yaml.load("a: 1\n# x\nb:\n  - c: 'it''s: #'\n    d: [x, 2]\n  - y\ne: |\n  f\n\n  g\n"
-                         "h: true\n"),
+    same(plain_yaml.load("a: 1\n# x\nb:\n  - c: 'it''s: #'\n    d: [x, 2]\n  - y\n"
+                         "e: |\n  f\n\n  g\nh: true\n"),
          {"a": 1, "b": [{"c": "it's: #", "d": ["x", 2]}, "y"], "e": "f\n\ng\n", "h": True}, "value")
     for wrong in ("a: {}", "a: b: c", "a", "a:", "a: 1\na: 2", "a: \"x\"", "a: 'x", "a: 1\n  b: 2",
                   "- a\nb: 1", "a: x # y"):

@@ -41,7 +41,8 @@ def two_clients_talk_by_long_polls(given):
         for i in range(ROUNDS):
             if begins:
                 api.produce(outbox, producer_id, str(i))
-            same(api.consume(inbox, consumer_id, wait_ms=LONG_POLL_MS)["message"], str(i), "message")
+            got = api.consume(inbox, consumer_id, wait_ms=LONG_POLL_MS)
+            same(got["message"], str(i), "message")
             if not begins:
                 api.produce(outbox, producer_id, str(i))
 
