@@ -1,0 +1,290 @@
+/*
+ * myqueue.h - the client library of myqueue, a durable logging queue.
+ *
+ * MyProducer sends messages to topics, MyConsumer gets them. Both speak HTTP to a broker
+ * and ride out one that is down: a request that was not answered is repeated, with a
+ * number on everything that is stored, so that a repetition never makes a duplicate.
+ *
+ *     MyProducer *producer;
+ *     char error[MYQUEUE_ERROR_BYTES];
+ *     const char *topics[] = {"user_login"};
+ *     if (myproducer_create("localhost:5000", topics, 1, NULL, &producer, error) != MYQUEUE_OK)
+ *         ...
+ *     myproducer_send(producer, "user_login", "INFO: hello", 11, 0);
+ *     myproducer_stop(producer, MYQUEUE_FOREVER, NULL);
+ *
+ * What always holds
+ *   - What one producer sends to one topic is stored in the order of sending, once each.
+ *   - A consumer is given every message of a topic once, in the topic's order.
+ *   - Nothing is unbounded: buffers, batches, repetitions and waits have limits, which are
+ *     fields of the options.
+ *   - What is not known is not called a failure: see MYQUEUE_OUTCOME_UNKNOWN.
+ *
+ * Words
+ *   topic    1 to 200 bytes of UTF-8 without control characters; at most
+ *            MYQUEUE_TOPICS_MAX of them in one producer or consumer
+ *   message  UTF-8 text without U+0000, of 0 or more bytes
+ *   broker   "HOST:PORT", "[IPV6]:PORT" or "http://HOST:PORT"
+ *   error    room for MYQUEUE_ERROR_BYTES, or NULL; holds one line when the call did not
+ *            return MYQUEUE_OK, and "" when it did
+ *   _ms      milliseconds, by a clock that is never set back
+ *
+ * Threads: a producer may be used by any number of threads, a consumer by one at a time.
+ * *_create and *_stop frame all other calls. Each producer and consumer has one thread of
+ * its own for the network; callbacks run on it (those of what myproducer_stop gives up, on
+ * the thread that stops), must return soon, and must not call back into the library. Signals
+ * are blocked on that thread.
+ */
+#ifndef MYQUEUE_H
+#define MYQUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MYQUEUE_API __attribute__((visibility("default")))
+
+#define MYQUEUE_ERROR_BYTES 512
+#define MYQUEUE_TOPICS_MAX 1024
+#define MYQUEUE_FOREVER (-1) /* as a timeout_ms: no limit of its own */
+
+/* X(name, code, words) */
+#define MYQUEUE_STATUS_MAP(X)                                                                     \
+    X(MYQUEUE_OK, "ok", "done")                                                                   \
+    X(MYQUEUE_TIMEOUT, "timeout", "the time given to the call has passed")                        \
+    X(MYQUEUE_BAD_ARGUMENT, "bad_argument", "an argument or an option is out of its range")       \
+    X(MYQUEUE_BAD_ADDRESS, "bad_address", "the broker's address cannot be understood")            \
+    X(MYQUEUE_BAD_MESSAGE, "bad_message", "a message is UTF-8 text without U+0000")               \
+    X(MYQUEUE_TOO_LARGE, "too_large", "the message is larger than allowed")                       \
+    X(MYQUEUE_FULL, "full", "the buffer is full of messages that wait for delivery")              \
+    X(MYQUEUE_NO_MEMORY, "no_memory", "out of memory")                                            \
+    X(MYQUEUE_UNKNOWN_TOPIC, "unknown_topic", "the broker has no such topic")                     \
+    X(MYQUEUE_TOPIC_EXISTS, "topic_exists", "the topic exists already")                           \
+    X(MYQUEUE_REFUSED, "refused", "the broker refused; nothing was stored")                       \
+    X(MYQUEUE_EXPIRED, "expired", "the broker was away for too long; the message is not stored")  \
+    X(MYQUEUE_OUTCOME_UNKNOWN, "outcome_unknown",                                                 \
+      "the broker was away for too long; the message is stored or not")                           \
+    X(MYQUEUE_BROKER_AWAY, "broker_away", "the broker does not answer")                           \
+    X(MYQUEUE_FORGOTTEN, "forgotten",                                                             \
+      "the broker no longer knows this client; its store was lost or replaced")                   \
+    X(MYQUEUE_OFFSET_OUT_OF_RANGE, "offset_out_of_range",                                         \
+      "the topic's log is shorter than what was already read; messages were lost")                \
+    X(MYQUEUE_BAD_REPLY, "bad_reply", "the broker's answer cannot be right")
+
+enum myqueue_status {
+#define MYQUEUE_STATUS_ITEM_(name, code, words) name,
+    MYQUEUE_STATUS_MAP(MYQUEUE_STATUS_ITEM_)
+#undef MYQUEUE_STATUS_ITEM_
+};
+
+/* "ok", "timeout", ...: stable, for programs. */
+MYQUEUE_API const char *myqueue_status_name(enum myqueue_status status);
+
+/* The same in words, for people. */
+MYQUEUE_API const char *myqueue_status_words(enum myqueue_status status);
+
+/* ---- watching the requests -------------------------------------------------------- */
+
+/*
+ * One HTTP request of a producer's or consumer's own thread. The observer is called with
+ * MYQUEUE_BEGIN before a byte of it goes out, and with MYQUEUE_END when it is over. A request
+ * that is repeated begins again, with an id of its own. Everything is borrowed for the call.
+ */
+enum myqueue_attempt_phase { MYQUEUE_BEGIN, MYQUEUE_END };
+
+struct myqueue_attempt {
+    enum myqueue_attempt_phase phase;
+    uint64_t id;       /* from 1, per producer and consumer */
+    const char *path;  /* "/producer/produce" */
+    const char *topic;
+    int64_t sequence;  /* of the first message sent, or -1 */
+    int count;         /* messages sent, or 0 */
+    int64_t offset;    /* asked for by a consumer, or -1 */
+
+    /* Meaningful at MYQUEUE_END: */
+    int http;          /* status of the answer; 0: none came */
+    const char *code;  /* the broker's reason for a refusal, or "" */
+    const char *error; /* what went wrong, for people, or "" */
+    bool not_executed; /* failed, and the broker has certainly done nothing */
+    int64_t client_id; /* what a registration gave, or -1 */
+};
+
+typedef void myqueue_observer(void *arg, const struct myqueue_attempt *attempt);
+
+/* ---- producer --------------------------------------------------------------------- */
+
+typedef struct MyProducer MyProducer;
+
+/* The end of one message's way; each message that send took has exactly one. */
+struct myqueue_delivery {
+    const char *topic;
+    uint64_t tag;               /* as given to send */
+    enum myqueue_status status; /* MYQUEUE_OK: the broker's store has committed it */
+    int64_t offset;             /* its place in the topic, or -1 */
+    const char *error;          /* what went wrong, for people, or "" */
+};
+
+typedef void myqueue_delivered(void *arg, const struct myqueue_delivery *delivery);
+
+/*
+ * retry_ms   counts from the message's sending, or from the last answer of the broker for
+ *            its topic if that is later: a broker that is slow but works expires nothing.
+ * request_ms must be longer than the broker needs to find out that its store is away.
+ */
+struct myproducer_options {
+    int retry_ms;               /* ride out a broker that is down; 60,000 */
+    int request_ms;             /* limit of one HTTP request; 15,000 */
+    int block_ms;               /* how long send waits for room in the buffer before it
+                                   returns MYQUEUE_FULL; MYQUEUE_FOREVER */
+    int batch_messages_max;     /* in one request, 1 to 10,000; 500 */
+    size_t batch_bytes_max;     /* in one request, but always one message; 256 KiB */
+    size_t buffer_messages_max; /* waiting or on their way; 100,000 */
+    size_t buffer_bytes_max;    /* the same in bytes; 64 MiB */
+    size_t message_bytes_max;   /* send refuses a longer one; 1 MiB */
+    myqueue_delivered *delivered; /* may be NULL */
+    void *delivered_arg;
+    myqueue_observer *observer; /* may be NULL */
+    void *observer_arg;
+};
+
+/* Fill in the defaults. */
+MYQUEUE_API void myproducer_options_init(struct myproducer_options *options);
+
+/*
+ * Register with the broker for each of the topics, which are created where they do not
+ * exist. Returns when that is done; a broker that is down is waited for (retry_ms).
+ * `options` may be NULL for the defaults. On MYQUEUE_OK `*producer` must be given to
+ * myproducer_stop in the end; otherwise it is NULL.
+ */
+MYQUEUE_API enum myqueue_status
+myproducer_create(const char *broker, const char *const *topics, size_t topic_count,
+                  const struct myproducer_options *options, MyProducer **producer, char *error);
+
+/*
+ * Is there any sense in sending? False while the latest news is that messages cannot be
+ * delivered: the broker was away for longer than retry_ms, or has forgotten this producer.
+ * A buffer that is full is no reason; send waits.
+ */
+MYQUEUE_API bool myproducer_can_send(MyProducer *producer);
+
+/*
+ * Take a copy of the message, queue it and return. It waits only when the buffer is full
+ * (block_ms). A topic that was not given to myproducer_create is registered (and created)
+ * on its first message.
+ *
+ * tag  comes back in the delivery callback; the library makes no use of it
+ *
+ * Returns MYQUEUE_OK; MYQUEUE_BAD_ARGUMENT for a topic that cannot be or is one too many;
+ * MYQUEUE_BAD_MESSAGE, MYQUEUE_TOO_LARGE, MYQUEUE_FULL, MYQUEUE_NO_MEMORY; or, when the
+ * topic can take no more messages, the reason. Only after MYQUEUE_OK is there a delivery.
+ */
+MYQUEUE_API enum myqueue_status myproducer_send(MyProducer *producer, const char *topic,
+                                                const void *message, size_t length, uint64_t tag);
+
+/*
+ * Wait until nothing is queued: every message was delivered, or given up, and its callback
+ * has returned. MYQUEUE_OK when all since the last flush were delivered, MYQUEUE_TIMEOUT
+ * when some are still queued, otherwise the reason of the first that was not delivered.
+ */
+MYQUEUE_API enum myqueue_status myproducer_flush(MyProducer *producer, int timeout_ms);
+
+/*
+ * Wait until nothing is queued, at most timeout_ms, give up what is left, free everything.
+ * `*undelivered` (may be NULL) is how many messages were not delivered in the producer's
+ * whole life. Returns MYQUEUE_OK when that is 0, otherwise the reason of the first. With
+ * MYQUEUE_FOREVER it ends too, since messages expire. `producer` may be NULL.
+ */
+MYQUEUE_API enum myqueue_status myproducer_stop(MyProducer *producer, int timeout_ms,
+                                                size_t *undelivered);
+
+/* ---- consumer --------------------------------------------------------------------- */
+
+typedef struct MyConsumer MyConsumer;
+
+typedef struct MyMessage {
+    const char *topic;
+    const char *message; /* `length` bytes, and a NUL behind them */
+    size_t length;
+    int64_t offset;      /* its place in the topic, from 0, without gaps */
+} MyMessage;
+
+/*
+ * A consumer that registers starts at the first message of each topic.
+ *
+ * create_topics  a topic that does not exist is created; otherwise myconsumer_create
+ *                returns MYQUEUE_UNKNOWN_TOPIC. For consumers started before producers.
+ */
+struct myconsumer_options {
+    int retry_ms;           /* ride out a broker that is down; 60,000 */
+    int request_ms;         /* limit of one HTTP request, beyond wait_ms; 15,000 */
+    int wait_ms;            /* how long the broker holds a request when there is no
+                               message, 1 to 20,000; 20,000 */
+    int fetch_messages_max; /* in one answer, 1 to 10,000; 500 */
+    size_t fetch_bytes_max; /* in one answer; a larger one is asked for in smaller
+                               parts; 16 MiB */
+    bool create_topics;     /* false */
+    myqueue_observer *observer; /* may be NULL */
+    void *observer_arg;
+};
+
+/* Fill in the defaults. */
+MYQUEUE_API void myconsumer_options_init(struct myconsumer_options *options);
+
+/* As myproducer_create, but that topics are created only with create_topics. */
+MYQUEUE_API enum myqueue_status
+myconsumer_create(const char *broker, const char *const *topics, size_t topic_count,
+                  const struct myconsumer_options *options, MyConsumer **consumer, char *error);
+
+/*
+ * The next message of any of the topics; they take turns.
+ *
+ * Coming back for more says that the message before was dealt with. Messages are fetched
+ * ahead, but the broker is told "all before this one is mine" only of what was dealt with.
+ *
+ * message   belongs to the consumer and lives until the next call
+ *
+ * Returns MYQUEUE_OK; MYQUEUE_TIMEOUT when there was none for timeout_ms; MYQUEUE_BROKER_AWAY
+ * when the broker did not answer for retry_ms (asking again waits again); otherwise the
+ * reason why a topic can be read no further, which is final: see myconsumer_error.
+ */
+MYQUEUE_API enum myqueue_status myconsumer_get_next(MyConsumer *consumer, int timeout_ms,
+                                                    MyMessage *message);
+
+/*
+ * How many messages of the topic get_next has not given yet, as the broker counts them.
+ * `topic` is one of the consumer's. Waits for the broker (retry_ms).
+ */
+MYQUEUE_API enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic,
+                                                int64_t *size, char *error);
+
+/* What went wrong last, in one line; "" when nothing did. Lives until the next call. */
+MYQUEUE_API const char *myconsumer_error(MyConsumer *consumer);
+
+/* End a waiting request, free everything. `consumer` may be NULL. */
+MYQUEUE_API void myconsumer_stop(MyConsumer *consumer);
+
+/* ---- without a producer or consumer ------------------------------------------------ */
+
+/*
+ * Create a topic. MYQUEUE_OK, MYQUEUE_TOPIC_EXISTS, MYQUEUE_BROKER_AWAY when there was no
+ * answer for timeout_ms, MYQUEUE_REFUSED. A repetition after a lost answer can find its own
+ * topic and then says MYQUEUE_TOPIC_EXISTS.
+ */
+MYQUEUE_API enum myqueue_status myqueue_create_topic(const char *broker, const char *topic,
+                                                     int timeout_ms, char *error);
+
+/*
+ * Ask once whether the broker and its store work. MYQUEUE_OK, or MYQUEUE_BROKER_AWAY when
+ * there was no good answer within timeout_ms.
+ */
+MYQUEUE_API enum myqueue_status myqueue_health(const char *broker, int timeout_ms, char *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
