@@ -50,6 +50,8 @@ struct scenario_line {
     struct slice message; /* within the scenario's memory */
 };
 
+struct logfile; /* scenarios/logfile.h */
+
 /* A producer, or a consumer. */
 struct scenario_client {
     int64_t id;     /* the 1 of P1 or C1 */
@@ -58,7 +60,8 @@ struct scenario_client {
     char *path;                  /* producers: its log file; consumers: NULL */
     struct scenario_line *lines; /* producers: what it sends, in the file's order */
     size_t line_count;
-    int64_t expected; /* producers: lines; consumers: messages of all its topics */
+    struct logfile *log; /* producers: what the lines' messages point into */
+    int64_t expected;    /* producers: lines; consumers: messages of all its topics */
 };
 
 struct scenario_topic {

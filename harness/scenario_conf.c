@@ -1,0 +1,367 @@
+/*
+ * scenario_conf.c - a line at a time; the first wrong one ends it.
+ *
+ * A line is a setting when a bare word and '=' begin it, else a topic. A topic's name
+ * may hold anything that a log file's topic can, colons included: the last two colons
+ * of the line are the notation's.
+ */
+#include "harness/scenario_conf.h"
+
+#include "common/json.h"
+#include "harness/memory.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONF_BYTES_MAX (1024 * 1024)
+#define CONF_ID_MAX 1000000000
+#define CONF_ACKS_MAX INT64_C(1000000000000)
+#define CONF_RESTART_MS_MAX 600000
+#define FAULT_FORM "'after N acks: kill broker|postgres, restart after N ms'"
+
+struct parser {
+    const char *path;
+    int64_t line;
+    struct scenario_conf *conf;
+    int64_t title_line; /* 0: not seen yet */
+    char *error;
+    size_t error_size;
+};
+
+__attribute__((format(printf, 2, 3))) static bool refuse(const struct parser *p,
+                                                         const char *format, ...)
+{
+    char reason[SCENARIO_ERROR_BYTES_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    snprintf(p->error, p->error_size, "%s:%" PRId64 ": %s", p->path, p->line, reason);
+    return false;
+}
+
+/* ---- words ---------------------------------------------------------------------- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static struct slice trimmed(struct slice s)
+{
+    while (s.size > 0 && is_blank(s.data[0])) {
+        s.data++;
+        s.size--;
+    }
+    while (s.size > 0 && is_blank(s.data[s.size - 1])) {
+        s.size--;
+    }
+    return s;
+}
+
+/* Take the first word, up to a blank; empty at the end. */
+static struct slice word_take(struct slice *rest)
+{
+    *rest = trimmed(*rest);
+    struct slice word = {rest->data, 0};
+    while (word.size < rest->size && !is_blank(rest->data[word.size])) {
+        word.size++;
+    }
+    rest->data += word.size;
+    rest->size -= word.size;
+    return word;
+}
+
+static bool word_is(struct slice *rest, const char *expected)
+{
+    return slice_equals(word_take(rest), slice_of(expected));
+}
+
+/* A whole number in plain digits, without leading zeros. */
+static bool number_parse(struct slice s, int64_t largest, int64_t *out)
+{
+    int64_t value = 0;
+
+    if (s.size == 0 || s.size > 18 || (s.size > 1 && s.data[0] == '0')) {
+        return false;
+    }
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (s.data[i] - '0');
+    }
+    *out = value;
+    return value <= largest;
+}
+
+/* ---- topics --------------------------------------------------------------------- */
+
+static int id_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool ids_parse(const struct parser *p, struct slice list, char letter, const char *noun,
+                      struct conf_ids *out)
+{
+    for (struct slice word = word_take(&list); word.size > 0; word = word_take(&list)) {
+        int64_t id = 0;
+        struct slice digits = {word.data + 1, word.size - 1};
+        if (word.data[0] != letter || !number_parse(digits, CONF_ID_MAX, &id) || id == 0) {
+            return refuse(p, "'%.*s' is not a %s: write %c1, %c2, …", (int)word.size, word.data,
+                          noun, letter, letter);
+        }
+        if (out->count == SCENARIO_CLIENTS_MAX) {
+            return refuse(p, "more than %d %ss", SCENARIO_CLIENTS_MAX, noun);
+        }
+        MEMORY_PUSH(out, id);
+    }
+    if (out->count == 0) {
+        return refuse(p, "no %s: write 'topic: P1 P2 : C1 C2'", noun);
+    }
+    qsort(out->items, out->count, sizeof *out->items, id_compare);
+    for (size_t i = 1; i < out->count; i++) {
+        if (out->items[i] == out->items[i - 1]) {
+            return refuse(p, "%c%" PRId64 " is named twice", letter, out->items[i]);
+        }
+    }
+    return true;
+}
+
+static const char *last_colon(struct slice s)
+{
+    return s.size == 0 ? NULL : memrchr(s.data, ':', s.size);
+}
+
+static bool topic_parse(struct parser *p, struct slice line)
+{
+    const char *second = last_colon(line);
+    struct slice before = {line.data, second == NULL ? 0 : (size_t)(second - line.data)};
+    const char *first = last_colon(before);
+    if (first == NULL) {
+        return refuse(p, "'%.*s' is neither a setting (title, logs, fault) nor a topic: write "
+                         "'topic: P1 P2 : C1 C2'", (int)line.size, line.data);
+    }
+    struct slice name = trimmed((struct slice){line.data, (size_t)(first - line.data)});
+    struct slice producers = {first + 1, (size_t)(second - first) - 1};
+    struct slice consumers = {second + 1, (size_t)(line.data + line.size - second) - 1};
+    if (name.size == 0) {
+        return refuse(p, "no topic before the colon: write 'topic: P1 P2 : C1 C2'");
+    }
+    for (size_t i = 0; i < p->conf->topics.count; i++) {
+        const struct conf_topic *other = &p->conf->topics.items[i];
+        if (slice_equals(slice_of(other->name), name)) {
+            return refuse(p, "topic '%s' again; it is already in line %" PRId64, other->name,
+                          other->line);
+        }
+    }
+    if (p->conf->topics.count == SCENARIO_TOPICS_MAX) {
+        return refuse(p, "more than %d topics", SCENARIO_TOPICS_MAX);
+    }
+    MEMORY_PUSH(&p->conf->topics,
+                (struct conf_topic){.name = memory_string(name), .line = p->line});
+    struct conf_topic *topic = &p->conf->topics.items[p->conf->topics.count - 1];
+    return ids_parse(p, producers, 'P', "producer", &topic->producers) &&
+           ids_parse(p, consumers, 'C', "consumer", &topic->consumers);
+}
+
+/* ---- settings ------------------------------------------------------------------- */
+
+static bool text_set(const struct parser *p, const char *key, struct slice value, char **out,
+                     int64_t *seen_line)
+{
+    if (*seen_line != 0) {
+        return refuse(p, "'%s' again; it is already in line %" PRId64, key, *seen_line);
+    }
+    if (value.size == 0) {
+        return refuse(p, "'%s' has no value", key);
+    }
+    *seen_line = p->line;
+    *out = memory_string(value);
+    return true;
+}
+
+/* Take a word and the `mark` that must end it. */
+static bool word_is_before(struct slice *rest, const char *expected, char mark)
+{
+    struct slice word = word_take(rest);
+    size_t size = strlen(expected);
+    if (word.size != size + 1 || word.data[size] != mark) {
+        return false;
+    }
+    return memcmp(word.data, expected, size) == 0;
+}
+
+static bool target_take(struct slice *rest, enum fault_target *out)
+{
+    struct slice copy = *rest;
+    if (word_is_before(rest, fault_target_name(TARGET_BROKER), ',')) {
+        *out = TARGET_BROKER;
+        return true;
+    }
+    *rest = copy;
+    *out = TARGET_POSTGRES;
+    return word_is_before(rest, fault_target_name(TARGET_POSTGRES), ',');
+}
+
+static bool fault_parse(struct parser *p, struct slice value)
+{
+    struct scenario_fault fault = {.action = FAULT_KILL};
+    struct slice rest = value;
+
+    bool ok = word_is(&rest, "after") &&
+              number_parse(word_take(&rest), CONF_ACKS_MAX, &fault.after_acks) &&
+              word_is_before(&rest, "acks", ':') &&
+              word_is(&rest, fault_action_name(FAULT_KILL)) &&
+              target_take(&rest, &fault.target) && word_is(&rest, "restart") &&
+              word_is(&rest, "after") &&
+              number_parse(word_take(&rest), CONF_RESTART_MS_MAX, &fault.restart_ms) &&
+              word_is(&rest, "ms") && trimmed(rest).size == 0;
+    if (!ok) {
+        return refuse(p, "'%.*s' is not a fault: write " FAULT_FORM " (at most %d ms)",
+                      (int)value.size, value.data, CONF_RESTART_MS_MAX);
+    }
+    if (fault.after_acks == 0) {
+        return refuse(p, "a fault after 0 acks would hit nothing: write 1 or more");
+    }
+    size_t count = p->conf->faults.count;
+    if (count == SCENARIO_FAULTS_MAX) {
+        return refuse(p, "more than %d faults", SCENARIO_FAULTS_MAX);
+    }
+    if (count > 0 && fault.after_acks <= p->conf->faults.items[count - 1].fault.after_acks) {
+        return refuse(p, "faults must be in order: this one is after %" PRId64
+                         " acks, the one before it after %" PRId64,
+                      fault.after_acks, p->conf->faults.items[count - 1].fault.after_acks);
+    }
+    MEMORY_PUSH(&p->conf->faults, (struct conf_fault){fault, p->line});
+    return true;
+}
+
+static bool setting_parse(struct parser *p, struct slice key, struct slice value)
+{
+    if (slice_equals(key, slice_of("title"))) {
+        return text_set(p, "title", value, &p->conf->title, &p->title_line);
+    }
+    if (slice_equals(key, slice_of("logs"))) {
+        return text_set(p, "logs", value, &p->conf->logs, &p->conf->logs_line);
+    }
+    if (slice_equals(key, slice_of("fault"))) {
+        return fault_parse(p, value);
+    }
+    return refuse(p, "no setting is called '%.*s': there are title, logs and fault",
+                  (int)key.size, key.data);
+}
+
+/* A bare word followed by '='. */
+static bool setting_split(struct slice line, struct slice *key, struct slice *value)
+{
+    const char *equals = memchr(line.data, '=', line.size);
+    if (equals == NULL) {
+        return false;
+    }
+    *key = trimmed((struct slice){line.data, (size_t)(equals - line.data)});
+    *value = trimmed((struct slice){equals + 1, (size_t)(line.data + line.size - equals) - 1});
+    for (size_t i = 0; i < key->size; i++) {
+        if ((key->data[i] < 'a' || key->data[i] > 'z') && key->data[i] != '_') {
+            return false;
+        }
+    }
+    return key->size > 0;
+}
+
+/* ---- the file ------------------------------------------------------------------- */
+
+/* A '#' begins a comment at the line's start and behind a blank. */
+static struct slice comment_cut(struct slice line)
+{
+    for (size_t i = 0; i < line.size; i++) {
+        if (line.data[i] == '#' && (i == 0 || is_blank(line.data[i - 1]))) {
+            line.size = i;
+        }
+    }
+    return line;
+}
+
+static bool line_parse(struct parser *p, struct slice line)
+{
+    struct slice key;
+    struct slice value;
+
+    if (memchr(line.data, '\0', line.size) != NULL || !utf8_valid(line)) {
+        return refuse(p, "not UTF-8 text");
+    }
+    line = trimmed(comment_cut(line));
+    if (line.size == 0) {
+        return true;
+    }
+    return setting_split(line, &key, &value) ? setting_parse(p, key, value)
+                                             : topic_parse(p, line);
+}
+
+static bool text_parse(struct parser *p, struct slice text)
+{
+    while (text.size > 0) {
+        const char *newline = memchr(text.data, '\n', text.size);
+        size_t size = newline == NULL ? text.size : (size_t)(newline - text.data);
+        p->line++;
+        if (!line_parse(p, (struct slice){text.data, size})) {
+            return false;
+        }
+        size_t used = newline == NULL ? size : size + 1;
+        text.data += used;
+        text.size -= used;
+    }
+    if (p->conf->topics.count == 0) {
+        return refuse(p, "the file ends without a topic: write 'topic: P1 P2 : C1 C2'");
+    }
+    return true;
+}
+
+bool scenario_conf_load(const char *path, struct scenario_conf **out, char *error,
+                        size_t error_size)
+{
+    struct buffer text = BUFFER_INIT;
+    struct parser p = {.path = path, .error = error, .error_size = error_size};
+
+    *out = NULL;
+    int failure = buffer_read_file(&text, path, CONF_BYTES_MAX);
+    if (failure != 0) {
+        snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(failure));
+        buffer_release(&text);
+        return false;
+    }
+    p.conf = memory_zeroed(1, sizeof *p.conf);
+    bool ok = text_parse(&p, buffer_slice(&text));
+    buffer_release(&text);
+    if (!ok) {
+        scenario_conf_destroy(p.conf);
+        return false;
+    }
+    *out = p.conf;
+    return true;
+}
+
+void scenario_conf_destroy(struct scenario_conf *conf)
+{
+    if (conf == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < conf->topics.count; i++) {
+        free(conf->topics.items[i].name);
+        free(conf->topics.items[i].producers.items);
+        free(conf->topics.items[i].consumers.items);
+    }
+    free(conf->topics.items);
+    free(conf->faults.items);
+    free(conf->title);
+    free(conf->logs);
+    free(conf);
+}
