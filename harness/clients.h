@@ -1,0 +1,60 @@
+/*
+ * clients.h - the producers and consumers of a run: started, watched, ended.
+ *
+ * A client writes its history, and is known by it: that it has registered, what was
+ * acknowledged, what it has received.
+ *
+ * Threads: one.
+ */
+#ifndef HARNESS_CLIENTS_H
+#define HARNESS_CLIENTS_H
+
+#include "harness/record.h"
+#include "harness/runtime.h"
+#include "harness/watch.h"
+
+enum client_kind { CLIENT_CONSUMER, CLIENT_PRODUCER };
+
+struct client {
+    enum client_kind kind;
+    const struct scenario_client *plan; /* borrowed from the scenario */
+    char name[24];                      /* "P1" */
+    struct process process;
+    struct watch *history; /* NULL: not started */
+    struct watch_counts counts;
+    bool counted_out; /* its end has been looked at */
+};
+
+struct clients {
+    struct runtime *rt;              /* borrowed, as all three */
+    const struct scenario *scenario;
+    const struct record *record;
+    struct client *items; /* the consumers, then the producers */
+    size_t count;
+};
+
+/* Producers send nothing before this file is in the run folder. */
+#define CLIENTS_GATE "gate"
+
+bool clients_init(struct clients *clients, struct runtime *rt, const struct scenario *scenario,
+                  const struct record *record);
+void clients_release(struct clients *clients);
+
+/* Start all clients of a kind, and wait until each has registered for all its topics.
+ * One that ends meanwhile is a failure. */
+bool clients_start(struct clients *clients, enum client_kind kind);
+
+/* Read what is new in the histories, and sum up. */
+struct watch_counts clients_read(struct clients *clients);
+
+/* Notice who has ended: with exit code 1 (something was not delivered) that is said, and
+ * for the judge to judge; in any other bad way it is a failure. */
+bool clients_check(struct clients *clients);
+
+/* How many still run; their names, as "P1 C2", go to `names`. */
+size_t clients_running(struct clients *clients, char *names, size_t size);
+
+/* Send a signal to all that run. */
+void clients_signal(struct clients *clients, int number);
+
+#endif

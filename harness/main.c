@@ -1,0 +1,177 @@
+/*
+ * main.c - myqueue-harness: run a scenario, or judge a saved run again.
+ */
+#include "common/options.h"
+#include "harness/judge.h"
+#include "harness/run.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONSUMERS_MAX 256
+#define SECONDS_MAX 86400
+
+static const char usage[] =
+    "Usage: myqueue-harness run [OPTION]... DIR    run the scenario in DIR\n"
+    "       myqueue-harness check RUN_DIR          judge a saved run again\n"
+    "\n"
+    "Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad usage, 255 a fault of the harness.\n"
+    "`myqueue-harness run --help` lists the options.\n";
+
+/* The folder of this program's file. */
+static bool find_programs(char dir[PATH_MAX])
+{
+    ssize_t size = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+    if (size <= 0) {
+        return false;
+    }
+    dir[size] = '\0';
+    char *slash = strrchr(dir, '/');
+    if (slash == dir) {
+        return false;
+    }
+    *slash = '\0';
+    return true;
+}
+
+/* tools/engine puts a `docker` there that goes through sudo, where that is needed. */
+static void extend_path(const char *programs)
+{
+    char path[2 * PATH_MAX];
+    const char *old = getenv("PATH");
+
+    snprintf(path, sizeof path, "%s/bin:%s", programs,
+             old != NULL ? old : "/usr/local/bin:/usr/bin:/bin");
+    setenv("PATH", path, 1);
+}
+
+/* The only operand, or NULL after a clear line. */
+static const char *only_operand(int argc, char **argv, int first, const char *what)
+{
+    if (argc - first != 1) {
+        fprintf(stderr, "myqueue-harness %s: give one %s, not %d; try --help\n", argv[0], what,
+                argc - first);
+        return NULL;
+    }
+    return argv[first];
+}
+
+static int main_run(int argc, char **argv)
+{
+    char programs[PATH_MAX];
+    char root[PATH_MAX + 4];
+    const char *given_root;
+    struct run_options o = {0};
+    const struct option_row rows[] = {
+        {.name = "runtime", .type = OPTION_CHOICE, .value = &o.runtime, .text = "auto",
+         .choices = "auto|docker|process",
+         .help = "where the programs run; auto: in containers if an engine answers"},
+        {.name = "consumers", .type = OPTION_INT, .value = &o.consumers, .number = 3,
+         .smallest = 1, .largest = CONSUMERS_MAX,
+         .help = "how many consumers read every topic, if DIR has no scenario.conf"},
+        {.name = "reports", .type = OPTION_TEXT, .value = &o.reports, .text = "reports",
+         .unit = "FOLDER", .required = true, .help = "where the run's folder is made"},
+        {.name = "name", .type = OPTION_TEXT, .value = &o.name, .unit = "NAME",
+         .help = "of the scenario, in the reports; default: the name of DIR"},
+        {.name = "limit", .type = OPTION_INT, .value = &o.limit_s, .number = 600, .smallest = 1,
+         .largest = SECONDS_MAX, .unit = "seconds",
+         .help = "how long the clients may run; then the run is given up"},
+        {.name = "stall", .type = OPTION_INT, .value = &o.stall_s, .number = 90, .smallest = 1,
+         .largest = SECONDS_MAX, .unit = "seconds",
+         .help = "how long nothing may be sent or received; then the run is given up"},
+        {.name = "root", .type = OPTION_TEXT, .value = &given_root, .unit = "FOLDER",
+         .help = "of the project, with tools/ and compose/; default: above this program's"},
+    };
+    const struct options options = {
+        .program = "myqueue-harness run",
+        .version = MYQUEUE_VERSION,
+        .summary = "Run the scenario in DIR, judge it, and write a report.",
+        .operands = "DIR",
+        .rows = rows,
+        .row_count = sizeof rows / sizeof *rows,
+    };
+    int first;
+
+    switch (options_parse(&options, argc, argv, &first)) {
+    case OPTIONS_OK:
+        break;
+    case OPTIONS_EXIT:
+        return 0;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    }
+    o.dir = only_operand(argc, argv, first, "scenario folder");
+    if (o.dir == NULL) {
+        return EXIT_USAGE;
+    }
+    if (!find_programs(programs)) {
+        fprintf(stderr, "myqueue-harness: cannot tell which folder it is in (/proc/self/exe)\n");
+        return EXIT_HARNESS;
+    }
+    snprintf(root, sizeof root, "%s/..", programs);
+    o.root = realpath(given_root != NULL ? given_root : root, NULL);
+    if (o.root == NULL) {
+        fprintf(stderr, "myqueue-harness run: --root %s: no such folder\n", given_root);
+        return EXIT_USAGE;
+    }
+    o.programs = programs;
+    extend_path(programs);
+    int code = run_scenario(&o);
+    free((char *)o.root);
+    return code;
+}
+
+static int main_check(int argc, char **argv)
+{
+    char error[1024] = "";
+    const struct options options = {
+        .program = "myqueue-harness check",
+        .version = MYQUEUE_VERSION,
+        .summary = "Judge a saved run again, and write its report anew.",
+        .operands = "RUN_DIR",
+    };
+    int first;
+
+    switch (options_parse(&options, argc, argv, &first)) {
+    case OPTIONS_OK:
+        break;
+    case OPTIONS_EXIT:
+        return 0;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    }
+    const char *dir = only_operand(argc, argv, first, "run folder");
+    if (dir == NULL) {
+        return EXIT_USAGE;
+    }
+    enum verdict verdict = judge_run(dir, NULL, stdout, error, sizeof error);
+    if (verdict == VERDICT_FAILED) {
+        fprintf(stderr, "myqueue-harness: %s\n", error);
+    }
+    return (int)verdict;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (strcmp(command, "run") == 0) {
+        return main_run(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "check") == 0) {
+        return main_check(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (strcmp(command, "--version") == 0) {
+        printf("myqueue-harness %s\n", MYQUEUE_VERSION);
+        return 0;
+    }
+    fprintf(stderr, "myqueue-harness: '%s' is not a command; try --help\n", command);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,613 @@
+/*
+ * run.c - one run: bring up, let the clients run under faults, read the store, take down,
+ * judge.
+ *
+ * Always: run_down() is passed on every way out of run_body(), and only the supervisor
+ * stands behind it.
+ */
+#include "harness/run.h"
+
+#include "common/clock.h"
+#include "harness/clients.h"
+#include "harness/fault.h"
+#include "harness/judge.h"
+#include "harness/record.h"
+#include "harness/runtime.h"
+#include "harness/scenario.h"
+#include "harness/supervisor.h"
+#include "myqueue.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEALTHY_LIMIT_MS 90000
+#define HEALTH_REQUEST_MS 1000
+#define HEALTH_EVERY_MS 5
+#define TOPIC_LIMIT_MS 20000
+#define TICK_MS 100
+#define CLIENTS_END_MS 5000    /* for clients that were asked to end */
+#define DOWN_LIMIT_MS 60000
+#define NAME_BYTES_MAX 100
+
+/* The broker's port is taken from here, below the ports that Linux gives to outgoing
+ * connections (32768 and up): from those, a client that connects to a broker that is down
+ * can be given that very port, connect to itself, and keep the broker from coming back. */
+#define PORT_FIRST 20000
+#define PORT_COUNT 12000
+
+#define ROWS_SQL                                                                                  \
+    "SELECT json_build_object('topic', t.name, 'partition', l.partition, 'offset', l.\"offset\", " \
+    "'producer_id', l.producer_id, 'sequence', l.sequence, 'message', l.message) "                \
+    "FROM myqueue.log l JOIN myqueue.topic t ON t.id = l.topic_id "                               \
+    "ORDER BY t.name, l.partition, l.\"offset\""
+
+struct run {
+    const struct run_options *options;
+    struct scenario *scenario;
+    struct control control;
+    struct record record;
+    struct record_run about;
+    struct runtime_settings settings;
+    struct runtime *rt;
+    struct clients clients;
+    struct injector injector;
+    struct watch_counts counts;
+    int64_t killed_ns; /* when the last kill was sent */
+    int64_t began_ms;  /* when the clients' work began */
+    int64_t alive_ms;  /* when the counts changed last */
+    char name[NAME_BYTES_MAX + 1];
+    char reason[512];
+    char command[PATH_MAX + 128];
+    char ended_early[256];
+};
+
+/* ---- bringing up ---------------------------------------------------------------------- */
+
+static bool healthy(const struct run *run)
+{
+    return myqueue_health(run->rt->broker, HEALTH_REQUEST_MS, NULL) == MYQUEUE_OK;
+}
+
+/* Which service has ended without being killed by us? NULL: none has. */
+static struct process *ended_service(struct run *run)
+{
+    const struct injector *i = &run->injector;
+
+    for (int target = 0; target < RUNTIME_TARGETS; target++) {
+        bool ours = injector_busy(i) && i->state != INJECTOR_STARTING &&
+                    i->faults[i->current].target == (enum fault_target)target;
+        if (!ours && !process_runs(&run->rt->services[target])) {
+            return &run->rt->services[target];
+        }
+    }
+    return NULL;
+}
+
+static bool start_services(struct run *run)
+{
+    struct runtime *rt = run->rt;
+    struct control *c = &run->control;
+    int64_t deadline_ms = clock_now_ms() + HEALTHY_LIMIT_MS;
+    char how[32];
+
+    control_step(c, "starting PostgreSQL and the broker");
+    /* Both at once: the broker waits for its store. */
+    if (!rt->ops->start(rt, TARGET_POSTGRES) || !rt->ops->start(rt, TARGET_BROKER)) {
+        return false;
+    }
+    while (!healthy(run)) {
+        const struct process *ended = ended_service(run);
+        if (ended != NULL) {
+            return control_fail(c, ended->log, "%s did not start: %s", ended->name,
+                                process_end(ended, how, sizeof how));
+        }
+        if (clock_now_ms() > deadline_ms) {
+            return control_fail(c, rt->services[TARGET_BROKER].log,
+                                "the broker on %s was not healthy within %d s", rt->broker,
+                                HEALTHY_LIMIT_MS / 1000);
+        }
+        if (!control_wait(c, HEALTH_EVERY_MS)) {
+            return false;
+        }
+    }
+    record_phase(&run->record, "broker healthy");
+    return rt->ops->started(rt, TARGET_POSTGRES) && rt->ops->started(rt, TARGET_BROKER);
+}
+
+static bool create_topics(struct run *run)
+{
+    char error[MYQUEUE_ERROR_BYTES];
+
+    control_step(&run->control, "creating %zu topics", run->scenario->topic_count);
+    for (size_t i = 0; i < run->scenario->topic_count; i++) {
+        const char *topic = run->scenario->topics[i].name;
+        enum myqueue_status status =
+            myqueue_create_topic(run->rt->broker, topic, TOPIC_LIMIT_MS, error);
+        /* The store is new: a topic that is there was created by a lost answer. */
+        if (status != MYQUEUE_OK && status != MYQUEUE_TOPIC_EXISTS) {
+            return control_fail(&run->control, run->rt->services[TARGET_BROKER].log,
+                                "topic '%s' could not be created: %s", topic, error);
+        }
+        if (!control_wait(&run->control, 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start_clients(struct run *run)
+{
+    struct control *c = &run->control;
+
+    control_step(c, "starting %zu consumers", run->scenario->consumer_count);
+    if (!clients_start(&run->clients, CLIENT_CONSUMER)) {
+        return false;
+    }
+    record_phase(&run->record, "consumers registered");
+    control_step(c, "starting %zu producers", run->scenario->producer_count);
+    if (!clients_start(&run->clients, CLIENT_PRODUCER)) {
+        return false;
+    }
+    record_phase(&run->record, "producers registered");
+    return true;
+}
+
+static bool run_up(struct run *run)
+{
+    return run->rt->ops->prepare(run->rt) && start_services(run) && create_topics(run) &&
+           start_clients(run);
+}
+
+/* ---- the run -------------------------------------------------------------------------- */
+
+static bool fault_kill(struct run *run, const struct scenario_fault *fault)
+{
+    record_fault_begin(&run->record, run->injector.current + 1, fault, run->counts.acknowledged);
+    bool done = run->rt->ops->kill(run->rt, fault->target);
+    /* A client can notice the death before we do, but not before this. */
+    run->killed_ns = clock_now_ns();
+    return done;
+}
+
+static bool fault_restart(struct run *run, const struct scenario_fault *fault)
+{
+    record_fault(&run->record, run->injector.current + 1, "restart", clock_now_ns());
+    return run->rt->ops->start(run->rt, fault->target);
+}
+
+static bool fault_end(struct run *run, size_t number)
+{
+    record_fault(&run->record, number, "end", clock_now_ns());
+    return run->rt->ops->started(run->rt, run->injector.faults[number - 1].target);
+}
+
+/* Do what is due about the faults. */
+static bool drive_faults(struct run *run)
+{
+    struct injector *i = &run->injector;
+
+    for (;;) {
+        size_t number = i->current + 1;
+        const struct scenario_fault *fault = &i->faults[i->current];
+        bool dead =
+            i->state == INJECTOR_DYING && run->rt->ops->dead(run->rt, fault->target);
+        bool answers = i->state == INJECTOR_STARTING && healthy(run);
+        bool done = true;
+
+        switch (injector_step(i, run->counts.acknowledged, clock_now_ms(), dead, answers)) {
+        case INJECTOR_NOTHING:
+            return true;
+        case INJECTOR_KILL:
+            done = fault_kill(run, fault);
+            break;
+        case INJECTOR_HIT:
+            record_fault(&run->record, number, "hit", run->killed_ns);
+            break;
+        case INJECTOR_RESTART:
+            done = fault_restart(run, fault);
+            break;
+        case INJECTOR_END:
+            done = fault_end(run, number);
+            break;
+        }
+        if (!done) {
+            return false;
+        }
+    }
+}
+
+static void show_progress(struct run *run, const char *running)
+{
+    static const char *const states[] = {[INJECTOR_ARMED] = "",
+                                         [INJECTOR_DYING] = "killing ",
+                                         [INJECTOR_DOWN] = "down: ",
+                                         [INJECTOR_STARTING] = "restarting "};
+    const struct injector *i = &run->injector;
+    const char *target = injector_busy(i) ? fault_target_name(i->faults[i->current].target) : "";
+
+    control_detail(&run->control, "%lld of %lld acknowledged, %lld received, %zu of %zu kills%s%s%s%s%s",
+                   (long long)run->counts.acknowledged, (long long)run->scenario->expected,
+                   (long long)run->counts.received, i->current, i->fault_count,
+                   target[0] != '\0' ? ", " : "", states[i->state], target,
+                   running[0] != '\0' ? ", running: " : "", running);
+}
+
+/* Is there a reason to give the run up? It goes to ended_early. */
+static bool give_up(struct run *run, const char *running)
+{
+    const struct run_options *o = run->options;
+    int64_t now_ms = clock_now_ms();
+    const struct process *ended = ended_service(run);
+    char how[32];
+
+    if (ended != NULL) {
+        snprintf(run->ended_early, sizeof run->ended_early, "%s ended by itself: %s", ended->name,
+                 process_end(ended, how, sizeof how));
+    } else if (now_ms - run->began_ms > o->limit_s * 1000) {
+        snprintf(run->ended_early, sizeof run->ended_early,
+                 "the limit of %lld s was reached; still running: %.100s", (long long)o->limit_s,
+                 running);
+    } else if (now_ms - run->alive_ms > o->stall_s * 1000) {
+        snprintf(run->ended_early, sizeof run->ended_early,
+                 "nothing was sent or received for %lld s; still running: %.100s",
+                 (long long)o->stall_s, running);
+    }
+    return run->ended_early[0] != '\0';
+}
+
+static int64_t next_look_ms(const struct run *run)
+{
+    int64_t idle_ms = injector_idle_ms(&run->injector, clock_now_ms());
+
+    if (idle_ms >= 0) {
+        return idle_ms < TICK_MS ? idle_ms : TICK_MS;
+    }
+    /* Neither a dead stranger nor a healthy broker wakes us. */
+    return injector_busy(&run->injector) ? HEALTH_EVERY_MS : TICK_MS;
+}
+
+static void read_counts(struct run *run)
+{
+    struct watch_counts before = run->counts;
+
+    run->counts = clients_read(&run->clients);
+    if (run->counts.acknowledged != before.acknowledged ||
+        run->counts.received != before.received || injector_busy(&run->injector)) {
+        run->alive_ms = clock_now_ms();
+    }
+}
+
+/* The clients work, the faults hit, until every client has ended. */
+static bool run_clients(struct run *run)
+{
+    struct control *c = &run->control;
+    char running[64];
+
+    run->began_ms = clock_now_ms();
+    run->alive_ms = run->began_ms;
+    for (;;) {
+        read_counts(run);
+        if (!drive_faults(run) || !clients_check(&run->clients)) {
+            return false;
+        }
+        if (clients_running(&run->clients, running, sizeof running) == 0 &&
+            !injector_busy(&run->injector)) {
+            break;
+        }
+        if (give_up(run, running)) {
+            return true;
+        }
+        show_progress(run, running);
+        if (!control_wait(c, next_look_ms(run))) {
+            return false;
+        }
+    }
+    read_counts(run);
+    show_progress(run, "");
+    record_phase(&run->record, "drained");
+    return true;
+}
+
+static bool open_gate(struct run *run)
+{
+    char path[PATH_MAX];
+
+    control_step(&run->control, "running");
+    record_phase(&run->record, "gate opened");
+    record_path(&run->record, path, "%s", CLIENTS_GATE);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return control_fail(&run->control, NULL, "cannot write %s: %s", path, strerror(errno));
+    }
+    close(fd);
+    return true;
+}
+
+/* End the clients of a run that was given up; what the store holds is read all the same. */
+static void end_clients(struct run *run)
+{
+    int64_t deadline_ms = clock_now_ms() + CLIENTS_END_MS;
+    char names[64];
+
+    clients_signal(&run->clients, SIGTERM);
+    while (clients_running(&run->clients, names, sizeof names) > 0 &&
+           clock_now_ms() < deadline_ms) {
+        control_wait(&run->control, TICK_MS);
+    }
+}
+
+static bool read_rows(struct run *run)
+{
+    char path[PATH_MAX];
+
+    if (!process_runs(&run->rt->services[TARGET_POSTGRES])) {
+        return true; /* given up because of that: there are no rows to read */
+    }
+    control_step(&run->control, "reading the store's rows");
+    record_path(&run->record, path, "rows.jsonl");
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return control_fail(&run->control, NULL, "cannot write %s: %s", path, strerror(errno));
+    }
+    bool done = run->rt->ops->query(run->rt, ROWS_SQL, fd);
+    close(fd);
+    return done;
+}
+
+static bool run_through(struct run *run)
+{
+    if (!run_up(run) || !open_gate(run) || !run_clients(run)) {
+        return false;
+    }
+    if (run->ended_early[0] != '\0') {
+        control_note(&run->control, "given up: %s", run->ended_early);
+        end_clients(run);
+    }
+    return read_rows(run) && record_run(&run->record, &run->control, &run->about);
+}
+
+/* ---- taking down ---------------------------------------------------------------------- */
+
+static void run_down(struct run *run)
+{
+    struct control *c = &run->control;
+    int64_t deadline_ms = clock_now_ms() + DOWN_LIMIT_MS;
+    char names[64];
+
+    c->stopping = true;
+    control_step(c, "taking everything down");
+    end_clients(run);
+    for (;;) {
+        run->rt->ops->stop(run->rt);
+        /* A command that still makes its container ends with it, once it is found. */
+        if (clients_running(&run->clients, names, sizeof names) == 0) {
+            break;
+        }
+        if (clock_now_ms() > deadline_ms || strcmp(run->rt->ops->name, "process") == 0) {
+            clients_signal(&run->clients, SIGKILL);
+        }
+        control_wait(c, TICK_MS);
+    }
+    for (int target = 0; target < RUNTIME_TARGETS; target++) {
+        if (!process_wait(&run->rt->services[target], c, CLIENTS_END_MS)) {
+            process_signal(&run->rt->services[target], SIGKILL);
+        }
+    }
+    run->rt->ops->remove(run->rt);
+    char path[PATH_MAX];
+    unlink(record_path(&run->record, path, "%s", CLIENTS_GATE));
+}
+
+static int judge(struct run *run)
+{
+    char error[1024] = "";
+
+    enum verdict verdict =
+        judge_run(run->record.dir, run->record.latest, stdout, error, sizeof error);
+    fflush(stdout);
+    if (verdict == VERDICT_FAILED) {
+        fprintf(stderr, "myqueue-harness: %s\n", error);
+    } else if (!record_publish(&run->record, &run->control)) {
+        control_print_failure(&run->control);
+        return EXIT_HARNESS;
+    }
+    return (int)verdict;
+}
+
+/* The whole run, in the supervisor's child. */
+static int run_body(void *arg)
+{
+    struct run *run = arg;
+
+    bool done = clients_init(&run->clients, run->rt, run->scenario, &run->record) &&
+                run_through(run);
+    run_down(run);
+    control_end_steps(&run->control);
+    clients_release(&run->clients);
+    if (run->control.failed) {
+        control_print_failure(&run->control);
+        fprintf(stderr, "myqueue-harness: the logs are in %s\n", run->record.dir);
+        return EXIT_HARNESS;
+    }
+    if (!done) {
+        fprintf(stderr,
+                "myqueue-harness: interrupted; everything is taken down, what was written is "
+                "in %s\n",
+                run->record.dir);
+        return EXIT_HARNESS;
+    }
+    return judge(run);
+}
+
+/* ---- before it ------------------------------------------------------------------------ */
+
+/* The reports' folder's name: given, or that of the scenario's folder. */
+static void choose_name(struct run *run)
+{
+    char path[PATH_MAX];
+    const char *name = run->options->name;
+
+    if (name == NULL) {
+        name = realpath(run->options->dir, path) != NULL ? strrchr(path, '/') + 1 : "";
+    }
+    snprintf(run->name, sizeof run->name, "%.*s", NAME_BYTES_MAX, name[0] != '\0' ? name : "run");
+    for (char *p = run->name; *p != '\0'; p++) {
+        if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_' && *p != '.') {
+            *p = '-';
+        }
+    }
+    if (run->name[0] == '.') {
+        run->name[0] = '-';
+    }
+}
+
+/* What a person types to run it again. */
+static void choose_command(struct run *run)
+{
+    const struct run_options *o = run->options;
+    char scenarios[PATH_MAX];
+    char dir[PATH_MAX];
+    const char *runtime = strcmp(o->runtime, "auto") == 0 ? "" : " RUNTIME=";
+    size_t size;
+
+    snprintf(scenarios, sizeof scenarios, "%.4000s/scenarios/", o->root);
+    size = strlen(scenarios);
+    if (realpath(o->dir, dir) != NULL && strncmp(dir, scenarios, size) == 0) {
+        snprintf(run->command, sizeof run->command, "make scenario-%s%s%s", dir + size, runtime,
+                 runtime[0] != '\0' ? o->runtime : "");
+        return;
+    }
+    snprintf(run->command, sizeof run->command, "make scenario LOGS=%s CONSUMERS=%lld%s%s", o->dir,
+             (long long)o->consumers, runtime, runtime[0] != '\0' ? o->runtime : "");
+}
+
+static bool choose_runtime(struct run *run)
+{
+    struct control *c = &run->control;
+    const char *wanted = run->options->runtime;
+    bool docker = false;
+
+    if (strcmp(wanted, "process") != 0) {
+        control_step(c, "looking for a container engine");
+        docker = runtime_docker_answers(&run->settings, c, run->reason, sizeof run->reason);
+        control_end_steps(c);
+        if (!control_wait(c, 0)) {
+            return false;
+        }
+    }
+    if (!docker && strcmp(wanted, "docker") == 0) {
+        return control_fail(c, NULL, "--runtime docker: %s", run->reason);
+    }
+    if (!docker && run->reason[0] != '\0') {
+        control_note(c, "on the process runtime, since there are no containers: %s", run->reason);
+    }
+    run->rt = docker ? runtime_docker_create(&run->settings, c)
+                     : runtime_process_create(&run->settings, c);
+    return run->rt != NULL;
+}
+
+/* The mark of all that this run starts, and a port that no other run takes: runs of one
+ * machine differ in their process ids, and the port also differs between attempts. */
+static void choose_id(struct run *run)
+{
+    uint16_t salt = 0;
+    ssize_t size = getrandom(&salt, sizeof salt, GRND_NONBLOCK);
+
+    snprintf(run->settings.id, sizeof run->settings.id, "myqueue-%llx-%d-%04x",
+             (unsigned long long)run->about.started_unix_s, (int)getpid(),
+             size == (ssize_t)sizeof salt ? salt : 0);
+    run->settings.port = PORT_FIRST + (int)(getpid() % PORT_COUNT);
+}
+
+static bool prepare_folder(struct run *run)
+{
+    char path[PATH_MAX];
+    char error[SCENARIO_ERROR_BYTES_MAX];
+
+    if (!record_open(&run->record, &run->control, run->options->reports, run->name,
+                     run->about.started_unix_s)) {
+        return false;
+    }
+    if (!scenario_save(run->scenario, record_path(&run->record, path, "scenario"), error,
+                       sizeof error)) {
+        return control_fail(&run->control, NULL, "%s", error);
+    }
+    run->settings.run_dir = run->record.dir;
+    return true;
+}
+
+static bool prepare(struct run *run)
+{
+    const struct run_options *o = run->options;
+
+    choose_name(run);
+    choose_command(run);
+    run->about = (struct record_run){.scenario = run->name,
+                                     .title = run->scenario->title,
+                                     .logs = o->dir,
+                                     .runtime_reason = run->reason,
+                                     .command = run->command,
+                                     .started_unix_s = (int64_t)time(NULL),
+                                     .started_ns = clock_now_ns(),
+                                     .ended_early = run->ended_early};
+    run->settings.root = o->root;
+    run->settings.programs = o->programs;
+    choose_id(run);
+    if (!prepare_folder(run) || !choose_runtime(run)) {
+        return false;
+    }
+    run->about.runtime = run->rt->ops->name;
+    injector_init(&run->injector, run->scenario->faults, run->scenario->fault_count);
+    return record_run(&run->record, &run->control, &run->about);
+}
+
+static int run_loaded(struct run *run)
+{
+    int code = EXIT_HARNESS;
+
+    if (control_open(&run->control, clock_now_ms()) != 0) {
+        fprintf(stderr, "myqueue-harness: no descriptors to wait with: %s\n", strerror(errno));
+        return EXIT_HARNESS;
+    }
+    run->record.history_fd = -1;
+    if (prepare(run)) {
+        code = supervisor_run(run->rt, run_body, run);
+    } else if (run->control.failed) {
+        control_print_failure(&run->control);
+    }
+    if (run->rt != NULL) {
+        run->rt->ops->destroy(run->rt);
+    }
+    record_close(&run->record);
+    control_close(&run->control);
+    return code;
+}
+
+int run_scenario(const struct run_options *options)
+{
+    char error[SCENARIO_ERROR_BYTES_MAX];
+    struct run *run = calloc(1, sizeof *run);
+
+    if (run == NULL) {
+        fprintf(stderr, "myqueue-harness: out of memory\n");
+        return EXIT_HARNESS;
+    }
+    run->options = options;
+    if (!scenario_load(options->dir, options->consumers, &run->scenario, error, sizeof error)) {
+        fprintf(stderr, "myqueue-harness: %s\n", error);
+        free(run);
+        return EXIT_USAGE;
+    }
+    int code = run_loaded(run);
+    scenario_destroy(run->scenario);
+    free(run);
+    return code;
+}

@@ -1,0 +1,101 @@
+/*
+ * runtime.h - where a run's programs live: in containers, or as processes of this machine.
+ *
+ * A runtime is a table of functions. Both give the same: a PostgreSQL and a broker that can
+ * be started, killed without warning and started again with their data and address kept,
+ * and clients that reach the broker. A program that runs is one child process of the
+ * harness, which is the program itself or, for a container, the `docker` command that is
+ * attached to it and ends with it.
+ *
+ * Always: everything is marked with the run's id, and stop() finds it by that mark alone,
+ * so that it takes down all that a run started, also a run that has died, and nothing else.
+ *
+ * Threads: one.
+ */
+#ifndef HARNESS_RUNTIME_H
+#define HARNESS_RUNTIME_H
+
+#include "harness/process.h"
+#include "harness/scenario.h"
+
+#include <limits.h>
+
+#define RUNTIME_TARGETS 2 /* TARGET_BROKER, TARGET_POSTGRES */
+#define RUNTIME_ID_BYTES_MAX 64
+
+struct runtime_settings {
+    const char *root;                 /* the project's folder: tools/, compose/ */
+    const char *programs;             /* the folder of myqueue-broker and the others */
+    const char *run_dir;              /* absolute */
+    char id[RUNTIME_ID_BYTES_MAX];    /* lower-case letters, digits, '-': the mark */
+    int port;                         /* of the broker, on 127.0.0.1 */
+};
+
+struct runtime {
+    const struct runtime_ops *ops;
+    const struct runtime_settings *settings; /* borrowed */
+    struct control *control;                 /* borrowed */
+    struct process services[RUNTIME_TARGETS]; /* by enum fault_target: the latest incarnation */
+    int incarnations[RUNTIME_TARGETS];
+    char broker[64];               /* the broker's address for the harness */
+    char client_broker[64];        /* … for clients */
+    char client_run_dir[PATH_MAX]; /* the run folder as clients see it */
+};
+
+/* Functions that return bool: false says see control_fail(), or the interrupt. */
+struct runtime_ops {
+    const char *name; /* "docker" */
+
+    /* Everything up to, and without, the first start. May take minutes the first time. */
+    bool (*prepare)(struct runtime *rt);
+
+    /* Start a service, first or again. It may not answer yet when this returns. */
+    bool (*start)(struct runtime *rt, enum fault_target target);
+
+    /* The service answers: find out what kill() needs to be quick. */
+    bool (*started)(struct runtime *rt, enum fault_target target);
+
+    /* SIGKILL to all of the service's processes; see dead(). */
+    bool (*kill)(struct runtime *rt, enum fault_target target);
+
+    /* After kill(): is the last of its processes certainly gone? */
+    bool (*dead)(struct runtime *rt, enum fault_target target);
+
+    /* Start a client program; `arguments` are those behind its name. */
+    bool (*client)(struct runtime *rt, struct process *out, const char *name, const char *program,
+                   const struct arguments *arguments);
+
+    /* Run psql on the store; its rows go to `output_fd`. */
+    bool (*query)(struct runtime *rt, const char *sql, int output_fd);
+
+    /* End all services, and all containers of the run; may be called again and again. */
+    void (*stop)(struct runtime *rt);
+
+    /* Once nothing runs: remove what is left (network, volume, temporary folder). */
+    void (*remove)(struct runtime *rt);
+
+    void (*destroy)(struct runtime *rt);
+};
+
+struct runtime *runtime_docker_create(const struct runtime_settings *settings, struct control *c);
+struct runtime *runtime_process_create(const struct runtime_settings *settings,
+                                       struct control *c);
+
+/* Does a container engine answer? Otherwise `reason` says in one line why not. */
+bool runtime_docker_answers(const struct runtime_settings *settings, struct control *c,
+                            char *reason, size_t reason_size);
+
+/* ---- for the runtimes --------------------------------------------------------------- */
+
+/* The log of a service's incarnation that is about to start: RUN/logs/broker-2.log. */
+const char *runtime_next_log(struct runtime *rt, enum fault_target target, char path[PATH_MAX]);
+
+/* Run psql, on the store whose socket is in `folder`. `a` is what comes before `psql` on the
+ * command line (how to get to where the store is), and is released. */
+bool runtime_psql(struct runtime *rt, struct arguments *a, const char *folder, const char *sql,
+                  int output_fd);
+
+/* The log of the commands that the runtime uses: RUN/logs/runtime.log. */
+const char *runtime_log(const struct runtime *rt, char path[PATH_MAX]);
+
+#endif

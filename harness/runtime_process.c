@@ -1,0 +1,211 @@
+/*
+ * runtime_process.c - the programs as processes of this machine.
+ *
+ * PostgreSQL is a private cluster in a temporary folder, reached by its Unix socket. Its
+ * server is many processes, each in a session of its own. To kill it: stop the postmaster,
+ * so that it makes no more of them, list its descendants, kill all. The harness is their
+ * subreaper (see supervisor.h), so it can wait for each.
+ */
+#include "harness/runtime.h"
+
+#include "common/clock.h"
+#include "harness/record.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define INIT_LIMIT_MS 60000
+#define DRAIN_MS 5000 /* for a broker that is asked to end */
+#define KILLED_MS 10000
+#define VICTIMS_MAX 1024
+
+struct process_runtime {
+    struct runtime base;
+    char folder[128]; /* of the cluster; short, since its socket's path has a limit */
+    pid_t victims[VICTIMS_MAX]; /* processes of a killed service that may not be gone yet */
+    size_t victim_count;
+};
+
+static struct process_runtime *of(struct runtime *rt)
+{
+    return (struct process_runtime *)rt;
+}
+
+/* `tools/postgres COMMAND FOLDER`. */
+static struct arguments postgres_command(struct runtime *rt, const char *command)
+{
+    struct arguments a = ARGUMENTS_INIT;
+
+    arguments_add(&a, "%s/tools/postgres", rt->settings->root);
+    arguments_add(&a, "%s", command);
+    arguments_add(&a, "%s", of(rt)->folder);
+    return a;
+}
+
+static bool prepare(struct runtime *rt)
+{
+    char log[PATH_MAX];
+    struct arguments a = postgres_command(rt, "init");
+
+    control_step(rt->control, "making a PostgreSQL cluster in %s", of(rt)->folder);
+    bool done = process_run(rt->control, "tools/postgres init", &a, runtime_log(rt, log), NULL,
+                            INIT_LIMIT_MS);
+    arguments_release(&a);
+    return done;
+}
+
+static struct arguments broker_command(struct runtime *rt)
+{
+    struct arguments a = ARGUMENTS_INIT;
+
+    arguments_add(&a, "%s/myqueue-broker", rt->settings->programs);
+    arguments_add(&a, "--listen");
+    arguments_add(&a, "%s", rt->broker);
+    arguments_add(&a, "--store");
+    arguments_add(&a, "postgres://myqueue@/myqueue?host=%s&port=5432", of(rt)->folder);
+    return a;
+}
+
+static bool start(struct runtime *rt, enum fault_target target)
+{
+    char log[PATH_MAX];
+    struct arguments a =
+        target == TARGET_BROKER ? broker_command(rt) : postgres_command(rt, "run");
+    const char *name = fault_target_name(target);
+
+    bool done = process_start(&rt->services[target], rt->control, name, &a,
+                              runtime_next_log(rt, target, log), -1);
+    arguments_release(&a);
+    return done;
+}
+
+static bool started(struct runtime *rt, enum fault_target target)
+{
+    (void)rt;
+    (void)target;
+    return true; /* a child's process id is all that is needed */
+}
+
+static bool kill_service(struct runtime *rt, enum fault_target target)
+{
+    struct process_runtime *p = of(rt);
+    pid_t pid = rt->services[target].pid;
+
+    assert(p->victim_count == 0);
+    if (!process_runs(&rt->services[target])) {
+        return true;
+    }
+    if (target == TARGET_POSTGRES) {
+        kill(pid, SIGSTOP);
+        p->victim_count = process_descendants(pid, p->victims, VICTIMS_MAX);
+    }
+    kill(pid, SIGKILL);
+    for (size_t i = 0; i < p->victim_count; i++) {
+        kill(p->victims[i], SIGKILL);
+    }
+    return true;
+}
+
+/* A process that was never ours to collect is gone when it cannot be signalled. */
+static bool is_gone(pid_t pid)
+{
+    pid_t collected = waitpid(pid, NULL, WNOHANG);
+
+    return collected == pid || (collected < 0 && kill(pid, 0) != 0 && errno == ESRCH);
+}
+
+static bool dead(struct runtime *rt, enum fault_target target)
+{
+    struct process_runtime *p = of(rt);
+
+    while (p->victim_count > 0 && is_gone(p->victims[p->victim_count - 1])) {
+        p->victim_count--;
+    }
+    return !process_runs(&rt->services[target]) && p->victim_count == 0;
+}
+
+static bool client(struct runtime *rt, struct process *out, const char *name, const char *program,
+                   const struct arguments *arguments)
+{
+    char log[PATH_MAX];
+    struct arguments a = ARGUMENTS_INIT;
+
+    arguments_add(&a, "%s/%s", rt->settings->programs, program);
+    for (size_t i = 0; i < arguments->count; i++) {
+        arguments_add(&a, "%s", arguments->items[i]);
+    }
+    snprintf(log, sizeof log, "%.4000s/logs/%s.log", rt->settings->run_dir, name);
+    bool done = process_start(out, rt->control, name, &a, log, -1);
+    arguments_release(&a);
+    return done;
+}
+
+static bool query(struct runtime *rt, const char *sql, int output_fd)
+{
+    struct arguments a = ARGUMENTS_INIT;
+
+    return runtime_psql(rt, &a, of(rt)->folder, sql, output_fd);
+}
+
+static void stop(struct runtime *rt)
+{
+    int64_t deadline_ms;
+
+    process_signal(&rt->services[TARGET_BROKER], SIGTERM);
+    process_wait(&rt->services[TARGET_BROKER], rt->control, DRAIN_MS);
+    for (int target = 0; target < RUNTIME_TARGETS; target++) {
+        of(rt)->victim_count = 0;
+        kill_service(rt, (enum fault_target)target);
+        deadline_ms = clock_now_ms() + KILLED_MS;
+        while (!dead(rt, (enum fault_target)target) && clock_now_ms() < deadline_ms) {
+            control_wait(rt->control, 5);
+        }
+    }
+}
+
+static void remove_all(struct runtime *rt)
+{
+    remove_tree(of(rt)->folder);
+}
+
+static void destroy(struct runtime *rt)
+{
+    free(rt);
+}
+
+static const struct runtime_ops process_ops = {
+    .name = "process",
+    .prepare = prepare,
+    .start = start,
+    .started = started,
+    .kill = kill_service,
+    .dead = dead,
+    .client = client,
+    .query = query,
+    .stop = stop,
+    .remove = remove_all,
+    .destroy = destroy,
+};
+
+struct runtime *runtime_process_create(const struct runtime_settings *settings, struct control *c)
+{
+    struct process_runtime *p = calloc(1, sizeof *p);
+
+    if (p == NULL) {
+        control_fail(c, NULL, "out of memory");
+        return NULL;
+    }
+    p->base.ops = &process_ops;
+    p->base.settings = settings;
+    p->base.control = c;
+    snprintf(p->folder, sizeof p->folder, "/tmp/%s", settings->id);
+    snprintf(p->base.broker, sizeof p->base.broker, "127.0.0.1:%d", settings->port);
+    snprintf(p->base.client_broker, sizeof p->base.client_broker, "%s", p->base.broker);
+    snprintf(p->base.client_run_dir, sizeof p->base.client_run_dir, "%s", settings->run_dir);
+    return &p->base;
+}

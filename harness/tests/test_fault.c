@@ -1,0 +1,77 @@
+/*
+ * test_fault.c - when a fault is due, and in which order its parts come.
+ */
+#include "common/tests/suite.h"
+#include "harness/fault.h"
+
+static const struct scenario_fault two[] = {
+    {.after_acks = 100, .action = FAULT_KILL, .target = TARGET_BROKER, .restart_ms = 500},
+    {.after_acks = 200, .action = FAULT_KILL, .target = TARGET_POSTGRES, .restart_ms = 0},
+};
+
+static void test_no_faults(void)
+{
+    struct injector i;
+
+    injector_init(&i, NULL, 0);
+    CU_ASSERT_EQUAL(injector_step(&i, 1000000, 0, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_FALSE(injector_busy(&i));
+    CU_ASSERT_EQUAL(injector_idle_ms(&i, 0), -1);
+}
+
+static void test_waits_for_its_acks(void)
+{
+    struct injector i;
+
+    injector_init(&i, two, 2);
+    CU_ASSERT_EQUAL(injector_step(&i, 99, 0, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_FALSE(injector_busy(&i));
+    CU_ASSERT_EQUAL(injector_step(&i, 100, 0, false, true), INJECTOR_KILL);
+    CU_ASSERT_TRUE(injector_busy(&i));
+}
+
+static void test_one_fault_in_order(void)
+{
+    struct injector i;
+
+    injector_init(&i, two, 2);
+    CU_ASSERT_EQUAL(injector_step(&i, 150, 1000, false, false), INJECTOR_KILL);
+    /* Dying: only its death counts. */
+    CU_ASSERT_EQUAL(injector_step(&i, 999, 9000, false, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(injector_step(&i, 999, 9000, true, false), INJECTOR_HIT);
+    /* Down: from the death on, for restart_ms. */
+    CU_ASSERT_EQUAL(injector_idle_ms(&i, 9100), 400);
+    CU_ASSERT_EQUAL(injector_step(&i, 999, 9499, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(injector_idle_ms(&i, 9500), 0);
+    CU_ASSERT_EQUAL(injector_step(&i, 999, 9500, true, true), INJECTOR_RESTART);
+    /* Starting: until it answers. */
+    CU_ASSERT_EQUAL(injector_idle_ms(&i, 9500), -1);
+    CU_ASSERT_EQUAL(injector_step(&i, 999, 99999, true, false), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(injector_step(&i, 999, 99999, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(i.current, 1);
+    CU_ASSERT_FALSE(injector_busy(&i));
+}
+
+/* The second fault's moment passes while the first is under way: it waits its turn. */
+static void test_one_at_a_time(void)
+{
+    struct injector i;
+
+    injector_init(&i, two, 2);
+    CU_ASSERT_EQUAL(injector_step(&i, 100, 0, false, false), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(injector_step(&i, 200, 0, true, false), INJECTOR_HIT);
+    CU_ASSERT_EQUAL(injector_step(&i, 200, 500, true, false), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(injector_step(&i, 200, 501, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(injector_step(&i, 200, 501, true, true), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(injector_step(&i, 200, 502, true, true), INJECTOR_HIT);
+    /* restart_ms is 0: at once. */
+    CU_ASSERT_EQUAL(injector_step(&i, 200, 502, true, true), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(injector_step(&i, 200, 503, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(injector_step(&i, 9999, 999999, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(i.current, 2);
+}
+
+SUITE("fault", {"a scenario without faults", test_no_faults},
+      {"a fault waits for its acks", test_waits_for_its_acks},
+      {"kill, hit, restart, end", test_one_fault_in_order},
+      {"one at a time", test_one_at_a_time})
