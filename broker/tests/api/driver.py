@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -387,13 +386,11 @@ class Cluster:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="myqueue-api-")
         os.chmod(self.folder, 0o755)  # the server may run as another user
-        self.data = os.path.join(self.folder, "data")
         self.process = None
-        self.port = free_port()
         try:
-            self.tool("init", self.data)
+            self.tool("init", self.folder)
             self.start()
-            self.url = self.tool("url", self.data)
+            self.url = self.tool("url", self.folder)
         except BaseException:
             self.destroy()
             raise
@@ -404,9 +401,8 @@ class Cluster:
         return out.strip()
 
     def start(self):
-        self.process = Process([os.path.join(TREE, "tools", "postgres"), "run", self.data,
-                                str(self.port)])
-        self.tool("wait", self.data)
+        self.process = Process([os.path.join(TREE, "tools", "postgres"), "run", self.folder])
+        self.tool("wait", self.folder)
 
     def kill(self):
         """kill -9: the postmaster goes, and its backends as soon as they notice."""
@@ -420,12 +416,6 @@ class Cluster:
                     self.process.wait(STOP_LIMIT_S)
             self.process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 # --- what a test is given ----------------------------------------------------------------------

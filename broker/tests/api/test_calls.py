@@ -82,6 +82,7 @@ def produce_and_consume(given):
 @test()
 def every_consumer_has_its_own_position(given):
     api, topic = given.api, given.topic()
+    api.create(topic)
     first = api.consumer(topic)
     api.filled(topic, 3)
     second = api.consumer(topic)

@@ -30,8 +30,8 @@ def usual_and_unusual(given):
     sent_and_read(given, ["", " ", "  \t leading and trailing \r\n", "null", "0", "{}", '"', "\\",
                           "\\u0041", "a\\", "/", "</script>", "%s%n%d", "a=b&c=d+e%20", "'", "''",
                           "--", "\ufeff", "\ufffd", "e\u0301", "é", "\u202e", "👩‍👩‍👧‍👦",
-                          "\U0010ffff", "\ufffe", "\uffff", "\x7f", "\x80", "\u2028\u2029", "NaN", "\\x00",
-                          "{1,2}"])
+                          "\U0010ffff", "\ufffe", "\uffff", "\x7f", "\x80", "\u2028\u2029", "NaN",
+                          "\\x00", "{1,2}"])
 
 
 @test()

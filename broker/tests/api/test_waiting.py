@@ -87,7 +87,7 @@ def refusals_are_not_waited_for(given):
         api.consume(topic, 0, wait_ms=LONG_POLL_MS).refused("unknown_consumer")
 
 
-@test()
+@test(("memory",))  # no store has a part in it, and it takes its 20 s
 def longer_waits_are_cut_to_20_s(given):
     api, topic = given.api, given.topic()
     api.create(topic)
