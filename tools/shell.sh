@@ -8,13 +8,13 @@
 #   say TEXT...            one line
 #   die TEXT...            one line, then exit 1
 #   step TEXT CMD ARG...   runs CMD with a running clock behind TEXT; its output
-#                          goes to $STEP_LOG, whose end is shown if it fails
+#                          goes to $STEP_LOG, and its end is shown if it fails
 #   attempt TEXT CMD ...   the same, where failing is an answer and no mishap
 #   as_root CMD ARG...     runs CMD as root, through sudo where one is not root
 #   can_be_root            may as_root work? (asks for a password at most once)
 
 BUILD=${BUILD:-build}
-STEP_LOG=${STEP_LOG:-$BUILD/log/${0##*/}.log}
+STEP_LOG=$BUILD/log/${0##*/}.log
 
 say() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -32,25 +32,35 @@ die() {
 step_clock() {
     local text=$1 owner=$2 start=$SECONDS passed never
     exec {never}<> <(:)
-    while kill -0 "$owner" 2>/dev/null; do
+    while :; do
         read -rt 1 -u "$never"
+        kill -0 "$owner" 2>/dev/null || return
         passed=$((SECONDS - start))
         if [ -t 2 ]; then
-            printf '\r\033[K%s ... %d s' "$text" "$passed" >&2
+            # A line that wraps could not be written over.
+            printf '\r\033[K%s ... %d s' "${text:0:65}" "$passed" >&2
         elif ((passed % 5 == 0)); then
             printf '%s ... %d s\n' "$text" "$passed" >&2
         fi
     done
 }
 
-# Sets step_seconds; returns CMD's exit code.
+# Sets step_seconds, and step_from: where CMD's output begins in the log.
+# Returns CMD's exit code.
 step_run() {
-    local text=$1 start=$SECONDS status=0 clock ending=$'\n'
+    local text=$1 start=$SECONDS status=0 clock
     shift
-    mkdir -p "$(dirname "$STEP_LOG")"
+    if [ -z "${step_from:-}" ]; then # this script's first
+        mkdir -p "$(dirname "$STEP_LOG")"
+        : >"$STEP_LOG"
+    fi
     printf '== %s\n' "$text" >>"$STEP_LOG"
-    [ -t 2 ] && ending=''
-    printf '%s ...%s' "$text" "$ending" >&2
+    step_from=$(wc -c <"$STEP_LOG")
+    if [ -t 2 ]; then
+        printf '%s ...' "${text:0:65}" >&2
+    else
+        printf '%s ...\n' "$text" >&2
+    fi
     step_clock "$text" $$ &
     clock=$!
     # The command stays in the foreground: Ctrl-C must reach it.
@@ -71,15 +81,15 @@ step() {
     else
         printf '%s: failed with exit code %d after %d s; the end of %s:\n' \
             "$text" "$status" "$step_seconds" "$STEP_LOG" >&2
-        tail -n 15 "$STEP_LOG" | sed 's/^/    /' >&2
+        tail -c "+$((step_from + 1))" "$STEP_LOG" | tail -n 15 | sed 's/^/    /' >&2
     fi
     return "$status"
 }
 
 attempt() {
-    local text="${0##*/}: $1" answer=yes status=0
+    local text="${0##*/}: $1" answer=done status=0
     shift
-    step_run "$text" "$@" || { status=$?; answer=no; }
+    step_run "$text" "$@" || { status=$?; answer="did not work"; }
     printf '%s: %s, %d s\n' "$text" "$answer" "$step_seconds" >&2
     return "$status"
 }
