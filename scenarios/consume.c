@@ -1,0 +1,250 @@
+/*
+ * consume.c - myqueue-consume: what the topics hold, written to a file.
+ *
+ * A line is the topic, five spaces and the message. A message from elsewhere may hold a
+ * newline; it is written as the two characters \n, so that a line stays a message. All other
+ * bytes are written as they are.
+ *
+ * The end by --idle. Silence counts only when the broker itself says that there is nothing:
+ * for every topic it has to answer "no message" so many seconds after the last message, and
+ * after the last request that failed. A broker that is down or hangs therefore never ends a
+ * consumer; --retry does.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "myqueue.h"
+#include "scenarios/history.h"
+#include "scenarios/interrupt.h"
+#include "scenarios/progress.h"
+#include "scenarios/settings.h"
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_MISSING = 1,
+    EXIT_BAD_INPUT = 2,
+    SLICE_MS = 100, /* waits are cut up, to show progress and to notice a signal */
+    POLL_MS = 500,  /* how long the broker holds a request; how fine --idle is measured */
+};
+
+struct consume {
+    const struct settings *settings;
+    char name[32]; /* "consumer 1" */
+    char path[4096];
+    FILE *file;
+    struct history *history;
+    struct progress progress;
+    MyConsumer *consumer;
+    int64_t received;
+    int64_t first_ms, last_ms; /* when messages came */
+
+    pthread_mutex_t lock;
+    /* guarded by lock: */
+    int64_t busy_ms;                      /* the last message or failed request */
+    int64_t quiet_ms[SETTINGS_TOPICS_MAX]; /* the last "no message" for each topic */
+};
+
+/* ---- silence ------------------------------------------------------------------------------- */
+
+static void consume_busy(struct consume *consume)
+{
+    pthread_mutex_lock(&consume->lock);
+    consume->busy_ms = interrupt_clock_ms();
+    pthread_mutex_unlock(&consume->lock);
+}
+
+static void consume_quiet(struct consume *consume, const char *topic)
+{
+    const struct settings *settings = consume->settings;
+    pthread_mutex_lock(&consume->lock);
+    for (size_t i = 0; i < settings->topic_count; i++) {
+        if (strcmp(settings->topics[i], topic) == 0) {
+            consume->quiet_ms[i] = interrupt_clock_ms();
+        }
+    }
+    pthread_mutex_unlock(&consume->lock);
+}
+
+static bool consume_idle(struct consume *consume)
+{
+    const struct settings *settings = consume->settings;
+    bool idle = true;
+    pthread_mutex_lock(&consume->lock);
+    for (size_t i = 0; i < settings->topic_count; i++) {
+        idle &= consume->quiet_ms[i] - consume->busy_ms >= (int64_t)settings->idle_s * 1000;
+    }
+    pthread_mutex_unlock(&consume->lock);
+    return idle;
+}
+
+static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
+{
+    struct consume *consume = arg;
+    history_attempt(consume->history, attempt);
+    if (attempt->phase == MYQUEUE_BEGIN) {
+        return;
+    }
+    if (strcmp(attempt->code, "no_message") == 0) {
+        consume_quiet(consume, attempt->topic);
+    } else if (attempt->http != 200) {
+        consume_busy(consume);
+    }
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+/* False: the file cannot be written. */
+static bool consume_write(struct consume *consume, const MyMessage *message)
+{
+    fprintf(consume->file, "%s     ", message->topic);
+    const char *rest = message->message;
+    const char *end = rest + message->length;
+    for (;;) {
+        const char *newline = memchr(rest, '\n', (size_t)(end - rest));
+        const char *stop = newline != NULL ? newline : end;
+        fwrite(rest, 1, (size_t)(stop - rest), consume->file);
+        if (newline == NULL) {
+            break;
+        }
+        fputs("\\n", consume->file);
+        rest = newline + 1;
+    }
+    fputc('\n', consume->file);
+    return fflush(consume->file) == 0;
+}
+
+static bool consume_take(struct consume *consume, const MyMessage *message)
+{
+    consume_busy(consume);
+    consume->last_ms = interrupt_clock_ms();
+    if (consume->received == 0) {
+        consume->first_ms = consume->last_ms;
+        progress_start(&consume->progress, consume->name, consume->settings->expect);
+    }
+    consume->received++;
+    if (!consume_write(consume, message)) {
+        progress_clear(&consume->progress);
+        fprintf(stderr, "%s: cannot write %s: %s\n", consume->name, consume->path,
+                strerror(errno));
+        return false;
+    }
+    history_receive(consume->history, consume->received, message);
+    progress_show(&consume->progress, consume->received);
+    return true;
+}
+
+/* Until one of the ends; false when something went wrong, with one line on stderr. */
+static bool consume_all(struct consume *consume)
+{
+    int64_t expect = consume->settings->expect;
+    while (!interrupt_caught() && consume->received != expect) {
+        MyMessage message;
+        enum myqueue_status status = myconsumer_get_next(consume->consumer, SLICE_MS, &message);
+        if (status == MYQUEUE_OK) {
+            if (!consume_take(consume, &message)) {
+                return false;
+            }
+        } else if (status != MYQUEUE_TIMEOUT) {
+            progress_clear(&consume->progress);
+            fprintf(stderr, "%s: %s: %s\n", consume->name, myqueue_status_words(status),
+                    myconsumer_error(consume->consumer));
+            return false;
+        } else if (consume_idle(consume)) {
+            break;
+        } else {
+            progress_show(&consume->progress, consume->received);
+        }
+    }
+    return true;
+}
+
+static int consume_report(const struct consume *consume, bool good)
+{
+    int64_t expect = consume->settings->expect;
+    double seconds = (double)(consume->last_ms - consume->first_ms) / 1000.0;
+    printf("%s: %" PRId64, consume->name, consume->received);
+    if (expect >= 0) {
+        printf(" of %" PRId64, expect);
+    }
+    printf(" messages received in %.2f s (%.0f/s)%s\n", seconds,
+           seconds > 0 ? (double)consume->received / seconds : 0.0,
+           interrupt_caught() ? ", stopped by a signal" : "");
+    return good && (expect < 0 || consume->received == expect) ? EXIT_DONE : EXIT_MISSING;
+}
+
+/* ---- the program ---------------------------------------------------------------------------- */
+
+/* Register; returns the program's exit code. */
+static int consume_connect(struct consume *consume)
+{
+    char error[MYQUEUE_ERROR_BYTES];
+    const struct settings *settings = consume->settings;
+    struct myconsumer_options options;
+    myconsumer_options_init(&options);
+    options.retry_ms = settings->retry_s * 1000;
+    options.wait_ms = POLL_MS;
+    options.create_topics = true; /* consumers are started before producers */
+    options.observer = on_attempt;
+    options.observer_arg = consume;
+    enum myqueue_status status =
+        myconsumer_create(settings->broker, settings->topics, settings->topic_count, &options,
+                          &consume->consumer, error);
+    if (status == MYQUEUE_OK) {
+        return EXIT_DONE;
+    }
+    fprintf(stderr, "%s: %s\n", consume->name, error);
+    bool input = status == MYQUEUE_BAD_ARGUMENT || status == MYQUEUE_BAD_ADDRESS;
+    return input ? EXIT_BAD_INPUT : EXIT_MISSING;
+}
+
+static int consume_run(struct consume *consume)
+{
+    interrupt_catch();
+    pthread_mutex_init(&consume->lock, NULL);
+    int code = consume_connect(consume);
+    if (code == EXIT_DONE) {
+        consume_busy(consume);
+        progress_start(&consume->progress, consume->name, consume->settings->expect);
+        bool good = consume_all(consume);
+        myconsumer_stop(consume->consumer);
+        progress_clear(&consume->progress);
+        code = consume_report(consume, good);
+    }
+    pthread_mutex_destroy(&consume->lock);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct settings settings;
+    static struct consume consume = {.settings = &settings};
+    char process[16];
+    enum settings_result result = settings_parse(SETTINGS_CONSUME, argc, argv, &settings);
+    if (result != SETTINGS_RUN) {
+        return result == SETTINGS_EXIT ? EXIT_DONE : EXIT_BAD_INPUT;
+    }
+    int code = EXIT_BAD_INPUT;
+    snprintf(consume.name, sizeof consume.name, "consumer %d", settings.id);
+    snprintf(process, sizeof process, "C%d", settings.id);
+    snprintf(consume.path, sizeof consume.path, "%s/consumer_%d.txt", settings.logs, settings.id);
+    consume.file = fopen(consume.path, "w");
+    if (consume.file == NULL) {
+        fprintf(stderr, "%s: cannot write %s: %s\n", consume.name, consume.path, strerror(errno));
+    } else {
+        if (history_open(settings.history, process, &consume.history)) {
+            code = consume_run(&consume);
+        }
+        if (!history_close(consume.history) && code == EXIT_DONE) {
+            code = EXIT_MISSING;
+        }
+        if (fclose(consume.file) != 0 && code == EXIT_DONE) {
+            code = EXIT_MISSING;
+        }
+    }
+    settings_release(&settings);
+    return code;
+}

@@ -1,0 +1,41 @@
+/*
+ * history.h - what a program did and what came of it, as JSON Lines, for the checker.
+ *
+ * Every event is one line and one write(2) to a file that is opened for appending: what a
+ * killed program had begun is there, whole. An `invoke` is written before the operation goes
+ * out; its end is `ok`, `fail` (certainly not executed) or `info` (not known). `t` is
+ * CLOCK_MONOTONIC in nanoseconds.
+ *
+ * A NULL history takes events and writes nothing. Threads: any.
+ */
+#ifndef SCENARIOS_HISTORY_H
+#define SCENARIOS_HISTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "myqueue.h"
+
+struct history;
+
+/* `process` is "P1" or "C2". With `path` NULL, `*history` is NULL. False: one line is on
+ * stderr. */
+bool history_open(const char *path, const char *process, struct history **history);
+
+/* False when an event could not be written; one line is on stderr. */
+bool history_close(struct history *history);
+
+/* A producer is about to send line `line` of its file. */
+void history_send(struct history *history, int line, const char *topic, const char *message,
+                  size_t length);
+
+/* What became of it; the delivery's tag is the line. */
+void history_sent(struct history *history, const struct myqueue_delivery *delivery);
+
+/* A consumer has written `message` as line `line` of its file. */
+void history_receive(struct history *history, int64_t line, const MyMessage *message);
+
+/* A request begins or ends. A registration is also an operation of its own. */
+void history_attempt(struct history *history, const struct myqueue_attempt *attempt);
+
+#endif
