@@ -8,6 +8,7 @@
 #   SANITIZE=           e.g. address,undefined or thread
 #   RUNTIME=auto        docker | process | auto: where scenarios run
 #   LOGS= CONSUMERS=3   for `make scenario`
+#   V=1                 show the commands
 
 BUILD     ?= build
 SANITIZE  ?=
@@ -35,6 +36,8 @@ LIBRARIES := $(BUILD)/libmyqueue.so $(BUILD)/libmyqueue.a
 EXAMPLES  := $(patsubst myqueue/examples/%.c,$(BUILD)/examples/%,$(wildcard myqueue/examples/*.c))
 SCENARIOS := $(patsubst scenarios/%/scenario.conf,%,$(wildcard scenarios/*/scenario.conf))
 
+Q := $(if $(V),,@)
+say = printf '  %-5s %s\n' $(1) $(2:$(BUILD)/%=%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 COMMON_OBJECTS   := $(call objects,$(wildcard common/*.c))
@@ -61,7 +64,8 @@ all: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) ## Build the programs, the library and
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The schema is SQL that a person reads; the broker carries it as a string.
 $(BUILD)/gen/schema.c: broker/store/schema.sql
@@ -71,59 +75,73 @@ $(BUILD)/gen/schema.c: broker/store/schema.sql
 
 $(BUILD)/obj/broker/store/schema.o: $(BUILD)/gen/schema.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libmyqueue.a: $(LIBRARY_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libmyqueue.so: $(LIBRARY_OBJECTS) myqueue/src/libmyqueue.map
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,libmyqueue.so -Wl,--version-script=myqueue/src/libmyqueue.map \
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libmyqueue.so -Wl,--version-script=myqueue/src/libmyqueue.map \
 	    -o $@ $(LIBRARY_OBJECTS) $(LIBRARY_LIBS)
 
 $(BUILD)/myqueue-broker: $(BUILD)/obj/broker/main.o $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(COMMON_OBJECTS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS)
 
 $(BUILD)/myqueue-produce: $(BUILD)/obj/scenarios/produce.o $(SCENARIO_OBJECTS) $(BUILD)/libmyqueue.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
 
 $(BUILD)/myqueue-consume: $(BUILD)/obj/scenarios/consume.o $(SCENARIO_OBJECTS) $(BUILD)/libmyqueue.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
 
 # The harness needs no broker parts: of common/ it takes what it uses.
 $(BUILD)/libcommon.a: $(COMMON_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/myqueue-harness: $(BUILD)/obj/harness/main.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
 
 $(BUILD)/examples/%: $(BUILD)/obj/myqueue/examples/%.o $(BUILD)/libmyqueue.so
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -L$(BUILD) -lmyqueue -Wl,-rpath,'$$ORIGIN/..'
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -L$(BUILD) -lmyqueue -Wl,-rpath,'$$ORIGIN/..'
 
 TEST_LIBS := -lcunit
 $(BUILD)/tests/common/%: $(BUILD)/obj/common/%.o $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)
 
 $(BUILD)/tests/broker/%: $(BUILD)/obj/broker/%.o $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(FAULTY_OBJECT) $(COMMON_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)
 
 $(BUILD)/tests/myqueue/%: $(BUILD)/obj/myqueue/%.o $(BUILD)/libmyqueue.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(TEST_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(TEST_LIBS)
 
 $(BUILD)/tests/scenarios/%: $(BUILD)/obj/scenarios/%.o $(SCENARIO_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(TEST_LIBS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(TEST_LIBS)
 
 .PRECIOUS: $(BUILD)/obj/%.o
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

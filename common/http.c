@@ -9,8 +9,8 @@
  * - MHD_get_timeout() says 0 for as long as any request waits in the loop, so it cannot
  *   be used; the loop runs the daemon until two passes in a row make no progress (after
  *   one, the last write of an answer may still be pending) and then sleeps.
- * - MHD_stop_daemon() with a suspended connection aborts: http_server_stop() lets all
- *   parked requests end first and resumes the rest.
+ * - MHD_stop_daemon() with a suspended connection aborts: http_server_drain() lets all
+ *   parked requests end first, and http_server_destroy() resumes the rest.
  * - Answering in the first callback closes the connection, so that waits for the end
  *   of the body.
  */
@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -96,6 +97,8 @@ struct http_loop {
 struct http_server {
     struct http_options options;
     char address[300];
+    int listen_fd; /* bound; each loop listens on a copy */
+    bool drained;
     int loop_count;
     struct http_loop *loops[HTTP_LOOPS_MAX];
     atomic_bool quiesce;
@@ -267,6 +270,19 @@ bool http_request_query(struct http_request *r, const char *name, struct slice *
     }
     *out = (struct slice){value != NULL ? value : "", size};
     return true;
+}
+
+bool http_request_is_form(struct http_request *r)
+{
+    const char *type = r->connection == NULL
+                           ? NULL
+                           : MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
+                                                         MHD_HTTP_HEADER_CONTENT_TYPE);
+
+    return type != NULL && (strncasecmp(type, MHD_HTTP_POST_ENCODING_FORM_URLENCODED,
+                                        strlen(MHD_HTTP_POST_ENCODING_FORM_URLENCODED)) == 0 ||
+                            strncasecmp(type, MHD_HTTP_POST_ENCODING_MULTIPART_FORMDATA,
+                                        strlen(MHD_HTTP_POST_ENCODING_MULTIPART_FORMDATA)) == 0);
 }
 
 static enum MHD_Result on_form_field(void *arg, enum MHD_ValueKind kind, const char *key,
@@ -589,7 +605,7 @@ static int bind_one(const struct addrinfo *info)
         return -1;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0) {
         int error = errno;
         close(fd);
         errno = error;
@@ -598,8 +614,8 @@ static int bind_one(const struct addrinfo *info)
     return fd;
 }
 
-/* A listening socket, or -1 with `error` filled. */
-static int listen_on(const char *address, char error[HTTP_ERROR_BYTES_MAX])
+/* A bound socket, or -1 with `error` filled. */
+static int bind_address(const char *address, char error[HTTP_ERROR_BYTES_MAX])
 {
     char host[256];
     char port[16];
@@ -719,10 +735,10 @@ static struct http_loop *loop_create(struct http_server *server, int index, int 
     return loop;
 }
 
-static bool start_loops(struct http_server *server, int listen_fd)
+static bool start_loops(struct http_server *server)
 {
     for (int i = 0; i < server->options.loops; i++) {
-        struct http_loop *loop = loop_create(server, i, listen_fd);
+        struct http_loop *loop = loop_create(server, i, server->listen_fd);
         if (loop == NULL) {
             return false;
         }
@@ -735,31 +751,37 @@ static bool start_loops(struct http_server *server, int listen_fd)
     return true;
 }
 
-bool http_server_start(const struct http_options *options, struct http_server **out,
-                       char error[HTTP_ERROR_BYTES_MAX])
+bool http_server_create(const struct http_options *options, struct http_server **out,
+                        char error[HTTP_ERROR_BYTES_MAX])
 {
     assert(options->loops >= 1 && options->loops <= HTTP_LOOPS_MAX);
     *out = NULL;
-    int listen_fd = listen_on(options->listen, error);
+    int listen_fd = bind_address(options->listen, error);
     if (listen_fd < 0) {
         return false;
     }
     struct http_server *server = calloc(1, sizeof *server);
     if (server == NULL) {
-        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot start the HTTP server: out of memory");
+        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot make the HTTP server: out of memory");
         close(listen_fd);
         return false;
     }
     server->options = *options;
+    server->listen_fd = listen_fd;
     note_address(server, listen_fd);
-    bool started = start_loops(server, listen_fd);
-    close(listen_fd);
-    if (!started) {
-        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot start the HTTP server: %s", strerror(errno));
-        http_server_stop(server, 0);
+    *out = server;
+    return true;
+}
+
+bool http_server_start(struct http_server *server, char error[HTTP_ERROR_BYTES_MAX])
+{
+    if (listen(server->listen_fd, LISTEN_BACKLOG) != 0 || !start_loops(server)) {
+        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot listen on %.100s: %s", server->address,
+                 strerror(errno));
         return false;
     }
-    *out = server;
+    close(server->listen_fd); /* the loops have theirs */
+    server->listen_fd = -1;
     return true;
 }
 
@@ -817,22 +839,32 @@ static void resume_all(struct http_loop *loop)
     MHD_run(loop->daemon);
 }
 
-int http_server_stop(struct http_server *server, int limit_ms)
+int http_server_drain(struct http_server *server, int limit_ms)
 {
-    if (server == NULL) {
-        return 0;
-    }
     atomic_store(&server->stop_deadline_ms, clock_now_ms() + limit_ms);
     atomic_store(&server->stop, true);
     wake_all(server);
     for (int i = 0; i < server->loop_count; i++) {
         pthread_join(server->loops[i]->thread, NULL);
-        resume_all(server->loops[i]);
     }
-    int cut_off = atomic_load(&server->cut_off);
+    server->drained = true;
+    return atomic_load(&server->cut_off);
+}
+
+void http_server_destroy(struct http_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    if (!server->drained) {
+        http_server_drain(server, 0);
+    }
     for (int i = 0; i < server->loop_count; i++) {
+        resume_all(server->loops[i]);
         loop_destroy(server->loops[i]);
     }
+    if (server->listen_fd >= 0) {
+        close(server->listen_fd);
+    }
     free(server);
-    return cut_off;
 }

@@ -49,23 +49,27 @@ struct http_options {
     void *arg;                /* for both */
 };
 
-/* Bind, and start the loops. false: `error` has one line that says why. */
-bool http_server_start(const struct http_options *options, struct http_server **out,
-                       char error[HTTP_ERROR_BYTES_MAX]);
+/* Bind the address; connections are refused until http_server_start(). false: `error` has
+ * one line that says why. */
+bool http_server_create(const struct http_options *options, struct http_server **out,
+                        char error[HTTP_ERROR_BYTES_MAX]);
 
 /* "127.0.0.1:5000": what was bound, with the port that was picked. */
 const char *http_server_address(const struct http_server *server);
 
+/* Start the loops. false: why, in `error`. */
+bool http_server_start(struct http_server *server, char error[HTTP_ERROR_BYTES_MAX]);
+
 /* Accept no more connections; what is connected goes on. Any thread. */
 void http_server_quiesce(struct http_server *server);
 
-/*
- * Stop: wait for at most `limit_ms` until every request that was handed to the handler
- * has been answered, then end the loops. Returns how many requests were cut off; these
- * must no more be posted, so every thread that posts must have been stopped when
- * it is not 0. The server is gone afterwards. NULL is fine.
- */
-int http_server_stop(struct http_server *server, int limit_ms);
+/* Let every request that was handed to the handler be answered, for at most `limit_ms`, and
+ * end the loops. Returns how many requests were cut off. Posts still do no harm. */
+int http_server_drain(struct http_server *server, int limit_ms);
+
+/* Close what is connected, free all; drains without waiting if it has not been drained. No
+ * request may be posted any more. NULL is fine. */
+void http_server_destroy(struct http_server *server);
 
 /* ---- a request; on its loop's thread only, but for post --------------------------- */
 
@@ -77,6 +81,9 @@ int http_request_loop(const struct http_request *r);       /* 0 to loops - 1 */
 
 /* The first value of a query parameter, decoded; may hold NUL bytes. false: none. */
 bool http_request_query(struct http_request *r, const char *name, struct slice *out);
+
+/* Does the content type say that the body is a form, urlencoded or multipart? */
+bool http_request_is_form(struct http_request *r);
 
 /* The first value of a field of an urlencoded or multipart body. false: none. */
 bool http_request_form(struct http_request *r, const char *name, struct slice *out);

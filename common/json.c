@@ -84,8 +84,8 @@ static enum json_result strings_check(struct slice text)
 enum json_result json_parse(struct slice text, struct cJSON **out)
 {
     *out = NULL;
-    if (text.size == 0 || !utf8_valid(text)) {
-        return JSON_BAD_SYNTAX;
+    if (!utf8_valid(text)) {
+        return JSON_BAD_UTF8;
     }
     enum json_result result = strings_check(text);
     if (result == JSON_BAD_SYNTAX) {
@@ -126,6 +126,11 @@ bool json_is_array(const struct cJSON *value)
 bool json_is_string(const struct cJSON *value)
 {
     return cJSON_IsString(value);
+}
+
+bool json_is_null(const struct cJSON *value)
+{
+    return cJSON_IsNull(value);
 }
 
 const struct cJSON *json_get(const struct cJSON *object, const char *key)

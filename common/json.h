@@ -17,7 +17,8 @@ struct cJSON;
 
 enum json_result {
     JSON_OK,
-    JSON_BAD_SYNTAX, /* not JSON, or not UTF-8, or something behind the value */
+    JSON_BAD_SYNTAX, /* not JSON, or something behind the value */
+    JSON_BAD_UTF8,
     JSON_HAS_NUL,    /* well-formed, but a string holds U+0000 */
 };
 
@@ -28,6 +29,7 @@ void json_free(struct cJSON *document); /* NULL is fine */
 bool json_is_object(const struct cJSON *value);
 bool json_is_array(const struct cJSON *value);
 bool json_is_string(const struct cJSON *value);
+bool json_is_null(const struct cJSON *value); /* the null of JSON */
 
 /* A member of an object, by its exact name; NULL when there is none. */
 const struct cJSON *json_get(const struct cJSON *object, const char *key);

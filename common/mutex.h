@@ -15,7 +15,6 @@
 enum mutex_rank {
     MUTEX_REGISTRY = 1, /* topics, producers and consumers by name and id */
     MUTEX_PARTITION,    /* one partition's tail, and the positions in it */
-    MUTEX_TAIL_BUDGET,  /* the bytes that all tails share */
     MUTEX_COMMITTER,    /* the writes that wait for a commit */
     MUTEX_READERS,      /* the reads that wait for a reader */
     MUTEX_STORE,        /* the memory store's rows */

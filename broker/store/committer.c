@@ -145,7 +145,7 @@ static bool revive(struct committer *c, enum status prepared_status)
 
 static void batch_applied(struct committer *c)
 {
-    c->options.hooks.applied(c->options.hooks.arg, &c->batch);
+    c->options.hooks.applied(c->options.hooks.arg, &c->batch, &c->prepared);
     end_all(c, &c->prepared, STATUS_OK);
     batch_clear(&c->batch);
 }
@@ -153,7 +153,7 @@ static void batch_applied(struct committer *c)
 /* Nothing was stored. Who waits still, is tried again, in the old order. */
 static void batch_discarded(struct committer *c)
 {
-    c->options.hooks.discarded(c->options.hooks.arg, &c->batch);
+    c->options.hooks.discarded(c->options.hooks.arg, &c->prepared);
     batch_clear(&c->batch);
     LIST_FOREACH(node, &c->prepared) {
         struct store_write *write = LIST_ENTRY(node, struct store_write, node);
@@ -167,7 +167,7 @@ static void batch_discarded(struct committer *c)
 
 static void batch_failed(struct committer *c, enum status status)
 {
-    c->options.hooks.discarded(c->options.hooks.arg, &c->batch);
+    c->options.hooks.discarded(c->options.hooks.arg, &c->prepared);
     end_all(c, &c->prepared, status);
     batch_clear(&c->batch);
 }

@@ -280,15 +280,20 @@ static enum status load_rows(struct postgres_session *s, const struct store_load
     return status;
 }
 
+/* An older version would be migrated here; there is only one yet. */
 static enum status check_version(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
 {
     PGresult *result = NULL;
-    enum status status = load_query(s,
-                                    "SELECT coalesce((SELECT max(version) FROM schema_version), 0)"
-                                    " WHERE to_regclass('schema_version') IS NOT NULL",
-                                    &result, error);
-    if (status == STATUS_OK && PQntuples(result) == 1 &&
-        text_int(result, 0, 0) > SCHEMA_VERSION) {
+
+    enum status status =
+        load_query(s, "SELECT to_regclass('myqueue.schema_version') IS NULL", &result, error);
+    bool fresh = status == STATUS_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    if (status != STATUS_OK || fresh) {
+        return status;
+    }
+    status = load_query(s, "SELECT max(version) FROM schema_version", &result, error);
+    if (status == STATUS_OK && text_int(result, 0, 0) > SCHEMA_VERSION) {
         snprintf(error, STORE_ERROR_BYTES_MAX,
                  "the database has schema version %lld, made by a newer broker; this one knows %d",
                  (long long)text_int(result, 0, 0), SCHEMA_VERSION);

@@ -239,10 +239,10 @@ struct store_hooks {
     void *arg;
     /* Add the write to the batch (true), or finish it at once (false). */
     bool (*prepare)(void *arg, struct store_write *write, struct store_batch *batch);
-    /* The batch is committed: make it visible. Its writes follow one by one in finish(). */
-    void (*applied)(void *arg, const struct store_batch *batch);
+    /* The batch is committed: make its writes (store_write.node, in order) visible. */
+    void (*applied)(void *arg, const struct store_batch *batch, const struct list *writes);
     /* The batch was not stored: undo what prepare() noted. */
-    void (*discarded)(void *arg, const struct store_batch *batch);
+    void (*discarded)(void *arg, const struct list *writes);
     /* Answer a write; it may be followed by finish() much later when `write->answered`. */
     void (*answer)(void *arg, struct store_write *write, enum status status);
     /* The write is over: free it. */

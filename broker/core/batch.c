@@ -1,0 +1,410 @@
+/*
+ * batch.c - what the committer makes of the writes; all of it on the committer's thread.
+ *
+ * prepare() decides with the `pending` state, which runs ahead of what is committed by the
+ * batch that is being made. applied() makes the batch visible and pending becomes
+ * committed; discarded() takes pending back.
+ *
+ * Always: what memory shows to others has been committed before.
+ */
+#include "broker/core/internal.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <stdlib.h>
+
+/* The batch is committed, but memory cannot follow. A restart loads what is true. */
+static void give_up(void)
+{
+    log_error("out_of_memory", LOG_STR("why", "a committed batch cannot be shown; giving up"));
+    abort();
+}
+
+static bool refuse(struct queue_write *w, enum status status)
+{
+    w->write.answered = true;
+    w->batch = NULL;
+    write_answer(w, status);
+    return false;
+}
+
+/* ---- prepare: topics and clients --------------------------------------------------------- */
+
+/* Is a topic of this name in the batch? */
+static bool find_in_batch(const struct store_batch *batch, struct slice name, size_t *index)
+{
+    for (size_t i = 0; i < batch->topic_count; i++) {
+        if (slice_equals(batch->topics[i].name, name)) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool prepare_topic(struct queue_write *w, struct store_batch *batch)
+{
+    size_t index;
+
+    if (registry_topic(&w->queue->registry, w->name) != NULL) {
+        return refuse(w, STATUS_TOPIC_EXISTS);
+    }
+    if (find_in_batch(batch, w->name, &index)) {
+        w->status_if_stored = STATUS_TOPIC_EXISTS;
+        return true;
+    }
+    struct store_topic *topic = batch_add_topic(batch);
+    if (topic == NULL) {
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    topic->name = w->name;
+    return true;
+}
+
+static bool prepare_producer(struct queue_write *w, struct store_batch *batch)
+{
+    struct topic *topic = registry_topic(&w->queue->registry, w->name);
+    size_t topic_index = 0;
+
+    if (topic == NULL && !find_in_batch(batch, w->name, &topic_index)) {
+        topic_index = batch->topic_count;
+        struct store_topic *row = batch_add_topic(batch);
+        if (row == NULL) {
+            return refuse(w, STATUS_NO_MEMORY);
+        }
+        row->name = w->name;
+    }
+    w->index = batch->producer_count;
+    struct store_client *client = batch_add_producer(batch);
+    if (client == NULL) {
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    client->topic_id = topic != NULL ? topic->id : 0;
+    client->topic_index = topic_index;
+    return true;
+}
+
+static bool prepare_consumer(struct queue_write *w, struct store_batch *batch)
+{
+    w->index = batch->consumer_count;
+    struct store_client *client = batch_add_consumer(batch);
+    if (client == NULL) {
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    client->topic_id = w->topic->id;
+    client->position = w->start == QUEUE_START_LATEST ? w->topic->partition.pending_next : 0;
+    return true;
+}
+
+static bool prepare_position(struct queue_write *w, struct store_batch *batch)
+{
+    struct store_position *position = batch_add_position(batch);
+
+    if (position == NULL) {
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    position->consumer_id = w->consumer->id;
+    position->topic_id = w->topic->id;
+    position->partition = w->topic->partition.number;
+    position->epoch = w->topic->partition.epoch;
+    position->offset = w->position;
+    return true;
+}
+
+/* ---- prepare: messages ------------------------------------------------------------------- */
+
+/* A reader has looked for the offset of a sequence that was stored long ago. */
+static void found_sequence(struct store_read *read)
+{
+    struct queue_write *w = LIST_ENTRY(read, struct queue_write, read);
+    struct queue *queue = w->queue;
+
+    w->result.offset = read->sequence.offset;
+    /* Not to be found: it is in a batch that is not committed yet; the producer asks again. */
+    write_answer(w, read->status == STATUS_NO_MESSAGE ? STATUS_OVERLOADED : read->status);
+    queue_write_release(w);
+    queue->options.wake(queue->options.arg);
+}
+
+static bool look_for_sequence(struct queue_write *w)
+{
+    const struct sequence_state *state = &w->producer->pending;
+
+    w->batch = NULL;
+    w->write.answered = true; /* by the reader */
+    w->result.duplicate = true;
+    w->read = (struct store_read){
+        .kind = STORE_READ_SEQUENCE,
+        .deadline_ms = w->write.deadline_ms,
+        .topic_id = w->topic->id,
+        .partition = w->topic->partition.number,
+        .from = state->last_offset - (state->last - w->sequence),
+        .sequence = {.producer_id = w->producer->id,
+                     .partition = w->topic->partition.number,
+                     .sequence = w->sequence},
+        .done = found_sequence,
+    };
+    write_acquire(w);
+    if (!w->queue->store.submit_read(w->queue->store.readers, &w->read)) {
+        write_answer(w, STATUS_OVERLOADED);
+        queue_write_release(w);
+    }
+    return false;
+}
+
+/*
+ * A sequence that is not the next one. Answered at once, or, when it repeats what is in
+ * this very batch, with the batch.
+ */
+static bool prepare_repeated(struct queue_write *w)
+{
+    const struct sequence_state *state = &w->producer->pending;
+
+    if (w->sequence + (int64_t)w->count - 1 > state->last) {
+        w->result.expected = state->last + 1;
+        return refuse(w, STATUS_OUT_OF_SEQUENCE);
+    }
+    if (w->sequence < state->run_first) {
+        return look_for_sequence(w);
+    }
+    w->result.duplicate = true;
+    w->base = state->last_offset - (state->last - w->sequence);
+    return true;
+}
+
+static void note_sequence(struct queue_write *w)
+{
+    struct sequence_state *state = &w->producer->pending;
+    int64_t last = w->sequence + (int64_t)w->count - 1;
+
+    if (state->last == SEQUENCE_NONE || state->last_offset + 1 != w->base) {
+        state->run_first = w->sequence;
+    }
+    state->last = last;
+    state->last_offset = w->base + (int64_t)w->count - 1;
+}
+
+static struct store_advance *advance_of(const struct store_batch *batch, const struct topic *topic)
+{
+    /* Most batches are of few partitions, and the newest is the likeliest. */
+    for (size_t i = batch->advance_count; i > 0; i--) {
+        if (batch->advances[i - 1].topic_id == topic->id) {
+            return &batch->advances[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static struct store_sequence *sequence_of(const struct store_batch *batch,
+                                          const struct producer *producer)
+{
+    for (size_t i = batch->sequence_count; i > 0; i--) {
+        if (batch->sequences[i - 1].producer_id == producer->id) {
+            return &batch->sequences[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static bool add_messages(struct queue_write *w, struct store_batch *batch)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct store_message *row = batch_add_message(batch);
+        if (row == NULL) {
+            batch->message_count -= i;
+            return false;
+        }
+        row->topic_id = w->topic->id;
+        row->partition = w->topic->partition.number;
+        row->offset = w->base + (int64_t)i;
+        row->producer_id = w->producer->id;
+        row->sequence = w->sequence == SEQUENCE_NONE ? SEQUENCE_NONE : w->sequence + (int64_t)i;
+        row->message = w->messages[i];
+        batch->bytes += w->messages[i].size;
+    }
+    return true;
+}
+
+/* The rows that an append needs besides its messages; false when out of memory. */
+static bool add_counters(struct queue_write *w, struct store_batch *batch,
+                         struct store_advance **advance, struct store_sequence **sequence)
+{
+    struct partition *p = &w->topic->partition;
+
+    *advance = advance_of(batch, w->topic);
+    if (*advance == NULL) {
+        *advance = batch_add_advance(batch);
+        if (*advance == NULL) {
+            return false;
+        }
+        **advance = (struct store_advance){w->topic->id, p->number, p->epoch, p->pending_next, 0};
+    }
+    *sequence = NULL;
+    if (w->sequence == SEQUENCE_NONE) {
+        return true;
+    }
+    *sequence = sequence_of(batch, w->producer);
+    if (*sequence == NULL) {
+        *sequence = batch_add_sequence(batch);
+        if (*sequence == NULL) {
+            return false;
+        }
+        **sequence = (struct store_sequence){w->producer->id, p->number,
+                                             w->producer->pending.last,
+                                             w->producer->pending.last_offset};
+    }
+    return true;
+}
+
+static bool prepare_append(struct queue_write *w, struct store_batch *batch)
+{
+    struct store_advance *advance;
+    struct store_sequence *sequence;
+    struct partition *p = &w->topic->partition;
+
+    if (w->sequence != SEQUENCE_NONE && w->sequence != w->producer->pending.last + 1) {
+        return prepare_repeated(w);
+    }
+    w->base = p->pending_next;
+    if (!add_messages(w, batch)) {
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    if (!add_counters(w, batch, &advance, &sequence)) {
+        batch->message_count -= w->count;
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    advance->count += (int64_t)w->count;
+    p->pending_next += (int64_t)w->count;
+    w->appended = true;
+    if (sequence != NULL) {
+        note_sequence(w);
+        sequence->sequence = w->producer->pending.last;
+        sequence->offset = w->producer->pending.last_offset;
+    }
+    return true;
+}
+
+bool batch_prepare(void *arg, struct store_write *write, struct store_batch *batch)
+{
+    struct queue_write *w = write_of(write);
+    (void)arg;
+
+    w->batch = batch;
+    w->status_if_stored = STATUS_OK;
+    w->appended = false;
+    switch (w->kind) {
+    case WRITE_TOPIC:
+        return prepare_topic(w, batch);
+    case WRITE_PRODUCER:
+        return prepare_producer(w, batch);
+    case WRITE_CONSUMER:
+        return prepare_consumer(w, batch);
+    case WRITE_APPEND:
+        return prepare_append(w, batch);
+    case WRITE_POSITION:
+        return prepare_position(w, batch);
+    }
+    return refuse(w, STATUS_INTERNAL);
+}
+
+/* ---- applied ----------------------------------------------------------------------------- */
+
+static void show_topics(struct queue *queue, const struct store_batch *batch)
+{
+    for (size_t i = 0; i < batch->topic_count; i++) {
+        struct topic *topic = topic_create(batch->topics[i].id, batch->topics[i].name);
+        if (topic == NULL) {
+            give_up();
+        }
+        partition_start(&topic->partition, &queue->tail_budget, 0, 1);
+        if (!registry_add_topic(&queue->registry, topic)) {
+            give_up();
+        }
+    }
+}
+
+static struct topic *topic_of(struct queue *queue, const struct store_batch *batch,
+                              const struct store_client *client)
+{
+    int64_t id = client->topic_id != 0 ? client->topic_id : batch->topics[client->topic_index].id;
+
+    return registry_topic_by_id(&queue->registry, id);
+}
+
+static void show_clients(struct queue *queue, const struct store_batch *batch)
+{
+    for (size_t i = 0; i < batch->producer_count; i++) {
+        const struct store_client *row = &batch->producers[i];
+        struct producer *producer = producer_create(row->id, topic_of(queue, batch, row));
+        if (producer == NULL || !registry_add_producer(&queue->registry, producer)) {
+            give_up();
+        }
+    }
+    for (size_t i = 0; i < batch->consumer_count; i++) {
+        const struct store_client *row = &batch->consumers[i];
+        struct consumer *consumer =
+            consumer_create(row->id, topic_of(queue, batch, row), row->position);
+        if (consumer == NULL || !registry_add_consumer(&queue->registry, consumer)) {
+            give_up();
+        }
+    }
+}
+
+static void show_append(struct queue_write *w)
+{
+    struct partition *p = &w->topic->partition;
+
+    mutex_lock(&p->lock);
+    for (size_t i = 0; i < w->count; i++) {
+        tail_append_locked(&p->tail, w->messages[i]);
+    }
+    mutex_unlock(&p->lock);
+    if (w->sequence != SEQUENCE_NONE) {
+        w->producer->committed = w->producer->pending;
+    }
+}
+
+static void show_position(struct queue_write *w)
+{
+    struct partition *p = &w->topic->partition;
+
+    mutex_lock(&p->lock);
+    w->consumer->position = w->position;
+    mutex_unlock(&p->lock);
+}
+
+void batch_applied(void *arg, const struct store_batch *batch, const struct list *writes)
+{
+    struct queue *queue = arg;
+
+    show_topics(queue, batch);
+    show_clients(queue, batch);
+    LIST_FOREACH(node, writes) {
+        struct queue_write *w = write_of(LIST_ENTRY(node, struct store_write, node));
+        if (w->appended) {
+            show_append(w);
+        } else if (w->kind == WRITE_POSITION) {
+            show_position(w);
+        }
+    }
+    tail_budget_evict(&queue->tail_budget);
+    for (size_t i = 0; i < batch->advance_count; i++) {
+        partition_wake(&registry_topic_by_id(&queue->registry, batch->advances[i].topic_id)->partition);
+    }
+}
+
+void batch_discarded(void *arg, const struct list *writes)
+{
+    (void)arg;
+    LIST_FOREACH(node, writes) {
+        struct queue_write *w = write_of(LIST_ENTRY(node, struct store_write, node));
+        w->batch = NULL;
+        w->result.duplicate = false;
+        if (w->appended) {
+            w->appended = false;
+            w->producer->pending = w->producer->committed;
+            w->topic->partition.pending_next = w->topic->partition.tail.next;
+        }
+    }
+}

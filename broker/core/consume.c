@@ -1,0 +1,320 @@
+/*
+ * consume.c - a consumer's request for messages, step by step.
+ *
+ * With an offset ("all before it is mine") the position is saved first, if it moves, and
+ * the messages follow; asking again gives the same. Without one (the assignment's call)
+ * the broker moves the position itself: it reads, saves the position behind what it read,
+ * and only then answers, so a lost answer is a lost message.
+ *
+ *   offset given:     LOOK -> [SAVING ->] FETCH -> [READING ->] done
+ *   no offset:        LOOK -> FETCH -> [READING ->] SAVING -> done
+ *
+ * While a consume moves its consumer's position the consumer is busy, and others of the same
+ * consumer queue behind it; so two plain consumes never get the same message. Waiting for
+ * a first message happens before that, so a long poll blocks nobody.
+ */
+#include "broker/core/internal.h"
+
+#include "common/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum consume_state { CONSUME_LOOK, CONSUME_FETCH, CONSUME_READING, CONSUME_SAVING, CONSUME_OVER };
+
+struct consume {
+    struct queue *queue;
+    int loop;
+    struct consumer *consumer;
+    struct partition *partition;
+    int64_t offset; /* as asked, or -1 */
+    size_t count_max;
+    bool may_wait;
+    queue_done *notify;
+    void *arg;
+
+    enum consume_state state;
+    bool busy;    /* this one has made the consumer busy */
+    int64_t from; /* the first offset of the answer */
+    enum status status;
+    struct store_range range;
+    struct store_read read;
+    struct queue_write *save;
+
+    /* guarded by the partition's lock: */
+    struct list node; /* in partition.waiting or consumer.queued */
+    bool parked;      /* in partition.waiting */
+};
+
+enum status consume_create(struct queue *queue, int loop, const struct consume_request *request,
+                           queue_done *notify, void *arg, struct consume **out)
+{
+    struct consumer *consumer;
+    enum status status = find_consumer(queue, request->topic, request->consumer_id, &consumer);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct consume *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    c->queue = queue;
+    c->loop = loop;
+    c->consumer = consumer;
+    c->partition = &consumer->topic->partition;
+    c->offset = request->offset;
+    c->count_max = request->count_max;
+    c->may_wait = request->may_wait;
+    c->notify = notify;
+    c->arg = arg;
+    list_init(&c->node);
+    range_init(&c->range);
+    *out = c;
+    return STATUS_OK;
+}
+
+void consume_release(struct consume *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    assert(c->state == CONSUME_OVER);
+    queue_write_release(c->save);
+    range_release(&c->range);
+    free(c);
+}
+
+enum status consume_status(const struct consume *c)
+{
+    return c->status;
+}
+
+const struct store_range *consume_range(const struct consume *c)
+{
+    return &c->range;
+}
+
+/* Let the next one of this consumer go on. */
+static void leave(struct consume *c)
+{
+    if (!c->busy) {
+        return;
+    }
+    c->busy = false;
+    mutex_lock(&c->partition->lock);
+    c->consumer->busy = false;
+    struct list *node = list_pop(&c->consumer->queued);
+    mutex_unlock(&c->partition->lock);
+    if (node != NULL) {
+        struct consume *next = LIST_ENTRY(node, struct consume, node);
+        next->notify(next->arg);
+        c->queue->options.wake(c->queue->options.arg);
+    }
+}
+
+static enum consume_step over(struct consume *c, enum status status)
+{
+    c->status = status;
+    c->state = CONSUME_OVER;
+    leave(c);
+    return CONSUME_DONE;
+}
+
+/* ---- steps ----------------------------------------------------------------------------- */
+
+static void saved(void *arg)
+{
+    struct consume *c = arg;
+
+    c->notify(c->arg);
+}
+
+static enum consume_step begin_save(struct consume *c, int64_t position)
+{
+    c->state = CONSUME_SAVING;
+    enum status status =
+        position_save(c->queue, c->loop, c->consumer, position, saved, c, &c->save);
+    return status == STATUS_OK ? CONSUME_WAIT : over(c, status);
+}
+
+static void read_done(struct store_read *read)
+{
+    struct consume *c = LIST_ENTRY(read, struct consume, read);
+    struct queue *queue = c->queue;
+
+    c->notify(c->arg); /* `c` may be gone now */
+    queue->options.wake(queue->options.arg);
+}
+
+static enum consume_step begin_read(struct consume *c)
+{
+    c->state = CONSUME_READING;
+    c->read = (struct store_read){
+        .kind = STORE_READ_RANGE,
+        .deadline_ms = clock_now_ms() + c->queue->options.store_timeout_ms,
+        .topic_id = c->partition->topic->id,
+        .partition = c->partition->number,
+        .from = c->from,
+        .count_max = c->count_max,
+        .bytes_max = QUEUE_CONSUME_BYTES_MAX,
+        .range = &c->range,
+        .done = read_done,
+    };
+    if (!c->queue->store.submit_read(c->queue->store.readers, &c->read)) {
+        return over(c, STATUS_OVERLOADED);
+    }
+    return CONSUME_WAIT;
+}
+
+/* The messages are in `range`. */
+static enum consume_step got_range(struct consume *c)
+{
+    if (c->offset < 0) {
+        return begin_save(c, c->from + (int64_t)c->range.count);
+    }
+    return over(c, STATUS_OK);
+}
+
+static enum consume_step park_locked(struct consume *c)
+{
+    c->parked = true;
+    list_append(&c->partition->waiting, &c->node);
+    return CONSUME_PARK;
+}
+
+/*
+ * Where to go from what the partition and the consumer are now. CONSUME_DONE with
+ * state FETCH or SAVING means: go on there.
+ */
+static enum consume_step look_locked(struct consume *c)
+{
+    struct partition *p = c->partition;
+    bool moves = c->offset < 0 || c->offset != c->consumer->position;
+    int64_t from = c->offset < 0 ? c->consumer->position : c->offset;
+
+    c->status = queue_open(c->queue);
+    if (c->status == STATUS_OK && from > p->tail.next) {
+        c->status = STATUS_OFFSET_OUT_OF_RANGE;
+    }
+    if (c->status != STATUS_OK) {
+        c->state = CONSUME_OVER;
+        return CONSUME_DONE;
+    }
+    if (moves && c->consumer->busy) {
+        list_append(&c->consumer->queued, &c->node);
+        return CONSUME_WAIT;
+    }
+    if (from == p->tail.next && (c->offset < 0 || !moves)) {
+        c->status = STATUS_NO_MESSAGE;
+        c->state = c->may_wait ? CONSUME_LOOK : CONSUME_OVER;
+        return c->may_wait ? park_locked(c) : CONSUME_DONE;
+    }
+    c->busy = moves;
+    c->consumer->busy = c->consumer->busy || moves;
+    c->from = from;
+    c->state = moves && c->offset >= 0 ? CONSUME_SAVING : CONSUME_FETCH;
+    return CONSUME_DONE;
+}
+
+static enum consume_step look(struct consume *c)
+{
+    mutex_lock(&c->partition->lock);
+    enum consume_step step = look_locked(c);
+    mutex_unlock(&c->partition->lock);
+    if (step == CONSUME_DONE && c->state == CONSUME_SAVING) {
+        return begin_save(c, c->offset);
+    }
+    return step;
+}
+
+static enum consume_step fetch(struct consume *c)
+{
+    range_clear(&c->range, c->from);
+    mutex_lock(&c->partition->lock);
+    bool found = tail_read_locked(&c->partition->tail, c->from, c->count_max,
+                                  QUEUE_CONSUME_BYTES_MAX, &c->range);
+    mutex_unlock(&c->partition->lock);
+    return found ? got_range(c) : begin_read(c);
+}
+
+static enum consume_step after_save(struct consume *c)
+{
+    enum status status = queue_write_result(c->save)->status;
+
+    queue_write_release(c->save);
+    c->save = NULL;
+    if (status != STATUS_OK || c->offset < 0) {
+        return over(c, status);
+    }
+    leave(c);
+    c->state = CONSUME_LOOK; /* the position is where it was asked to be */
+    return CONSUME_DONE;
+}
+
+static enum consume_step after_read(struct consume *c)
+{
+    if (c->read.status != STATUS_OK) {
+        return over(c, c->read.status);
+    }
+    assert(c->range.count > 0); /* it was below the committed end of the log */
+    return got_range(c);
+}
+
+enum consume_step consume_step(struct consume *c)
+{
+    enum consume_step step = CONSUME_DONE;
+
+    while (step == CONSUME_DONE && c->state != CONSUME_OVER) {
+        switch (c->state) {
+        case CONSUME_LOOK:
+            step = look(c);
+            break;
+        case CONSUME_FETCH:
+            step = fetch(c);
+            break;
+        case CONSUME_READING:
+            step = after_read(c);
+            break;
+        case CONSUME_SAVING:
+            step = after_save(c);
+            break;
+        case CONSUME_OVER:
+            break;
+        }
+    }
+    return step;
+}
+
+bool consume_timeout(struct consume *c)
+{
+    mutex_lock(&c->partition->lock);
+    bool was_parked = c->parked;
+    if (was_parked) {
+        c->parked = false;
+        list_remove(&c->node);
+    }
+    mutex_unlock(&c->partition->lock);
+    if (was_parked) {
+        over(c, STATUS_NO_MESSAGE);
+    }
+    return was_parked;
+}
+
+void partition_wake(struct partition *p)
+{
+    struct list woken;
+    struct list *node;
+
+    list_init(&woken);
+    mutex_lock(&p->lock);
+    LIST_FOREACH(waiting, &p->waiting) {
+        LIST_ENTRY(waiting, struct consume, node)->parked = false;
+    }
+    list_move(&woken, &p->waiting);
+    mutex_unlock(&p->lock);
+    while ((node = list_pop(&woken)) != NULL) {
+        struct consume *c = LIST_ENTRY(node, struct consume, node);
+        c->notify(c->arg);
+    }
+}

@@ -1,0 +1,372 @@
+/*
+ * main.c - options, start, wait for a signal, drain, stop.
+ *
+ * The order at the end matters: no new connections; who waits for messages is told; what
+ * has been taken is committed and answered; only then do the threads end.
+ */
+#include "broker/api/api.h"
+#include "broker/core/queue.h"
+#include "broker/store/committer.h"
+#include "broker/store/readers.h"
+#include "broker/store/stores.h"
+
+#include "common/clock.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "common/options.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define READER_THREADS 4
+#define READS_WAITING_MAX 100000
+#define WRITES_WAITING_MAX 1000000
+#define BATCH_BYTES_MAX (8 * 1024 * 1024)
+#define BATCH_WRITES_MAX 10000
+#define RETRY_PAUSE_MS 100
+#define DRAIN_EXTRA_MS 5000 /* to write the last answers */
+#define EXIT_USAGE 2
+
+struct settings {
+    const char *listen;
+    const char *store;
+    const char *consumer_start;
+    const char *log_level;
+    int64_t store_wait_s;
+    int64_t store_timeout_s;
+    int64_t message_bytes_max;
+    int64_t tail_bytes;
+    int64_t waiting_bytes_max;
+    int64_t http_threads;
+    int64_t connections_max;
+};
+
+/* The parts of a running broker, in the order in which they are made. */
+struct broker {
+    struct settings settings;
+    struct store *store;
+    struct queue *queue;
+    struct committer *committer;
+    struct readers *readers;
+    struct api api;
+    _Atomic(struct http_server *) http; /* the committer asks for it from the start */
+    int signal_fd;
+    int fenced_fd; /* an eventfd */
+};
+
+static enum options_result parse_options(struct settings *s, int argc, char **argv)
+{
+    const struct option_row rows[] = {
+        {.name = "listen", .type = OPTION_TEXT, .value = &s->listen, .text = "127.0.0.1:5000",
+         .unit = "HOST:PORT", .required = true,
+         .help = "where to listen; port 0 picks a free one, which the log's first line names"},
+        {.name = "store", .type = OPTION_TEXT, .value = &s->store, .text = "memory:",
+         .unit = "URL", .required = true,
+         .help = "where messages are kept: memory: (gone with the broker) or\n"
+                 "postgres://USER@HOST:PORT/DATABASE"},
+        {.name = "store-wait", .type = OPTION_INT, .value = &s->store_wait_s, .number = 30,
+         .smallest = 0, .largest = 3600, .unit = "seconds",
+         .help = "how long to try to reach the store at the start"},
+        {.name = "store-timeout", .type = OPTION_INT, .value = &s->store_timeout_s, .number = 10,
+         .smallest = 1, .largest = 300, .unit = "seconds",
+         .help = "how long a request waits for a store that is away, before its 503"},
+        {.name = "consumer-start", .type = OPTION_CHOICE, .value = &s->consumer_start,
+         .text = "earliest", .choices = "earliest|latest",
+         .help = "where a consumer begins that does not say so"},
+        {.name = "message-bytes-max", .type = OPTION_INT, .value = &s->message_bytes_max,
+         .number = 1024 * 1024, .smallest = 1, .largest = 64 * 1024 * 1024, .unit = "bytes",
+         .help = "the largest message"},
+        {.name = "tail-bytes", .type = OPTION_INT, .value = &s->tail_bytes,
+         .number = 64 * 1024 * 1024, .smallest = 0, .largest = (int64_t)1 << 40, .unit = "bytes",
+         .help = "memory for the newest messages of all topics; older ones come from the store"},
+        {.name = "waiting-bytes-max", .type = OPTION_INT, .value = &s->waiting_bytes_max,
+         .number = 256 * 1024 * 1024, .smallest = 1024 * 1024, .largest = (int64_t)1 << 40,
+         .unit = "bytes",
+         .help = "what may wait for a commit; beyond it requests get 503 overloaded"},
+        {.name = "http-threads", .type = OPTION_INT, .value = &s->http_threads, .number = 0,
+         .smallest = 0, .largest = HTTP_LOOPS_MAX, .unit = "threads",
+         .help = "loops that serve connections; 0: one for every four processors"},
+        {.name = "connections-max", .type = OPTION_INT, .value = &s->connections_max,
+         .number = 16000, .smallest = 1, .largest = 1000000, .unit = "connections",
+         .help = "of all clients together; the limit on open files counts as well"},
+        {.name = "log-level", .type = OPTION_CHOICE, .value = &s->log_level, .text = "info",
+         .choices = "error|warn|info|debug", .help = "the least important lines to log"},
+    };
+    const struct options options = {
+        .program = "myqueue-broker",
+        .version = MYQUEUE_VERSION,
+        .summary = "A durable logging queue over HTTP: a message is acknowledged when it is "
+                   "committed.",
+        .env_prefix = "MYQUEUE_",
+        .rows = rows,
+        .row_count = sizeof rows / sizeof *rows,
+    };
+    return options_parse(&options, argc, argv, NULL);
+}
+
+static void complain(const char *what, const char *why)
+{
+    fprintf(stderr, "myqueue-broker: %s%s%s\n", what, why != NULL ? ": " : "",
+            why != NULL ? why : "");
+}
+
+/* ---- what others call ---------------------------------------------------------------------- */
+
+static void wake_http(void *arg)
+{
+    struct broker *b = arg;
+    struct http_server *http = atomic_load(&b->http);
+
+    if (http != NULL) {
+        http_server_wake(http);
+    }
+}
+
+static void on_fenced(void *arg)
+{
+    struct broker *b = arg;
+    uint64_t one = 1;
+    ssize_t written = write(b->fenced_fd, &one, sizeof one);
+    (void)written; /* a full counter is as good */
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+/* Wait for `ms`, or less when a signal to stop comes; true when one has come. */
+static bool stop_asked(struct broker *b, int ms)
+{
+    struct pollfd ready = {.fd = b->signal_fd, .events = POLLIN};
+
+    return poll(&ready, 1, ms) > 0;
+}
+
+/* Connect and load, for as long as --store-wait says. NULL: it has been said why. */
+static struct store_session *load(struct broker *b)
+{
+    const struct store_ops *ops = b->store->ops;
+    struct store_session *session = ops->session_open(b->store);
+    struct store_loader loader = queue_loader(b->queue);
+    int64_t deadline_ms = clock_now_ms() + b->settings.store_wait_s * 1000;
+    char why[STORE_ERROR_BYTES_MAX] = "out of memory";
+    enum status status = STATUS_NO_MEMORY;
+    bool said = false;
+
+    while (session != NULL) {
+        int64_t left_ms = deadline_ms - clock_now_ms();
+        status = ops->revive(session, left_ms > 2000 ? 2000 : left_ms > 200 ? (int)left_ms : 200,
+                             why);
+        if (status != STATUS_STORE_AWAY || clock_now_ms() >= deadline_ms) {
+            break;
+        }
+        if (!said) {
+            log_warn("store_away", LOG_STR("why", why), LOG_INT("wait_s", b->settings.store_wait_s));
+            said = true;
+        }
+        if (stop_asked(b, RETRY_PAUSE_MS)) {
+            break;
+        }
+    }
+    if (status == STATUS_OK) {
+        status = ops->load(session, &loader, why);
+    }
+    if (status != STATUS_OK) {
+        complain("cannot use the store", why);
+        ops->session_close(session);
+        return NULL;
+    }
+    return session;
+}
+
+static bool open_store(struct broker *b)
+{
+    char why[STORE_ERROR_BYTES_MAX] = "";
+
+    b->store = store_open(b->settings.store, why);
+    if (b->store == NULL) {
+        complain("--store", why);
+    }
+    return b->store != NULL;
+}
+
+static bool start_store(struct broker *b)
+{
+    const struct settings *s = &b->settings;
+
+    b->queue = queue_create(&(struct queue_options){
+        .tail_bytes_max = (size_t)s->tail_bytes,
+        .store_timeout_ms = (int)(s->store_timeout_s * 1000),
+        .start_latest = strcmp(s->consumer_start, "latest") == 0,
+        .wake = wake_http,
+        .fenced = on_fenced,
+        .arg = b,
+    });
+    if (b->queue == NULL) {
+        complain("out of memory", NULL);
+        return false;
+    }
+    struct store_session *session = load(b);
+    if (session == NULL) {
+        return false;
+    }
+    b->committer = committer_create(&(struct committer_options){
+        .store = b->store,
+        .session = session,
+        .hooks = queue_hooks(b->queue),
+        .waiting_bytes_max = (size_t)s->waiting_bytes_max,
+        .waiting_count_max = WRITES_WAITING_MAX,
+        .batch_bytes_max = BATCH_BYTES_MAX,
+        .batch_count_max = BATCH_WRITES_MAX,
+    });
+    b->readers = readers_create(b->store, READER_THREADS, READS_WAITING_MAX);
+    if (b->committer == NULL || b->readers == NULL) {
+        complain("out of memory or threads", NULL);
+        return false;
+    }
+    queue_connect(b->queue, &(struct store_queue){committer_submit, b->committer, readers_submit,
+                                                  b->readers});
+    return true;
+}
+
+static int http_loops(const struct settings *s)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (s->http_threads > 0) {
+        return (int)s->http_threads;
+    }
+    return processors < 8 ? 1 : processors / 4 > HTTP_LOOPS_MAX ? HTTP_LOOPS_MAX
+                                                                : (int)(processors / 4);
+}
+
+/* Before the store, so that a port in use is told at once and the log's first line names the
+ * address. */
+static bool bind_http(struct broker *b)
+{
+    char why[HTTP_ERROR_BYTES_MAX];
+    struct http_server *http;
+
+    if (!http_server_create(
+            &(struct http_options){
+                .listen = b->settings.listen,
+                .loops = http_loops(&b->settings),
+                .connections_max = (int)b->settings.connections_max,
+                .body_bytes_max = api_body_bytes_max((size_t)b->settings.message_bytes_max),
+                .handle = api_handle,
+                .pass_end = api_pass_end,
+                .arg = &b->api,
+            },
+            &http, why)) {
+        complain(why, NULL);
+        return false;
+    }
+    atomic_store(&b->http, http);
+    log_info("starting", LOG_STR("listen", http_server_address(http)),
+             LOG_STR("store", b->store->ops->name), LOG_STR("version", MYQUEUE_VERSION),
+             LOG_INT("pid", getpid()));
+    return true;
+}
+
+static bool start_http(struct broker *b)
+{
+    char why[HTTP_ERROR_BYTES_MAX];
+
+    b->api = (struct api){b->queue, (size_t)b->settings.message_bytes_max};
+    if (!http_server_start(atomic_load(&b->http), why)) {
+        complain(why, NULL);
+        return false;
+    }
+    log_info("serving", LOG_STR("listen", http_server_address(atomic_load(&b->http))));
+    return true;
+}
+
+/* ---- run and stop ------------------------------------------------------------------------------ */
+
+/* false: fenced. */
+static bool wait_for_end(struct broker *b)
+{
+    struct pollfd ready[] = {{.fd = b->signal_fd, .events = POLLIN},
+                             {.fd = b->fenced_fd, .events = POLLIN}};
+
+    while (poll(ready, 2, -1) < 0 && errno == EINTR) {
+    }
+    if (ready[1].revents != 0) {
+        complain("another broker has taken over this log; stopping", NULL);
+        return false;
+    }
+    struct signalfd_siginfo info = {0};
+    ssize_t got = read(b->signal_fd, &info, sizeof info);
+    log_info("stopping", LOG_STR("signal", got > 0 ? strsignal((int)info.ssi_signo) : "?"));
+    return true;
+}
+
+static void stop(struct broker *b)
+{
+    struct http_server *http = atomic_load(&b->http);
+    int cut_off = 0;
+
+    if (http != NULL && b->queue != NULL) {
+        http_server_quiesce(http);
+        queue_shutdown(b->queue);
+        /* Every request ends by itself within the store's time limit. */
+        cut_off = http_server_drain(http, (int)(b->settings.store_timeout_s * 1000) + DRAIN_EXTRA_MS);
+    }
+    committer_destroy(b->committer);
+    readers_destroy(b->readers);
+    http_server_destroy(http);
+    queue_destroy(b->queue);
+    if (b->store != NULL) {
+        b->store->ops->destroy(b->store);
+    }
+    if (http != NULL) {
+        log_info("stopped", LOG_INT("requests_cut_off", cut_off));
+    }
+}
+
+/* Blocked before the first thread, so that no thread but this one gets them. */
+static int block_signals(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0) {
+        return -1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+int main(int argc, char **argv)
+{
+    struct broker b = {.signal_fd = -1, .fenced_fd = -1};
+    enum log_level level;
+
+    enum options_result parsed = parse_options(&b.settings, argc, argv);
+    if (parsed != OPTIONS_OK) {
+        return parsed == OPTIONS_EXIT ? 0 : EXIT_USAGE;
+    }
+    if (log_level_parse(b.settings.log_level, &level)) {
+        log_set_level(level);
+    }
+    b.signal_fd = block_signals();
+    b.fenced_fd = eventfd(0, EFD_CLOEXEC);
+    if (b.signal_fd < 0 || b.fenced_fd < 0) {
+        complain("cannot start", strerror(errno));
+        return 1;
+    }
+    bool good = open_store(&b) && bind_http(&b) && start_store(&b) && start_http(&b) &&
+                wait_for_end(&b);
+    stop(&b);
+    close(b.signal_fd);
+    close(b.fenced_fd);
+    return good ? 0 : 1;
+}
