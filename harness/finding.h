@@ -41,6 +41,7 @@
     X(FINDING_UNACKNOWLEDGED, "unacknowledged", true, "Given up by the producer")                \
     X(FINDING_MISSENT, "missent", true, "Sent otherwise than the log file says")                 \
     X(FINDING_UNSENT, "unsent", false, "Not sent, or its end is not known")                      \
+    X(FINDING_NO_HISTORY, "no-history", false, "Left no history")                                \
     X(FINDING_UNSEEN, "unseen", false, "Not read by the consumer")                               \
     X(FINDING_HIT_NOTHING, "hit-nothing", false, "A fault that hit nothing")                     \
     X(FINDING_NOT_FIRED, "not-fired", false, "A fault that was not injected")                    \

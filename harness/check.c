@@ -1,0 +1,184 @@
+/*
+ * check.c - the parts in their order, and the verdict from what they found.
+ */
+#include "harness/check.h"
+
+#include "harness/check_parts.h"
+#include "harness/memory.h"
+
+#include <stdlib.h>
+
+static int time_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void latency_take(struct check_producer *out, const struct history_producer *from)
+{
+    int64_t *spans = memory_zeroed(from->sends.count, sizeof *spans);
+    size_t count = 0;
+
+    for (size_t i = 0; i < from->sends.count; i++) {
+        const struct history_send *send = &from->sends.items[i];
+        if (send->outcome != OUTCOME_OK) {
+            continue;
+        }
+        spans[count++] = send->end_ns - send->begin_ns;
+        if (send->end_ns - send->begin_ns > out->slowest_ns) {
+            out->slowest_ns = send->end_ns - send->begin_ns;
+            out->slowest_line = send->line;
+        }
+        out->last_ns = send->end_ns > out->last_ns ? send->end_ns : out->last_ns;
+    }
+    if (count > 0) {
+        qsort(spans, count, sizeof *spans, time_compare);
+        out->median_ns = spans[count / 2];
+    }
+    free(spans);
+}
+
+/* A request with the sequence of the topic's request before it is that one again. */
+static void retries_take(const struct checking *k, struct check_producer *out,
+                         const struct history_producer *from)
+{
+    int64_t *last = memory_zeroed(k->s->topic_count, sizeof *last); /* sequence + 1 */
+
+    for (size_t i = 0; i < from->requests.count; i++) {
+        const struct history_request *r = &from->requests.items[i];
+        size_t topic = topic_of(k, r->topic);
+        out->requests += r->is_produce;
+        if (!r->is_produce || topic == FINDING_TOPIC_NONE || r->sequence == NUMBER_NONE) {
+            continue;
+        }
+        out->retries += last[topic] == r->sequence + 1;
+        last[topic] = r->sequence + 1;
+    }
+    free(last);
+}
+
+static void producers_take(struct checking *k)
+{
+    struct check *c = k->c;
+
+    c->producers = memory_zeroed(k->s->producer_count, sizeof *c->producers);
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        const struct history_producer *from = &k->h->producers[p];
+        struct check_producer *out = &c->producers[p];
+        *out = (struct check_producer){.lines = k->s->producers[p].expected,
+                                       .first_ns = TIME_NONE,
+                                       .last_ns = TIME_NONE,
+                                       .median_ns = TIME_NONE,
+                                       .slowest_ns = TIME_NONE,
+                                       .slowest_line = NUMBER_NONE};
+        for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
+            out->acknowledged += k->fates[p][i].outcome == OUTCOME_OK;
+        }
+        if (from->sends.count > 0) {
+            out->first_ns = from->sends.items[0].begin_ns;
+        }
+        latency_take(out, from);
+        retries_take(k, out, from);
+    }
+}
+
+static void times_take(struct checking *k)
+{
+    struct check *c = k->c;
+
+    c->begin_ns = TIME_NONE;
+    c->end_ns = TIME_NONE;
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        const struct check_producer *producer = &c->producers[p];
+        if (producer->first_ns != TIME_NONE &&
+            (c->begin_ns == TIME_NONE || producer->first_ns < c->begin_ns)) {
+            c->begin_ns = producer->first_ns;
+        }
+        c->end_ns = producer->last_ns > c->end_ns ? producer->last_ns : c->end_ns;
+    }
+    for (size_t i = 0; i < k->h->consumer_count; i++) {
+        const struct history_consumer *consumer = &k->h->consumers[i];
+        size_t count = consumer->receives.count;
+        if (count > 0 && consumer->receives.items[count - 1].time_ns > c->end_ns) {
+            c->end_ns = consumer->receives.items[count - 1].time_ns;
+        }
+    }
+}
+
+/* The order of FINDING_MAP, which has what breaks a promise first. */
+static int finding_compare(const void *a, const void *b)
+{
+    const struct finding *x = a;
+    const struct finding *y = b;
+    if (x->kind != y->kind) {
+        return (int)x->kind - (int)y->kind;
+    }
+    if (x->count != y->count) {
+        return x->count > y->count ? -1 : 1;
+    }
+    return x->topic < y->topic ? -1 : x->topic > y->topic;
+}
+
+static void verdict_take(struct checking *k)
+{
+    struct findings *f = &k->c->findings;
+
+    if (k->h->run.ended_early != NULL) {
+        evidence_say(findings_add(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "",
+                                  FINDING_TOPIC_NONE),
+                     "%s", k->h->run.ended_early);
+    }
+    if (f->count > 0) {
+        qsort(f->items, f->count, sizeof *f->items, finding_compare);
+    }
+    k->c->verdict = f->count == 0                         ? VERDICT_VALID
+                    : finding_breaks(f->items[0].kind) ? VERDICT_INVALID
+                                                       : VERDICT_UNKNOWN;
+}
+
+static void checking_release(struct checking *k)
+{
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        free(k->fates[p]);
+    }
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        free(k->logs[t].items);
+    }
+    free(k->fates);
+    free(k->logs);
+    intmap_release(&k->topics);
+    intmap_release(&k->sent);
+    intmap_release(&k->sent_texts);
+}
+
+struct check *check_run(const struct scenario *s, struct history *h)
+{
+    struct checking k = {.s = s, .h = h, .c = memory_zeroed(1, sizeof *k.c)};
+
+    k.fates = memory_zeroed(s->producer_count, sizeof *k.fates);
+    k.logs = memory_zeroed(s->topic_count, sizeof *k.logs);
+    check_log(&k);
+    check_streams(&k);
+    check_faults(&k);
+    producers_take(&k);
+    times_take(&k);
+    verdict_take(&k);
+    check_sentence(&k);
+    checking_release(&k);
+    return k.c;
+}
+
+void check_destroy(struct check *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    findings_release(&c->findings);
+    free(c->sentence);
+    free(c->reason);
+    free(c->deliveries);
+    free(c->producers);
+    free(c->faults);
+    free(c);
+}

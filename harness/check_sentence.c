@@ -1,0 +1,133 @@
+/*
+ * check_sentence.c - the verdict in one sentence.
+ *
+ * Every kind of finding has its own words, with %p for the process, %n for how many
+ * messages, %t for the topic, %e for the first piece of evidence.
+ */
+#include "harness/check_parts.h"
+
+#include "harness/memory.h"
+#include "harness/wording.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const words[FINDING_KINDS] = {
+    [FINDING_LOST] = "%p did not get %n of %t",
+    [FINDING_REDELIVERED] = "%p got %n of %t twice",
+    [FINDING_OUT_OF_ORDER] = "%p got %n of %t out of order",
+    [FINDING_PHANTOM] = "%p got %n under %t that nobody sent",
+    [FINDING_MISROUTED] = "%p got %n under %t that belong to another topic",
+    [FINDING_CORRUPT] = "%p got %n of %t with another text than was sent",
+    [FINDING_ORDER_DISAGREEMENT] = "%p saw %n of %t in another order than other consumers",
+    [FINDING_FILE_DIFFERS] = "the file of %p is not what it received: %e",
+    [FINDING_PRODUCER_ORDER] = "%n of %p are not in its order in %t",
+    [FINDING_INCONSISTENT_OFFSET] = "%n of %t have an offset that is not theirs alone",
+    [FINDING_NOT_DENSE] = "the offsets of %t have gaps: %e",
+    [FINDING_LOST_ROW] = "%n of %p to %t were acknowledged and are not in the store",
+    [FINDING_PHANTOM_ROW] = "the store has %n of %t that nobody sent",
+    [FINDING_CORRUPT_ROW] = "the store has %n of %t otherwise than they were sent",
+    [FINDING_DUPLICATE] = "%n of %p to %t are in the store twice",
+    [FINDING_ABORTED] = "%n of %p to %t were refused and are in the store",
+    [FINDING_UNACKNOWLEDGED] = "%p gave up %n to %t",
+    [FINDING_MISSENT] = "%p sent %n that its log file does not have there",
+    [FINDING_UNSENT] = "%p left %n to %t unsent or without a known end",
+    [FINDING_NO_HISTORY] = "%p left no history",
+    [FINDING_UNSEEN] = "%p did not read %n of %t",
+    [FINDING_HIT_NOTHING] = "%p hit nothing: %e",
+    [FINDING_NOT_FIRED] = "%p was not injected: %e",
+    [FINDING_NO_RECOVERY] = "%p did not end: %e",
+    [FINDING_ROWS_UNREAD] = "the store's rows were not read",
+    [FINDING_ENDED_EARLY] = "the run was given up: %e",
+};
+
+static void finding_append(struct buffer *b, const struct checking *k, const struct finding *f)
+{
+    for (const char *w = words[f->kind]; *w != '\0'; w++) {
+        if (*w != '%') {
+            buffer_append_char(b, *w);
+            continue;
+        }
+        switch (*++w) {
+        case 'p':
+            if (f->source == SOURCE_FILE && f->kind != FINDING_FILE_DIFFERS) {
+                buffer_append_string(b, "the file of ");
+            }
+            buffer_append_string(b, f->process[0] == '\0' ? "somebody" : f->process);
+            break;
+        case 'n':
+            word_count(b, f->count, "message");
+            break;
+        case 't':
+            buffer_append_string(b, f->topic == FINDING_TOPIC_NONE ? "an unknown topic"
+                                                                   : k->s->topics[f->topic].name);
+            break;
+        default:
+            buffer_append_string(b, f->evidence[0].detail);
+        }
+    }
+}
+
+static void findings_append(struct buffer *b, const struct checking *k)
+{
+    const struct findings *f = &k->c->findings;
+
+    finding_append(b, k, &f->items[0]);
+    if (f->count > 1) {
+        buffer_append_string(b, ", and ");
+        word_count(b, (int64_t)f->count - 1, "more finding");
+    }
+}
+
+/* "2 broker kills and 1 PostgreSQL kill" */
+static void faults_append(struct buffer *b, const struct scenario *s)
+{
+    int64_t broker = 0;
+
+    for (size_t i = 0; i < s->fault_count; i++) {
+        broker += s->faults[i].target == TARGET_BROKER;
+    }
+    int64_t postgres = (int64_t)s->fault_count - broker;
+    if (broker > 0) {
+        word_count(b, broker, "broker kill");
+    }
+    if (broker > 0 && postgres > 0) {
+        buffer_append_string(b, " and ");
+    }
+    if (postgres > 0) {
+        word_count(b, postgres, "PostgreSQL kill");
+    }
+}
+
+static void success_append(struct buffer *b, const struct checking *k)
+{
+    word_count(b, k->c->acknowledged, "message");
+    buffer_append_string(b, " from ");
+    word_count(b, (int64_t)k->s->producer_count, "producer");
+    buffer_append_string(b, " arrived exactly once and in order at ");
+    word_count(b, (int64_t)k->s->consumer_count, "consumer");
+    if (k->s->fault_count > 0) {
+        buffer_append_string(b, ", through ");
+        faults_append(b, k->s);
+    }
+}
+
+void check_sentence(struct checking *k)
+{
+    static const char *const names[] = {
+        [VERDICT_VALID] = "Valid: ", [VERDICT_INVALID] = "Invalid: ", [VERDICT_UNKNOWN] = "Unknown: "};
+    struct buffer b = BUFFER_INIT;
+
+    if (k->c->verdict == VERDICT_VALID) {
+        success_append(&b, k);
+    } else {
+        findings_append(&b, k);
+    }
+    k->c->reason = memory_string(buffer_slice(&b));
+    buffer_clear(&b);
+    buffer_append_string(&b, names[k->c->verdict]);
+    buffer_append_string(&b, k->c->reason);
+    buffer_append_char(&b, '.');
+    k->c->sentence = memory_string(buffer_slice(&b));
+    buffer_release(&b);
+}

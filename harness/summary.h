@@ -1,0 +1,28 @@
+/*
+ * summary.h - the verdict for a terminal: about ten lines, the last of which names verdict,
+ * runtime and report.
+ *
+ *   Valid: 4,965 messages from 5 producers arrived exactly once and in order at …
+ *
+ *          topic  expected  received  missing  twice  disorder  other
+ *     C1   T1        1,821     1,821        0      0         0      0
+ *     …
+ *   kill broker at 1,003 acks: 12 requests in flight, down for 640 ms
+ *
+ *   valid: 5p3c on docker, report: reports/5p3c/latest/report.html
+ *
+ * A scenario with many consumers and topics is summed up by consumer; findings are cut
+ * after the first few, as the report has them all.
+ *
+ * Threads: any.
+ */
+#ifndef HARNESS_SUMMARY_H
+#define HARNESS_SUMMARY_H
+
+#include "harness/check.h"
+
+/* `shown` is how the run folder is named. */
+void summary_append(struct buffer *b, const struct scenario *s, const struct history *h,
+                    const struct check *c, const char *shown);
+
+#endif
