@@ -105,13 +105,16 @@ static void exchange_finish(struct mq_exchange *exchange, CURLcode code)
     exchange->done(exchange->arg, &answer);
 }
 
-static void transport_finish_all(struct mq_transport *transport)
+/* Move all transfers on; true when some are finished. */
+static bool transport_perform(struct mq_transport *transport)
 {
-    int left;
+    int running, left;
+    bool finished = false;
+    curl_multi_perform(transport->multi, &running);
     for (;;) {
         CURLMsg *message = curl_multi_info_read(transport->multi, &left);
         if (message == NULL) {
-            return;
+            return finished;
         }
         if (message->msg != CURLMSG_DONE) {
             continue;
@@ -120,16 +123,16 @@ static void transport_finish_all(struct mq_transport *transport)
         struct mq_exchange *exchange = NULL;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&exchange);
         exchange_finish(exchange, code);
+        finished = true;
     }
 }
 
 void mq_transport_run(struct mq_transport *transport, int wait_ms)
 {
-    int running;
-    curl_multi_perform(transport->multi, &running);
-    curl_multi_poll(transport->multi, NULL, 0, wait_ms, NULL);
-    curl_multi_perform(transport->multi, &running);
-    transport_finish_all(transport);
+    if (!transport_perform(transport)) {
+        curl_multi_poll(transport->multi, NULL, 0, wait_ms, NULL);
+        transport_perform(transport);
+    }
 }
 
 void mq_transport_wake(struct mq_transport *transport)
