@@ -29,11 +29,11 @@
 #include <unistd.h>
 
 #define HEALTHY_LIMIT_MS 90000
-#define HEALTH_REQUEST_MS 1000
+#define HEALTH_REQUEST_MS 250 /* a connection to a container that is coming up can hang */
 #define HEALTH_EVERY_MS 5
 #define TOPIC_LIMIT_MS 20000
 #define TICK_MS 100
-#define CLIENTS_END_MS 5000    /* for clients that were asked to end */
+#define CLIENTS_END_MS 3000    /* for clients that were asked to end */
 #define DOWN_LIMIT_MS 60000
 #define NAME_BYTES_MAX 100
 

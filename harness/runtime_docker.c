@@ -266,6 +266,10 @@ static bool client(struct runtime *rt, struct process *out, const char *name, co
     arguments_add(&a, "--label=" PROJECT_LABEL "=%s", settings->id);
     arguments_add(&a, "--label=myqueue.run=%s", settings->id);
     arguments_add(&a, "--network=%s_default", settings->id);
+    /* While the broker is down the engine does not know its name, and would ask the
+     * machine's own name servers, which may be slow to answer or not there. */
+    arguments_add(&a, "--dns-opt=timeout:1");
+    arguments_add(&a, "--dns-opt=attempts:1");
     /* What it writes belongs to the user who runs the harness. */
     arguments_add(&a, "--user=%d:%d", (int)geteuid(), (int)getegid());
     arguments_add(&a, "--mount=type=bind,\"source=%s\",target=" CLIENT_DIR, settings->run_dir);
