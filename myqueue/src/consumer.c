@@ -195,13 +195,29 @@ static bool consumer_pick_locked(struct MyConsumer *consumer, MyMessage *message
     return false;
 }
 
+/* The broker was away for retry_ms: say so, and let the next wait be as long. */
+static enum myqueue_status consumer_away_locked(struct MyConsumer *consumer, int64_t now_ms,
+                                                const char *why)
+{
+    snprintf(consumer->error, sizeof consumer->error,
+             "the broker at %.200s did not answer for %d ms: %.200s", consumer->client.url,
+             consumer->options.retry_ms, why);
+    for (size_t i = 0; i < consumer->client.channel_count; i++) {
+        struct stream *stream = (struct stream *)consumer->client.channels[i];
+        if (stream->failing_ms != MQ_NEVER) {
+            stream->failing_ms = now_ms;
+        }
+    }
+    return MYQUEUE_BROKER_AWAY;
+}
+
 /* Why nothing more can come now: a dead topic, or a broker that is away for too long.
  * `until_ms` is drawn near to the time when it will be. */
 static enum myqueue_status consumer_trouble_locked(struct MyConsumer *consumer, int64_t now_ms,
                                                    int64_t *until_ms)
 {
     for (size_t i = 0; i < consumer->client.channel_count; i++) {
-        struct stream *stream = (struct stream *)consumer->client.channels[i];
+        const struct stream *stream = (struct stream *)consumer->client.channels[i];
         const struct mq_channel *channel = &stream->channel;
         if (channel->status != MYQUEUE_OK) {
             snprintf(consumer->error, sizeof consumer->error, "topic '%.200s': %.280s",
@@ -213,11 +229,7 @@ static enum myqueue_status consumer_trouble_locked(struct MyConsumer *consumer, 
         }
         int64_t away_ms = stream->failing_ms + consumer->options.retry_ms;
         if (now_ms >= away_ms) {
-            snprintf(consumer->error, sizeof consumer->error,
-                     "the broker at %.200s did not answer for %d ms: %.200s",
-                     consumer->client.url, consumer->options.retry_ms, channel->error);
-            stream->failing_ms = now_ms;
-            return MYQUEUE_BROKER_AWAY;
+            return consumer_away_locked(consumer, now_ms, channel->error);
         }
         *until_ms = away_ms < *until_ms ? away_ms : *until_ms;
     }

@@ -185,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "garbage":
             return self.answer(200, b"<html>fine</html>")
         if fault == "shift":
-            for message in body["messages"]:
+            for message in body.get("messages", ()):
                 message["offset"] += 1
         return self.answer(http, body)
 
