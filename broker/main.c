@@ -32,6 +32,7 @@
 #define BATCH_BYTES_MAX (8 * 1024 * 1024)
 #define BATCH_WRITES_MAX 10000
 #define RETRY_PAUSE_MS 100
+#define SILENCE_MS 2000 /* of waiting for the store, before a line in the log says so */
 #define DRAIN_EXTRA_MS 5000 /* to write the last answers */
 #define EXIT_USAGE 2
 
@@ -60,6 +61,7 @@ struct broker {
     _Atomic(struct http_server *) http; /* the committer asks for it from the start */
     int signal_fd;
     int fenced_fd; /* an eventfd */
+    bool serving;
 };
 
 static enum options_result parse_options(struct settings *s, int argc, char **argv)
@@ -154,7 +156,8 @@ static struct store_session *load(struct broker *b)
     const struct store_ops *ops = b->store->ops;
     struct store_session *session = ops->session_open(b->store);
     struct store_loader loader = queue_loader(b->queue);
-    int64_t deadline_ms = clock_now_ms() + b->settings.store_wait_s * 1000;
+    int64_t begin_ms = clock_now_ms();
+    int64_t deadline_ms = begin_ms + b->settings.store_wait_s * 1000;
     char why[STORE_ERROR_BYTES_MAX] = "out of memory";
     enum status status = STATUS_NO_MEMORY;
     bool said = false;
@@ -166,8 +169,10 @@ static struct store_session *load(struct broker *b)
         if (status != STATUS_STORE_AWAY || clock_now_ms() >= deadline_ms) {
             break;
         }
-        if (!said) {
-            log_warn("store_away", LOG_STR("why", why), LOG_INT("wait_s", b->settings.store_wait_s));
+        if (!said && clock_now_ms() - begin_ms > SILENCE_MS) {
+            log_warn("waiting_for_store",
+                     LOG_STR("listen", http_server_address(atomic_load(&b->http))),
+                     LOG_STR("why", why), LOG_INT("store_wait_s", b->settings.store_wait_s));
             said = true;
         }
         if (stop_asked(b, RETRY_PAUSE_MS)) {
@@ -246,8 +251,8 @@ static int http_loops(const struct settings *s)
                                                                 : (int)(processors / 4);
 }
 
-/* Before the store, so that a port in use is told at once and the log's first line names the
- * address. */
+/* Before the store: a port in use must be told at once, and without having taken the log from
+ * the broker that serves there. */
 static bool bind_http(struct broker *b)
 {
     char why[HTTP_ERROR_BYTES_MAX];
@@ -268,9 +273,6 @@ static bool bind_http(struct broker *b)
         return false;
     }
     atomic_store(&b->http, http);
-    log_info("starting", LOG_STR("listen", http_server_address(http)),
-             LOG_STR("store", b->store->ops->name), LOG_STR("version", MYQUEUE_VERSION),
-             LOG_INT("pid", getpid()));
     return true;
 }
 
@@ -283,13 +285,16 @@ static bool start_http(struct broker *b)
         complain(why, NULL);
         return false;
     }
-    log_info("serving", LOG_STR("listen", http_server_address(atomic_load(&b->http))));
+    b->serving = true;
+    log_info("serving", LOG_STR("listen", http_server_address(atomic_load(&b->http))),
+             LOG_STR("store", b->store->ops->name), LOG_STR("version", MYQUEUE_VERSION),
+             LOG_INT("pid", getpid()));
     return true;
 }
 
 /* ---- run and stop ------------------------------------------------------------------------------ */
 
-/* false: fenced. */
+/* false: another broker has taken over. */
 static bool wait_for_end(struct broker *b)
 {
     struct pollfd ready[] = {{.fd = b->signal_fd, .events = POLLIN},
@@ -298,7 +303,6 @@ static bool wait_for_end(struct broker *b)
     while (poll(ready, 2, -1) < 0 && errno == EINTR) {
     }
     if (ready[1].revents != 0) {
-        complain("another broker has taken over this log; stopping", NULL);
         return false;
     }
     struct signalfd_siginfo info = {0};
@@ -312,7 +316,7 @@ static void stop(struct broker *b)
     struct http_server *http = atomic_load(&b->http);
     int cut_off = 0;
 
-    if (http != NULL && b->queue != NULL) {
+    if (b->serving) {
         http_server_quiesce(http);
         queue_shutdown(b->queue);
         /* Every request ends by itself within the store's time limit. */
@@ -325,7 +329,7 @@ static void stop(struct broker *b)
     if (b->store != NULL) {
         b->store->ops->destroy(b->store);
     }
-    if (http != NULL) {
+    if (b->serving) {
         log_info("stopped", LOG_INT("requests_cut_off", cut_off));
     }
 }
@@ -365,7 +369,11 @@ int main(int argc, char **argv)
     }
     bool good = open_store(&b) && bind_http(&b) && start_store(&b) && start_http(&b) &&
                 wait_for_end(&b);
+    bool fenced = b.serving && !good;
     stop(&b);
+    if (fenced) {
+        complain("another broker has taken over this log; stopped", NULL);
+    }
     close(b.signal_fd);
     close(b.fenced_fd);
     return good ? 0 : 1;

@@ -6,9 +6,12 @@
  * request that has no answer yet; once `response` is set, that call queues it.
  *
  * What breaks without care:
- * - MHD_get_timeout() says 0 for as long as any request waits in the loop, so it cannot
- *   be used; the loop runs the daemon until two passes in a row make no progress (after
- *   one, the last write of an answer may still be pending) and then sleeps.
+ * - libmicrohttpd's own epoll is edge-triggered and one MHD_run() reads a connection once,
+ *   so there may be more to do without any new event. MHD_get_timeout() tells (0), but it
+ *   says 0 as well for as long as any request waits in the loop. So: while none waits,
+ *   what it says counts; while some wait, the loop sleeps when two passes in a row made no
+ *   progress (after one, the last write of an answer may still be pending), and for
+ *   WAITING_SLEEP_MS at most, since progress within headers cannot be seen from outside.
  * - MHD_stop_daemon() with a suspended connection aborts: http_server_drain() lets all
  *   parked requests end first, and http_server_destroy() resumes the rest.
  * - Answering in the first callback closes the connection, so that waits for the end
@@ -40,6 +43,7 @@
 #define TIMER_SLOTS 4096 /* x TIMER_TICK_MS must exceed HTTP_PARK_MS_MAX */
 #define IDLE_TIMEOUT_S 75
 #define SLEEP_MS_MAX 1000 /* so that libmicrohttpd can end idle connections */
+#define WAITING_SLEEP_MS 1
 #define LISTEN_BACKLOG 4096
 #define FILES_RESERVED 64 /* descriptors that are not connections */
 #define PARAMETERS_BYTES 1024
@@ -83,6 +87,7 @@ struct http_loop {
     int wake_fd;
     int progress; /* what the last pass over the daemon moved */
     int handled;  /* requests between the handler's call and their end */
+    int waiting;  /* of these, in http_request_wait() with their client still there */
     int64_t tick; /* the wheel's hand, in units of TIMER_TICK_MS */
     int timers;   /* how many requests are in the wheel */
     bool quiesced;
@@ -225,6 +230,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **cl
     loop->progress++;
     r->connection = NULL;
     if (r->state == REQUEST_WAITING || r->state == REQUEST_PARKED) {
+        loop->waiting -= r->state == REQUEST_WAITING;
         return; /* somebody will post it: it ends then */
     }
     if (r->state != REQUEST_READING) {
@@ -392,6 +398,7 @@ void http_request_wait(struct http_request *r, http_resume *resume)
     assert(r->state == REQUEST_RUNNING);
     r->state = REQUEST_WAITING;
     r->resume = resume;
+    r->loop->waiting += r->connection != NULL;
 }
 
 void http_request_park(struct http_request *r, int64_t wait_ms, http_resume *resume)
@@ -439,6 +446,8 @@ static void loop_resume(struct http_loop *loop, struct http_request *r)
         if (r->connection != NULL) {
             MHD_resume_connection(r->connection);
         }
+    } else {
+        loop->waiting -= r->connection != NULL;
     }
     r->state = REQUEST_RUNNING;
     loop->progress++;
@@ -511,18 +520,25 @@ static void loop_run_daemon(struct http_loop *loop)
     }
 }
 
-/* Until the next parked request's time is over, at most SLEEP_MS_MAX. */
+/* Until libmicrohttpd or the next parked request wants to be looked at. */
 static int sleep_ms(const struct http_loop *loop)
 {
-    int ms = 0;
+    MHD_UNSIGNED_LONG_LONG daemon_ms;
+    int limit_ms = SLEEP_MS_MAX;
 
-    for (int64_t tick = loop->tick; loop->timers > 0 && ms < SLEEP_MS_MAX; tick++) {
+    if (loop->waiting > 0) {
+        limit_ms = WAITING_SLEEP_MS;
+    } else if (MHD_get_timeout(loop->daemon, &daemon_ms) == MHD_YES && daemon_ms < SLEEP_MS_MAX) {
+        limit_ms = (int)daemon_ms;
+    }
+    int ms = 0;
+    for (int64_t tick = loop->tick; loop->timers > 0 && ms < limit_ms; tick++) {
         if (!list_empty(&loop->wheel[tick % TIMER_SLOTS])) {
             return ms;
         }
         ms += TIMER_TICK_MS;
     }
-    return SLEEP_MS_MAX;
+    return limit_ms;
 }
 
 static void loop_sleep(struct http_loop *loop)

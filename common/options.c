@@ -90,7 +90,7 @@ static bool set_defaults(const struct options *options)
         struct origin origin = {.program = options->program};
         env_name(options, row, origin.name);
         const char *value = getenv(origin.name);
-        if (value != NULL && !set_value(row, &origin, value)) {
+        if (value != NULL && *value != '\0' && !set_value(row, &origin, value)) {
             return false;
         }
     }

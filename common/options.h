@@ -4,7 +4,7 @@
  * A row is the option's parser, its range check and its documentation: it is read
  * from the command line (`--tail-bytes 1048576`, by getopt_long) and from the
  * environment (MYQUEUE_TAIL_BYTES), and --help prints it. The command line wins
- * over the environment, the environment over the default.
+ * over the environment, the environment over the default; an empty variable counts as none.
  *
  * Threads: call before the first thread is started.
  */

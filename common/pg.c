@@ -40,6 +40,16 @@ static void one_line(char out[PG_ERROR_BYTES_MAX], const char *message)
     out[size] = '\0';
 }
 
+static const char *find_port(const PQconninfoOption *options)
+{
+    for (; options->keyword != NULL; options++) {
+        if (strcmp(options->keyword, "port") == 0) {
+            return options->val;
+        }
+    }
+    return NULL;
+}
+
 bool pg_url_valid(const char *url, char error[PG_ERROR_BYTES_MAX])
 {
     char *message = NULL;
@@ -50,8 +60,13 @@ bool pg_url_valid(const char *url, char error[PG_ERROR_BYTES_MAX])
         PQfreemem(message);
         return false;
     }
+    const char *port = find_port(options);
+    bool valid = port == NULL || strspn(port, "0123456789,") == strlen(port);
+    if (!valid) { /* libpq would find out only when it connects */
+        snprintf(error, PG_ERROR_BYTES_MAX, "'%.100s' is no port number", port);
+    }
     PQconninfoFree(options);
-    return true;
+    return valid;
 }
 
 /* Wait until the socket is ready; false when the time is over. */
@@ -104,7 +119,11 @@ struct pg *pg_connect(const char *url, const char *options, int limit_ms,
         !connect_poll(pg->connection, deadline_ms)) {
         const char *message = pg->connection == NULL ? "out of memory"
                                                      : PQerrorMessage(pg->connection);
-        one_line(error, *message != '\0' ? message : "the server does not answer");
+        one_line(error, message);
+        if (*error == '\0' || error[strlen(error) - 1] == ':') { /* libpq was still trying */
+            strncat(error, " the server does not answer",
+                    PG_ERROR_BYTES_MAX - strlen(error) - 1);
+        }
         pg_close(pg);
         return NULL;
     }

@@ -122,7 +122,7 @@ bool call_parse(struct call *call)
     return false;
 }
 
-static const struct cJSON *json_parameter(const struct call *call, const char *name)
+const struct cJSON *call_json(const struct call *call, const char *name)
 {
     const struct cJSON *value = call->json == NULL ? NULL : json_get(call->json, name);
 
@@ -138,7 +138,7 @@ static bool plain_parameter(struct call *call, const char *name, struct slice *o
 
 bool call_text(struct call *call, const char *name, struct slice *out, bool *found)
 {
-    const struct cJSON *value = json_parameter(call, name);
+    const struct cJSON *value = call_json(call, name);
 
     *found = true;
     if (value == NULL) {
@@ -188,7 +188,7 @@ static bool parse_int(struct slice text, int64_t *out)
 bool call_int(struct call *call, const char *name, int64_t smallest, int64_t largest, bool needed,
               int64_t *out)
 {
-    const struct cJSON *value = json_parameter(call, name);
+    const struct cJSON *value = call_json(call, name);
     struct slice text = {NULL, 0};
     int64_t number = 0;
     bool good;

@@ -36,6 +36,9 @@ bool call_parse(struct call *call);
 /* The topic, by any of its names (topic, topic_name, name). */
 bool call_topic(struct call *call);
 
+/* A member of a JSON body, of any kind; NULL when there is none. */
+const struct cJSON *call_json(const struct call *call, const char *name);
+
 /* A text; *found false when there is none. */
 bool call_text(struct call *call, const char *name, struct slice *out, bool *found);
 

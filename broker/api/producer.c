@@ -153,13 +153,13 @@ void producer_produce(struct call *call)
         !call_text(call, "message", &message, &found)) {
         return;
     }
-    const struct cJSON *array = call->json == NULL ? NULL : json_get(call->json, "messages");
+    const struct cJSON *array = call_json(call, "messages");
     if (found && array != NULL) {
         answer_failure_text(call, STATUS_BAD_REQUEST, "'message' or 'messages', not both");
     } else if (array != NULL) {
         produce_batch(call, producer_id, array, sequence);
     } else if (!found) {
-        answer_failure_text(call, STATUS_BAD_REQUEST, "'message' is missing");
+        answer_failure_text(call, STATUS_BAD_REQUEST, "'message' is missing ('messages' is taken from a JSON body only)");
     } else if (check_message(call, message)) {
         append(call, producer_id, &message, 1, sequence);
     }

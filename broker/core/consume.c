@@ -95,16 +95,21 @@ const struct store_range *consume_range(const struct consume *c)
     return &c->range;
 }
 
-/* Let the next one of this consumer go on. */
+/* Let the next one of this consumer go on, unless the consumer is busy with another. Who was
+ * let go on and does not make the consumer busy has to call this, too, or the rest of the
+ * queue would wait for ever. */
 static void leave(struct consume *c)
 {
-    if (!c->busy) {
-        return;
-    }
-    c->busy = false;
+    struct list *node = NULL;
+
     mutex_lock(&c->partition->lock);
-    c->consumer->busy = false;
-    struct list *node = list_pop(&c->consumer->queued);
+    if (c->busy) {
+        c->busy = false;
+        c->consumer->busy = false;
+    }
+    if (!c->consumer->busy) {
+        node = list_pop(&c->consumer->queued);
+    }
     mutex_unlock(&c->partition->lock);
     if (node != NULL) {
         struct consume *next = LIST_ENTRY(node, struct consume, node);
@@ -117,7 +122,9 @@ static enum consume_step over(struct consume *c, enum status status)
 {
     c->status = status;
     c->state = CONSUME_OVER;
-    leave(c);
+    if (c->busy) {
+        leave(c);
+    }
     return CONSUME_DONE;
 }
 
@@ -222,6 +229,9 @@ static enum consume_step look(struct consume *c)
     mutex_lock(&c->partition->lock);
     enum consume_step step = look_locked(c);
     mutex_unlock(&c->partition->lock);
+    if (!c->busy) {
+        leave(c);
+    }
     if (step == CONSUME_DONE && c->state == CONSUME_SAVING) {
         return begin_save(c, c->offset);
     }
