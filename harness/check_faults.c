@@ -41,7 +41,7 @@ static bool was_in_flight(const struct history_request *r, const struct check_fa
                   (r->outcome == OUTCOME_OK && r->end_ns < fault->hit_ns))) {
         return false;
     }
-    return r->outcome != OUTCOME_FAIL || r->http != NUMBER_NONE;
+    return r->outcome != OUTCOME_FAIL || r->http > 0;
 }
 
 /* Faults follow each other, so a request meets those from the first that hit after it

@@ -53,7 +53,7 @@ struct history_request {
     int64_t end_ns;
     int64_t sequence; /* produce: of its first message */
     int64_t offset;   /* consume: "all before is mine" */
-    int64_t http;     /* status of the answer; NUMBER_NONE: there was none */
+    int64_t http;     /* status of the answer; 0 or NUMBER_NONE: there was none */
     uint32_t topic;
     uint32_t code;
     bool is_produce; /* else another call */

@@ -1,0 +1,792 @@
+/*
+ * test_check.c - a good run is valid; broken in one place, the break is found, named and
+ * shown, and nothing else is said.
+ *
+ * Every test runs twice: with messages that are all unlike, and with messages that are
+ * only ever INFO, DEBUG and ERROR, as in the course's logs.
+ */
+#include "common/tests/suite.h"
+#include "harness/tests/goodrun.h"
+
+/* A loaded and checked run. */
+struct judged {
+    struct scenario *s;
+    struct history *h;
+    struct check *c;
+};
+
+static struct judged folder_check(const struct folder *f)
+{
+    struct judged o = {NULL, NULL, NULL};
+    char dir[128];
+    char path[160];
+    char error[SCENARIO_ERROR_BYTES_MAX] = "";
+
+    dir_make(dir, sizeof dir);
+    folder_write(f, dir);
+    snprintf(path, sizeof path, "%s/scenario", dir);
+    if (!scenario_load(path, 1, &o.s, error, sizeof error) ||
+        !history_load(dir, o.s, &o.h, error, sizeof error)) {
+        fprintf(stderr, "%s\n", error);
+        abort();
+    }
+    o.c = check_run(o.s, o.h);
+    dir_remove(dir);
+    return o;
+}
+
+static void judged_release(struct judged *o)
+{
+    check_destroy(o->c);
+    history_destroy(o->h);
+    scenario_destroy(o->s);
+}
+
+static void judged_print(const struct judged *o)
+{
+    printf("\n    %s\n", o->c->sentence);
+    for (size_t i = 0; i < o->c->findings.count; i++) {
+        const struct finding *f = &o->c->findings.items[i];
+        printf("    %s (%s) %s topic %d: %" PRId64 "\n", finding_name(f->kind),
+               finding_source_name(f->source), f->process,
+               f->topic == FINDING_TOPIC_NONE ? 0 : (int)f->topic + 1, f->count);
+        for (size_t k = 0; k < f->evidence_count; k++) {
+            printf("      %s\n", f->evidence[k].detail);
+        }
+    }
+}
+
+/* What a test expects to be found; its evidence must hold `text`. */
+struct expected {
+    enum finding_kind kind;
+    enum finding_source source;
+    const char *process;
+    int topic; /* 1 for T1; 0: none */
+    int64_t count;
+    const char *text;
+};
+
+static const struct finding *finding_get(const struct judged *o, const struct expected *e)
+{
+    for (size_t i = 0; i < o->c->findings.count; i++) {
+        const struct finding *f = &o->c->findings.items[i];
+        size_t topic = e->topic == 0 ? FINDING_TOPIC_NONE : (size_t)e->topic - 1;
+        if (f->kind == e->kind && f->source == e->source && f->topic == topic &&
+            strcmp(f->process, e->process) == 0) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/* Exactly these findings, no others, and the verdict that follows. */
+static void found(const struct folder *f, const struct expected *list, size_t count)
+{
+    struct judged o = folder_check(f);
+    enum verdict verdict = VERDICT_VALID;
+    bool right = o.c->findings.count == count;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct finding *finding = finding_get(&o, &list[i]);
+        right = right && finding != NULL && finding->count == list[i].count &&
+                strstr(finding->evidence[0].detail, list[i].text) != NULL;
+        if (finding_breaks(list[i].kind)) {
+            verdict = VERDICT_INVALID;
+        } else if (verdict == VERDICT_VALID) {
+            verdict = VERDICT_UNKNOWN;
+        }
+    }
+    if (!right || o.c->verdict != verdict) {
+        judged_print(&o);
+    }
+    CU_ASSERT(right);
+    CU_ASSERT_EQUAL(o.c->verdict, verdict);
+    judged_release(&o);
+}
+
+#define FOUND(f, ...)                                                                            \
+    found((f), (const struct expected[]){__VA_ARGS__},                                           \
+          sizeof((const struct expected[]){__VA_ARGS__}) / sizeof(struct expected))
+
+/* Run a test's body with both kinds of messages. */
+#define WITH_BOTH(body)                                                                          \
+    for (int plain = 0; plain < 2; plain++) {                                                    \
+        struct folder *f = folder_good(plain == 1);                                              \
+        body(f);                                                                                 \
+        folder_destroy(f);                                                                       \
+    }
+
+/* Two neighbouring T1 lines of consumer 2 whose messages differ; only T1 is there. */
+static size_t differing(const struct file *file)
+{
+    size_t i = 4;
+    while (strcmp(file->lines[i], file->lines[i + 1]) == 0) {
+        i++;
+    }
+    return i;
+}
+
+static size_t receive_at(const struct file *file, size_t n)
+{
+    return line_with(file, "\"receive\"", "", n);
+}
+
+/* ---- as it should be ------------------------------------------------------------------ */
+
+static void good(struct folder *f)
+{
+    struct judged o = folder_check(f);
+    if (o.c->verdict != VERDICT_VALID) {
+        judged_print(&o);
+    }
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    CU_ASSERT_EQUAL(o.c->acknowledged, PRODUCERS * ROUND_COUNT);
+    CU_ASSERT_EQUAL(o.c->delivery_count, 3);
+    for (size_t i = 0; i < o.c->delivery_count; i++) {
+        CU_ASSERT(o.c->deliveries[i].expected > 0);
+        CU_ASSERT_EQUAL(o.c->deliveries[i].received, o.c->deliveries[i].expected);
+        CU_ASSERT_EQUAL(o.c->deliveries[i].missing, 0);
+    }
+    CU_ASSERT_EQUAL(o.c->faults[0].in_flight, 1);
+    CU_ASSERT_EQUAL(o.c->faults[0].interrupted, 1);
+    CU_ASSERT_EQUAL(check_span_ns(o.c->faults[0].hit_ns, o.c->faults[0].end_ns), 3000000);
+    CU_ASSERT_EQUAL(o.c->producers[1].retries, 1);
+    CU_ASSERT_STRING_EQUAL(o.c->sentence,
+                           "Valid: 36 messages from 3 producers arrived exactly once and in order "
+                           "at 2 consumers, through 1 broker kill.");
+    judged_release(&o);
+}
+
+static void test_good(void)
+{
+    WITH_BOTH(good)
+}
+
+/* ---- a consumer's file alone ------------------------------------------------------------ */
+
+static void file_lost(struct folder *f)
+{
+    line_remove(file_of(f, "consumer_2.txt"), 7);
+    FOUND(f, {FINDING_LOST, SOURCE_FILE, "C2", 1, 1, "it was received"});
+}
+
+static void file_lost_last(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_1.txt");
+    line_remove(file, file->count - 1);
+    FOUND(f, {FINDING_LOST, SOURCE_FILE, "C1", 1, 1, "it was received"});
+}
+
+static void file_doubled(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_2.txt");
+    line_insert(file, 9, file->lines[8]);
+    FOUND(f, {FINDING_REDELIVERED, SOURCE_FILE, "C2", 1, 1, "one more than was sent"});
+}
+
+static void file_doubled_last(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_2.txt");
+    line_insert(file, file->count, file->lines[file->count - 1]);
+    FOUND(f, {FINDING_REDELIVERED, SOURCE_FILE, "C2", 1, 1, "one more than was sent"});
+}
+
+static void file_swapped(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_2.txt");
+    size_t at = differing(file);
+    line_swap(file, at, at + 1);
+    FOUND(f, {FINDING_OUT_OF_ORDER, SOURCE_FILE, "C2", 1, 1, "belongs"});
+}
+
+static void file_foreign(struct folder *f)
+{
+    line_insert(file_of(f, "consumer_2.txt"), 11, "T1     never sent by anyone");
+    FOUND(f, {FINDING_PHANTOM, SOURCE_FILE, "C2", 1, 1, "line 12 reads 'never sent by anyone'"});
+}
+
+static void file_changed(struct folder *f)
+{
+    line_set(file_of(f, "consumer_2.txt"), 11, "T1     never sent by anyone");
+    FOUND(f, {FINDING_CORRUPT, SOURCE_FILE, "C2", 1, 1, "line 12 reads 'never sent by anyone'"});
+}
+
+static void file_misrouted(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_1.txt");
+    size_t at = line_with(file, "T1     ", "", 9);
+    line_edit(file, at, "T1", "T2");
+    FOUND(f, {FINDING_MISROUTED, SOURCE_FILE, "C1", 2, 1, "is under topic 'T2'"});
+}
+
+static void file_unread_topic(struct folder *f)
+{
+    line_edit(file_of(f, "consumer_2.txt"), 9, "T1", "T2");
+    FOUND(f, {FINDING_MISROUTED, SOURCE_FILE, "C2", 0, 1, "is under topic 'T2'"});
+}
+
+static void file_not_a_line(struct folder *f)
+{
+    line_insert(file_of(f, "consumer_2.txt"), 3, "what is this?");
+    FOUND(f, {FINDING_PHANTOM, SOURCE_FILE, "C2", 0, 1, "reads 'what is this?'"});
+}
+
+/* Between topics no order is promised; but the file must be what was received. */
+static void file_interleaved(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_1.txt");
+    size_t at = line_with(file, "T2     ", "", 1);
+    line_swap(file, at, at + 1);
+    FOUND(f, {FINDING_FILE_DIFFERS, SOURCE_FILE, "C1", 0, 1, "received was"});
+}
+
+static void file_absent(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_2.txt");
+    while (file->count > 0) {
+        line_remove(file, 0);
+    }
+    FOUND(f, {FINDING_LOST, SOURCE_FILE, "C2", 1, 30, "it was received"});
+}
+
+static void test_file(void)
+{
+    WITH_BOTH(file_lost)
+    WITH_BOTH(file_lost_last)
+    WITH_BOTH(file_doubled)
+    WITH_BOTH(file_doubled_last)
+    WITH_BOTH(file_swapped)
+    WITH_BOTH(file_foreign)
+    WITH_BOTH(file_changed)
+    WITH_BOTH(file_misrouted)
+    WITH_BOTH(file_unread_topic)
+    WITH_BOTH(file_not_a_line)
+    WITH_BOTH(file_interleaved)
+    WITH_BOTH(file_absent)
+}
+
+/* ---- a consumer's file, and no history of it --------------------------------------------- */
+
+static void history_forget(struct folder *f, int consumer)
+{
+    char name[48];
+    snprintf(name, sizeof name, "history/C%d.jsonl", consumer);
+    snprintf(file_of(f, name)->name, sizeof name, "history/lost-%d", consumer);
+}
+
+#define NO_HISTORY(process) {FINDING_NO_HISTORY, SOURCE_HISTORY, process, 0, 1, "there is no"}
+
+static void alone_good(struct folder *f)
+{
+    history_forget(f, 2);
+    FOUND(f, NO_HISTORY("C2"));
+}
+
+static void alone_lost(struct folder *f)
+{
+    history_forget(f, 2);
+    line_remove(file_of(f, "consumer_2.txt"), 7);
+    FOUND(f, NO_HISTORY("C2"), {FINDING_LOST, SOURCE_FILE, "C2", 1, 1, "later ones were"});
+}
+
+static void alone_doubled(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_2.txt");
+    history_forget(f, 2);
+    line_insert(file, 9, file->lines[8]);
+    FOUND(f, NO_HISTORY("C2"), {FINDING_REDELIVERED, SOURCE_FILE, "C2", 1, 1, "one more"});
+}
+
+static void alone_swapped(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_2.txt");
+    size_t at = differing(file);
+    history_forget(f, 2);
+    line_swap(file, at, at + 1);
+    FOUND(f, NO_HISTORY("C2"), {FINDING_OUT_OF_ORDER, SOURCE_FILE, "C2", 1, 1, "belongs"});
+}
+
+static void alone_foreign(struct folder *f)
+{
+    history_forget(f, 2);
+    line_insert(file_of(f, "consumer_2.txt"), 11, "T1     never sent by anyone");
+    FOUND(f, NO_HISTORY("C2"), {FINDING_PHANTOM, SOURCE_FILE, "C2", 1, 1, "nobody sent"});
+}
+
+static void alone_misrouted(struct folder *f)
+{
+    struct file *file = file_of(f, "consumer_1.txt");
+    history_forget(f, 1);
+    line_edit(file, line_with(file, "T1     ", "", 9), "T1", "T2");
+    FOUND(f, NO_HISTORY("C1"), {FINDING_MISROUTED, SOURCE_FILE, "C1", 2, 1, "topic 'T2'"});
+}
+
+static void test_file_alone(void)
+{
+    WITH_BOTH(alone_good)
+    WITH_BOTH(alone_lost)
+    WITH_BOTH(alone_doubled)
+    WITH_BOTH(alone_swapped)
+    WITH_BOTH(alone_foreign)
+    WITH_BOTH(alone_misrouted)
+}
+
+/* ---- a consumer's history alone ----------------------------------------------------------- */
+
+static void history_lost(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_remove(file, receive_at(file, 7));
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "later ones were"});
+}
+
+static void history_lost_last(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_remove(file, receive_at(file, 29));
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "the broker said"});
+}
+
+static void history_doubled(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_insert(file, receive_at(file, 8), file->lines[receive_at(file, 8)]);
+    FOUND(f, {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "again"});
+}
+
+static void history_swapped(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_swap(file, receive_at(file, 8), receive_at(file, 9));
+    FOUND(f, {FINDING_OUT_OF_ORDER, SOURCE_HISTORY, "C2", 1, 1, "belongs"},
+          {FINDING_ORDER_DISAGREEMENT, SOURCE_HISTORY, "C2", 1, 1, "the other way round"});
+}
+
+static void history_foreign(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_insert(file, receive_at(file, 8),
+                "{\"t\":5000000,\"process\":\"C2\",\"op\":\"receive\",\"type\":\"ok\",\"line\":9,"
+                "\"topic\":\"T1\",\"offset\":8,\"message\":\"never sent by anyone\"}");
+    FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "which nobody sent"});
+}
+
+static void history_no_such_offset(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    size_t at = receive_at(file, 29);
+    line_insert(file, at + 1, file->lines[at]);
+    line_edit(file, at + 1, "\"offset\":29", "\"offset\":900");
+    FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "offset 900, which no message"});
+}
+
+static void history_changed(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    size_t at = receive_at(file, 8);
+    char *message = strstr(file->lines[at], "\"message\"");
+    snprintf(message, strlen(message) + 1, "\"message\":\"x\"}");
+    FOUND(f, {FINDING_CORRUPT, SOURCE_HISTORY, "C2", 1, 1, "reads 'x'; offset 8 is"});
+}
+
+static void history_misrouted(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C1.jsonl");
+    size_t at = line_with(file, "\"receive\"", "\"topic\":\"T1\"", 20);
+    line_edit(file, at, "\"topic\":\"T1\"", "\"topic\":\"T2\"");
+    FOUND(f, {FINDING_MISROUTED, SOURCE_HISTORY, "C1", 2, 1, "is under topic 'T2'"});
+}
+
+/* The same, where the other topic has that offset too, and it is still to come. */
+static void history_misrouted_early(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C1.jsonl");
+    size_t at = line_with(file, "\"receive\"", "\"topic\":\"T1\"", 5);
+    line_edit(file, at, "\"topic\":\"T1\"", "\"topic\":\"T2\"");
+    FOUND(f, {FINDING_MISROUTED, SOURCE_HISTORY, "C1", 2, 1, "is under topic 'T2'"});
+}
+
+static void test_history(void)
+{
+    WITH_BOTH(history_lost)
+    WITH_BOTH(history_lost_last)
+    WITH_BOTH(history_doubled)
+    WITH_BOTH(history_swapped)
+    WITH_BOTH(history_foreign)
+    WITH_BOTH(history_no_such_offset)
+    WITH_BOTH(history_changed)
+    WITH_BOTH(history_misrouted)
+    WITH_BOTH(history_misrouted_early)
+}
+
+/* ---- both the same: what a broker that is wrong would leave ------------------------------- */
+
+/* Give the receive events of a consumer's history their line numbers again. */
+static void lines_renumber(struct file *file)
+{
+    size_t number = 0;
+    for (size_t i = 0; i < file->count; i++) {
+        char *at = strstr(file->lines[i], "\"line\":");
+        if (at == NULL || strstr(file->lines[i], "\"receive\"") == NULL) {
+            continue;
+        }
+        char edited[1024];
+        const char *rest = strchr(at, ',');
+        snprintf(edited, sizeof edited, "%.*s\"line\":%zu%s", (int)(at - file->lines[i]),
+                 file->lines[i], ++number, rest);
+        line_set(file, i, edited);
+    }
+}
+
+static void both_lost(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_remove(file, receive_at(file, 7));
+    lines_renumber(file);
+    line_remove(file_of(f, "consumer_2.txt"), 7);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "later ones were"});
+}
+
+static void both_unseen(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_remove(file, file->count - 1); /* it never asked again */
+    line_remove(file, file->count - 1);
+    line_remove(file, file->count - 1);
+    line_remove(file_of(f, "consumer_2.txt"), 29);
+    FOUND(f, {FINDING_UNSEEN, SOURCE_HISTORY, "C2", 1, 1, "nor was anything after it"});
+}
+
+static void both_doubled(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    struct file *output = file_of(f, "consumer_2.txt");
+    line_insert(file, receive_at(file, 8), file->lines[receive_at(file, 8)]);
+    lines_renumber(file);
+    line_insert(output, 8, output->lines[8]);
+    FOUND(f, {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "line 10"});
+}
+
+static void both_swapped(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    struct file *output = file_of(f, "consumer_2.txt");
+    size_t at = differing(output);
+    line_swap(file, receive_at(file, at), receive_at(file, at + 1));
+    lines_renumber(file);
+    line_swap(output, at, at + 1);
+    FOUND(f, {FINDING_OUT_OF_ORDER, SOURCE_HISTORY, "C2", 1, 1, "belongs"},
+          {FINDING_ORDER_DISAGREEMENT, SOURCE_HISTORY, "C2", 1, 1, "the other way round"});
+}
+
+static void both_foreign(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    history_foreign(f);
+    lines_renumber(file);
+    line_insert(file_of(f, "consumer_2.txt"), 8, "T1     never sent by anyone");
+    FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "line 9 reads 'never sent"});
+}
+
+static void both_misrouted(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C1.jsonl");
+    struct file *output = file_of(f, "consumer_1.txt");
+    line_edit(file, line_with(file, "\"receive\"", "\"topic\":\"T1\"", 20), "T1", "T2");
+    line_edit(output, line_with(output, "T1     ", "", 20), "T1", "T2");
+    FOUND(f, {FINDING_MISROUTED, SOURCE_HISTORY, "C1", 2, 1, "is under topic 'T2'"});
+}
+
+static void test_both(void)
+{
+    WITH_BOTH(both_lost)
+    WITH_BOTH(both_unseen)
+    WITH_BOTH(both_doubled)
+    WITH_BOTH(both_swapped)
+    WITH_BOTH(both_foreign)
+    WITH_BOTH(both_misrouted)
+}
+
+/* ---- the store ---------------------------------------------------------------------------- */
+
+static size_t row_at(const struct file *rows, int topic, int64_t offset)
+{
+    char one[32];
+    char two[32];
+    snprintf(one, sizeof one, "\"topic\":\"T%d\"", topic);
+    snprintf(two, sizeof two, "\"offset\":%" PRId64 ",", offset);
+    return line_with(rows, one, two, 0);
+}
+
+static void row_missing(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_remove(rows, row_at(rows, 1, 3)); /* P2's second line */
+    FOUND(f, {FINDING_LOST_ROW, SOURCE_STORE, "P2", 1, 1, "acknowledged at offset 3;"});
+}
+
+static void row_extra(struct folder *f)
+{
+    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+                         "\"sequence\":999,\"message\":\"INFO\"}");
+    FOUND(f, {FINDING_PHANTOM_ROW, SOURCE_STORE, "P2", 1, 1, "offset 30 holds 'INFO'"});
+}
+
+static void row_of_nobody(struct folder *f)
+{
+    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":77,"
+                         "\"sequence\":0,\"message\":\"INFO\"}");
+    FOUND(f, {FINDING_PHANTOM_ROW, SOURCE_STORE, "", 1, 1, "producer id 77"});
+}
+
+static void row_text(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    size_t at = row_at(rows, 1, 3);
+    char *message = strstr(rows->lines[at], "\"message\"");
+    snprintf(message, strlen(message) + 1, "\"message\":\"x\"}");
+    FOUND(f, {FINDING_CORRUPT_ROW, SOURCE_STORE, "P2", 1, 1, "offset 3 holds 'x'"});
+}
+
+static void row_producer(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_edit(rows, row_at(rows, 1, 3), "\"producer_id\":20", "\"producer_id\":30");
+    FOUND(f, {FINDING_CORRUPT_ROW, SOURCE_STORE, "P2", 1, 1, "stored as producer id 30"});
+}
+
+/* A retry that was not recognised: consumers are given it too. */
+static void row_twice(struct folder *f)
+{
+    char message[64];
+    message_make(f, 1, 12, message, sizeof message);
+    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+                         "\"sequence\":11,\"message\":\"%s\"}", message);
+    FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "line 12 is at offset"});
+}
+
+static void row_same_offset(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    size_t at = row_at(rows, 1, 4);
+    line_insert(rows, at, rows->lines[at]);
+    FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "", 1, 1, "more than one row"});
+}
+
+static void rows_absent(struct folder *f)
+{
+    snprintf(file_of(f, "rows.jsonl")->name, 32, "no-rows");
+    FOUND(f, {FINDING_ROWS_UNREAD, SOURCE_STORE, "", 0, 1, "no rows.jsonl"});
+}
+
+/* The last message of T1 is at 31 everywhere, and nothing is at 30 and 29. */
+static void not_dense(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    struct file *p3 = file_of(f, "history/P3.jsonl");
+    line_edit(rows, row_at(rows, 1, 29), "\"offset\":29", "\"offset\":31");
+    line_edit(p3, line_with(p3, "\"send\"", "\"offset\":29", 0), "\"offset\":29", "\"offset\":31");
+    for (int c = 1; c <= 2; c++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        struct file *file = file_of(f, name);
+        line_edit(file, line_with(file, "\"topic\":\"T1\",\"offset\":29", "receive", 0),
+                  "\"offset\":29", "\"offset\":31");
+    }
+    FOUND(f, {FINDING_NOT_DENSE, SOURCE_STORE, "", 1, 1, "offsets 29 to 30 do not exist"});
+}
+
+static void test_store(void)
+{
+    WITH_BOTH(row_missing)
+    WITH_BOTH(row_extra)
+    WITH_BOTH(row_of_nobody)
+    WITH_BOTH(row_text)
+    WITH_BOTH(row_producer)
+    WITH_BOTH(row_twice)
+    WITH_BOTH(row_same_offset)
+    WITH_BOTH(rows_absent)
+    WITH_BOTH(not_dense)
+}
+
+/* ---- producers ----------------------------------------------------------------------------- */
+
+static size_t send_end(const struct file *file, int64_t line)
+{
+    char text[48];
+    snprintf(text, sizeof text, "\"line\":%" PRId64 ",", line);
+    return line_with(file, "\"op\":\"send\",\"type\":\"ok\"", text, 0);
+}
+
+/* The store has it where it belongs, so the acknowledgement is what is wrong. */
+static void acked_twice(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    size_t at = send_end(p2, 2);
+    line_edit(p2, at, "\"offset\":3}", "\"offset\":1}"); /* P2's first line is there */
+    FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "P2", 1, 1,
+              "acknowledged at offset 1, but the store has it at 3"});
+}
+
+/* Without rows nobody knows which of the two is right, and what the other's offset holds. */
+static void acked_twice_no_rows(struct folder *f)
+{
+    struct file *p3 = file_of(f, "history/P3.jsonl");
+    line_edit(p3, send_end(p3, 12), "\"offset\":29}", "\"offset\":28}"); /* P2's last line */
+    snprintf(file_of(f, "rows.jsonl")->name, 32, "no-rows");
+    line_edit(file_of(f, "run.json"), 0, "postgres", "memory");
+    for (int c = 1; c <= 2; c++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        struct file *file = file_of(f, name);
+        line_remove(file, line_with(file, "\"topic\":\"T1\",\"offset\":29", "receive", 0));
+        snprintf(name, sizeof name, "consumer_%d.txt", c);
+        line_remove(file_of(f, name), file_of(f, name)->count - 1);
+    }
+    FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "P3", 1, 1, "belongs to another"});
+}
+
+/* It ended as unknown, but is stored and was delivered: only the producer gave up. */
+static void unacknowledged(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    line_set(p2, send_end(p2, 4),
+             "{\"t\":60000000,\"process\":\"P2\",\"op\":\"send\",\"type\":\"info\",\"line\":4,"
+             "\"topic\":\"T1\",\"code\":\"outcome_unknown\"}");
+    FOUND(f, {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P2", 1, 1,
+              "line 4 ended as unknown (outcome_unknown); it is stored"});
+}
+
+static void refused_but_stored(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    line_set(p2, send_end(p2, 4),
+             "{\"t\":60000000,\"process\":\"P2\",\"op\":\"send\",\"type\":\"fail\",\"line\":4,"
+             "\"topic\":\"T1\",\"code\":\"bad_message\"}");
+    FOUND(f, {FINDING_ABORTED, SOURCE_STORE, "P2", 1, 1, "line 4 was refused (bad_message)"},
+          {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P2", 1, 1, "line 4 ended as refused"});
+}
+
+static void end_unknown(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    line_remove(p2, send_end(p2, 4));
+    FOUND(f, {FINDING_UNSENT, SOURCE_HISTORY, "P2", 1, 1, "no end of that was recorded"});
+}
+
+static void missent(struct folder *f)
+{
+    struct file *p2 = file_of(f, "scenario/producer_2.txt");
+    char line[64];
+    snprintf(line, sizeof line, "21:52:23\tsomething else\t\tP2-12\t\tT1");
+    line_insert(p2, p2->count, line); /* and a line that was never sent */
+    line_edit(p2, p2->count - 1, "something else", "another");
+    FOUND(f, {FINDING_UNSENT, SOURCE_HISTORY, "P2", 1, 1, "line 13 was never sent"});
+}
+
+static void sent_otherwise(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    add(f, "history/P2.jsonl",
+        "{\"t\":900000000,\"process\":\"P2\",\"op\":\"send\",\"type\":\"invoke\",\"line\":77,"
+        "\"topic\":\"T1\",\"message\":\"made up\"}");
+    CU_ASSERT(p2->count > 0);
+    FOUND(f, {FINDING_MISSENT, SOURCE_HISTORY, "P2", 1, 1, "sent 'made up'"});
+}
+
+/* Lines 2 and 3 of P2 change places in the log; consumers agree with the log. */
+static void producer_order(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    struct file *rows = file_of(f, "rows.jsonl");
+    size_t a = send_end(p2, 2);
+    size_t b = send_end(p2, 3);
+    line_edit(p2, a, "\"offset\":3}", "\"offset\":6}");
+    line_edit(p2, b, "\"offset\":6}", "\"offset\":3}");
+    a = row_at(rows, 1, 3);
+    b = row_at(rows, 1, 6);
+    line_edit(rows, a, "\"offset\":3,", "\"offset\":6,");
+    line_edit(rows, b, "\"offset\":6,", "\"offset\":3,");
+    for (int c = 1; c <= 2; c++) {
+        char name[48];
+        char two[64];
+        char three[64];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        struct file *file = file_of(f, name);
+        a = line_with(file, "\"topic\":\"T1\",\"offset\":3,", "receive", 0);
+        b = line_with(file, "\"topic\":\"T1\",\"offset\":6,", "receive", 0);
+        message_make(f, 1, 2, two, sizeof two);
+        message_make(f, 1, 3, three, sizeof three);
+        line_edit(file, a, two, three);
+        line_edit(file, b, three, two);
+        snprintf(name, sizeof name, "consumer_%d.txt", c);
+        file = file_of(f, name);
+        if (strcmp(two, three) != 0) {
+            line_edit(file, line_with(file, "T1     ", "", 3), two, three);
+            line_edit(file, line_with(file, "T1     ", "", 6), three, two);
+        }
+    }
+    FOUND(f, {FINDING_PRODUCER_ORDER, SOURCE_HISTORY, "P2", 1, 1,
+              "line 3 is at offset 3, before line 2 at 6"});
+}
+
+static void test_producers(void)
+{
+    WITH_BOTH(acked_twice)
+    WITH_BOTH(acked_twice_no_rows)
+    WITH_BOTH(unacknowledged)
+    WITH_BOTH(refused_but_stored)
+    WITH_BOTH(end_unknown)
+    WITH_BOTH(missent)
+    WITH_BOTH(sent_otherwise)
+    WITH_BOTH(producer_order)
+}
+
+/* ---- faults ---------------------------------------------------------------------------------- */
+
+/* Any request that was on its way, refused before a byte was sent: it never got there. */
+static void fault_hit_nothing(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    line_edit(p2, line_with(p2, "\"type\":\"info\"", "request", 0), "info", "fail");
+    FOUND(f, {FINDING_HIT_NOTHING, SOURCE_HISTORY, "fault 1", 0, 1, "kill broker at 10 acks"});
+}
+
+static void fault_not_fired(struct folder *f)
+{
+    struct file *harness = file_of(f, "history/harness.jsonl");
+    while (harness->count > 0) {
+        line_remove(harness, 0);
+    }
+    FOUND(f, {FINDING_NOT_FIRED, SOURCE_HISTORY, "fault 1", 0, 1, "did not happen"});
+}
+
+static void fault_no_recovery(struct folder *f)
+{
+    struct file *harness = file_of(f, "history/harness.jsonl");
+    line_remove(harness, harness->count - 1);
+    FOUND(f, {FINDING_NO_RECOVERY, SOURCE_HISTORY, "fault 1", 0, 1, "not seen to answer again"});
+}
+
+static void ended_early(struct folder *f)
+{
+    line_edit(file_of(f, "run.json"), 0, "\"store\"", "\"ended_early\":\"waited for C2\",\"store\"");
+    FOUND(f, {FINDING_ENDED_EARLY, SOURCE_HISTORY, "", 0, 1, "waited for C2"});
+}
+
+static void test_faults(void)
+{
+    WITH_BOTH(fault_hit_nothing)
+    WITH_BOTH(fault_not_fired)
+    WITH_BOTH(fault_no_recovery)
+    WITH_BOTH(ended_early)
+}
+
+SUITE("check", {"a good run is valid", test_good},
+      {"a consumer's file is broken", test_file},
+      {"a consumer's file is broken and there is no history of it", test_file_alone},
+      {"a consumer's history is broken", test_history},
+      {"history and file are broken alike", test_both},
+      {"the store is broken", test_store},
+      {"a producer is broken", test_producers},
+      {"a fault did not do its work", test_faults})
