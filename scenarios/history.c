@@ -143,7 +143,8 @@ void history_send(struct history *history, int line, const char *topic, const ch
     event_end(history);
 }
 
-void history_sent(struct history *history, const struct myqueue_delivery *delivery)
+void history_sent(struct history *history, const struct myqueue_delivery *delivery,
+                  const char *code)
 {
     if (history == NULL) {
         return;
@@ -156,7 +157,7 @@ void history_sent(struct history *history, const struct myqueue_delivery *delive
     if (ok) {
         event_number(history, "offset", delivery->offset);
     } else {
-        event_text(history, "code", myqueue_status_name(delivery->status));
+        event_text(history, "code", code);
         event_text(history, "error", delivery->error);
     }
     event_end(history);

@@ -6,7 +6,8 @@
  * out; its end is `ok`, `fail` (certainly not executed) or `info` (not known). `t` is
  * CLOCK_MONOTONIC in nanoseconds.
  *
- * A NULL history takes events and writes nothing. Threads: any.
+ * A NULL history takes events and writes nothing. Needs the library's types only. Threads:
+ * any.
  */
 #ifndef SCENARIOS_HISTORY_H
 #define SCENARIOS_HISTORY_H
@@ -29,8 +30,9 @@ bool history_close(struct history *history);
 void history_send(struct history *history, int line, const char *topic, const char *message,
                   size_t length);
 
-/* What became of it; the delivery's tag is the line. */
-void history_sent(struct history *history, const struct myqueue_delivery *delivery);
+/* What became of it; the delivery's tag is the line, `code` the status's name. */
+void history_sent(struct history *history, const struct myqueue_delivery *delivery,
+                  const char *code);
 
 /* A consumer has written `message` as line `line` of its file. */
 void history_receive(struct history *history, int64_t line, const MyMessage *message);

@@ -41,7 +41,7 @@ struct produce {
 static void on_delivered(void *arg, const struct myqueue_delivery *delivery)
 {
     struct produce *produce = arg;
-    history_sent(produce->history, delivery);
+    history_sent(produce->history, delivery, myqueue_status_name(delivery->status));
     if (delivery->status == MYQUEUE_OK) {
         atomic_fetch_add(&produce->delivered, 1);
     }
@@ -161,7 +161,7 @@ static bool produce_send(struct produce *produce, const struct logfile_line *lin
                                        .status = status,
                                        .offset = -1,
                                        .error = myqueue_status_words(status)};
-    history_sent(produce->history, &refused);
+    history_sent(produce->history, &refused, myqueue_status_name(status));
     if (status != MYQUEUE_FULL) {
         progress_clear(&produce->progress);
         fprintf(stderr, "%s: line %d: %s\n", produce->name, line->number, refused.error);
