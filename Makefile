@@ -53,7 +53,7 @@ BROKER_LIBS  := -lmicrohttpd -lpq -lcjson -lm
 LIBRARY_LIBS := -lcurl -lcjson -lm
 
 # Test programs: every tests/test_*.c is one, linked with its folder and what that may use.
-TEST_SOURCES := $(wildcard common/tests/test_*.c broker/*/tests/test_*.c myqueue/tests/test_*.c \
+TEST_SOURCES := $(wildcard common/tests/test_*.c broker/tests/test_*.c broker/*/tests/test_*.c myqueue/tests/test_*.c \
                   scenarios/tests/test_*.c harness/tests/test_*.c)
 TESTS        := $(patsubst %.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 
@@ -145,3 +145,81 @@ $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/o
 
 .PRECIOUS: $(BUILD)/obj/%.o
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- what a person calls -------------------------------------------------------------
+
+export BUILD RUNTIME
+
+.PHONY: help
+help: ## List the targets
+	@echo "Targets (BUILD=$(BUILD), RUNTIME=$(RUNTIME); V=1 shows the commands):"
+	@sed -n 's/^\([a-zA-Z%][a-zA-Z0-9%_-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	    while IFS='|' read -r name words; do printf '  %-18s %s\n' "$$name" "$$words"; done
+	@for s in $(SCENARIOS); do printf '  %-18s %s\n' "scenario-$$s" \
+	    "$$(sed -n 's/^title *= *//p' scenarios/$$s/scenario.conf)"; done
+
+.PHONY: deps
+deps: ## Install what is missing (Debian, Ubuntu) or name it
+	@tools/deps build test engine
+
+# The programs, built after what they need has been installed.
+.PHONY: scenario-programs
+scenario-programs:
+	@tools/deps build engine
+	@$(MAKE) --no-print-directory -j$(shell nproc) $(PROGRAMS)
+
+scenario-%: scenario-programs ## Run scenarios/%, faults and all, and write its report
+	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) scenarios/$*
+
+.PHONY: scenario
+scenario: scenario-programs ## Run your own log files: make scenario LOGS=DIR [CONSUMERS=3]
+	@test -n "$(LOGS)" || { echo "make scenario: LOGS=DIR is needed: the folder with producer_1.txt, …" >&2; exit 2; }
+	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) --consumers $(CONSUMERS) $(LOGS)
+
+.PHONY: crash-recovery
+crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQL as well
+
+.PHONY: scenarios-generate
+scenarios-generate: ## Write the scenarios' log files anew (they come out the same)
+	@python3 scenarios/generate.py
+
+.PHONY: test
+test: ## Build, lint and run every suite; ends with `N passed, N failed`
+	@tools/deps build test engine
+	@$(MAKE) --no-print-directory -j$(shell nproc) all $(TESTS)
+	@tools/run-tests lint suites api scenarios
+
+# Suites and API driver on an instrumented build, and a scenario with a kill.
+.PHONY: asan
+asan: ## The suites under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/deps build test
+	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined sanitized
+
+.PHONY: tsan
+tsan: ## The suites under ThreadSanitizer
+	@tools/deps build test
+	@$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread sanitized
+
+.PHONY: sanitized
+sanitized:
+	@$(MAKE) --no-print-directory -j$(shell nproc) all $(TESTS)
+	@RUNTIME=process tools/run-tests suites api scenario
+
+.PHONY: tests
+tests: all $(TESTS) ## Build the test programs
+
+SOURCES := $(wildcard common/*.[ch] common/tests/*.[ch] broker/*.[ch] broker/*/*.[ch] broker/*/tests/*.[ch] \
+             myqueue/include/*.h myqueue/*/*.[ch] scenarios/*.[ch] scenarios/tests/*.[ch] \
+             harness/*.[ch] harness/tests/*.[ch])
+
+.PHONY: lint
+lint: ## Include directions, headers, format, static analysis, scripts
+	@tools/lint $(SOURCES)
+
+.PHONY: format
+format: ## Format the C sources
+	@clang-format -i $(SOURCES)
+
+.PHONY: clean
+clean: ## Remove everything that was built; reports stay
+	rm -rf build

@@ -1,0 +1,454 @@
+/*
+ * test_stores.c - one suite for every store: memory, PostgreSQL, and the faulty one
+ * without faults. PostgreSQL's address is in MYQUEUE_TEST_POSTGRES; each test begins with
+ * an empty database there.
+ */
+#include "broker/store/stores.h"
+#include "broker/store/tests/faulty.h"
+#include "common/pg.h"
+#include "common/tests/suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { MEMORY, POSTGRES, FAULTY, KINDS };
+
+/* What load() told, as text: "topic 1 a; partition 1 0 3 2; …". */
+struct told {
+    struct buffer text;
+};
+
+struct fixture {
+    enum kind kind;
+    struct store *store;
+    struct store_session *session;
+    struct store_batch batch;
+    struct store_range range;
+    struct told told;
+    char error[STORE_ERROR_BYTES_MAX];
+};
+
+static const char *postgres_url(void)
+{
+    const char *url = getenv("MYQUEUE_TEST_POSTGRES");
+
+    if (url == NULL) {
+        fprintf(stderr, "test_stores: MYQUEUE_TEST_POSTGRES is not set; run it by "
+                        "tools/with-postgres\n");
+        exit(1);
+    }
+    return url;
+}
+
+static void empty_database(void)
+{
+    char error[PG_ERROR_BYTES_MAX];
+    struct pg *pg = pg_connect(postgres_url(), NULL, 10000, error);
+
+    CU_ASSERT_FATAL(pg != NULL);
+    CU_ASSERT_EQUAL(pg_query(pg, "DROP SCHEMA IF EXISTS myqueue CASCADE", 10000, NULL), PG_DONE);
+    pg_close(pg);
+}
+
+static enum status told_topic(void *arg, int64_t id, struct slice name)
+{
+    buffer_printf(arg, "topic %lld %.*s; ", (long long)id, (int)name.size, name.data);
+    return STATUS_OK;
+}
+
+static enum status told_partition(void *arg, int64_t topic_id, int32_t number, int64_t next_offset,
+                                  int64_t epoch)
+{
+    buffer_printf(arg, "partition %lld %d %lld %lld; ", (long long)topic_id, number,
+                  (long long)next_offset, (long long)epoch);
+    return STATUS_OK;
+}
+
+static enum status told_producer(void *arg, int64_t id, int64_t topic_id)
+{
+    buffer_printf(arg, "producer %lld %lld; ", (long long)id, (long long)topic_id);
+    return STATUS_OK;
+}
+
+static enum status told_sequence(void *arg, const struct store_sequence *s)
+{
+    buffer_printf(arg, "sequence %lld %d %lld %lld; ", (long long)s->producer_id, s->partition,
+                  (long long)s->sequence, (long long)s->offset);
+    return STATUS_OK;
+}
+
+static enum status told_consumer(void *arg, int64_t id, int64_t topic_id)
+{
+    buffer_printf(arg, "consumer %lld %lld; ", (long long)id, (long long)topic_id);
+    return STATUS_OK;
+}
+
+static enum status told_position(void *arg, int64_t consumer_id, int32_t partition, int64_t offset)
+{
+    buffer_printf(arg, "position %lld %d %lld; ", (long long)consumer_id, partition,
+                  (long long)offset);
+    return STATUS_OK;
+}
+
+static void load(struct fixture *f, struct store_session *session)
+{
+    const struct store_loader loader = {&f->told.text,  told_topic,    told_partition,
+                                        told_producer,  told_sequence, told_consumer,
+                                        told_position};
+
+    buffer_clear(&f->told.text);
+    CU_ASSERT_EQUAL_FATAL(f->store->ops->revive(session, 10000, f->error), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(f->store->ops->load(session, &loader, f->error), STATUS_OK);
+}
+
+static struct fixture setup(enum kind kind)
+{
+    struct fixture f = {.kind = kind};
+
+    if (kind == POSTGRES) {
+        empty_database();
+        f.store = store_open(postgres_url(), f.error);
+    } else {
+        f.store = store_open("memory:", f.error);
+    }
+    CU_ASSERT_FATAL(f.store != NULL);
+    if (kind == FAULTY) {
+        f.store = &faulty_store_create(f.store)->store;
+    }
+    f.session = f.store->ops->session_open(f.store);
+    CU_ASSERT_FATAL(f.session != NULL);
+    range_init(&f.range);
+    load(&f, f.session);
+    return f;
+}
+
+static void teardown(struct fixture *f)
+{
+    f->store->ops->session_close(f->session);
+    f->store->ops->destroy(f->store);
+    batch_release(&f->batch);
+    range_release(&f->range);
+    buffer_release(&f->told.text);
+}
+
+static void commit(struct fixture *f, enum status expected)
+{
+    CU_ASSERT_EQUAL(f->store->ops->assign_ids(f->session, &f->batch), STATUS_OK);
+    CU_ASSERT_EQUAL(f->store->ops->commit(f->session, &f->batch), expected);
+}
+
+/* Topic 1 'a' with producer 1 and consumer 1, committed. */
+static void make_topic(struct fixture *f)
+{
+    batch_clear(&f->batch);
+    batch_add_topic(&f->batch)->name = slice_of("a");
+    batch_add_producer(&f->batch)->topic_index = 0;
+    batch_add_consumer(&f->batch)->topic_index = 0;
+    commit(f, STATUS_OK);
+    CU_ASSERT_EQUAL(f->batch.topics[0].id, 1);
+    CU_ASSERT_EQUAL(f->batch.producers[0].id, 1);
+    CU_ASSERT_EQUAL(f->batch.consumers[0].id, 1);
+}
+
+/* A batch of messages "0", "1", … for topic 1, with sequences from `base`. */
+static char digits[1000][8];
+
+static void add_messages(struct fixture *f, int64_t base, int64_t count)
+{
+    batch_clear(&f->batch);
+    *batch_add_advance(&f->batch) = (struct store_advance){1, 0, 1, base, count};
+    for (int64_t i = 0; i < count; i++) {
+        snprintf(digits[i], sizeof digits[i], "%d", (int)(base + i));
+        *batch_add_message(&f->batch) =
+            (struct store_message){1, 0, base + i, 1, base + i, slice_of(digits[i])};
+    }
+    *batch_add_sequence(&f->batch) =
+        (struct store_sequence){1, 0, base + count - 1, base + count - 1};
+}
+
+static void read_range(struct fixture *f, int64_t from, size_t count_max, size_t bytes_max)
+{
+    range_clear(&f->range, from);
+    CU_ASSERT_EQUAL(
+        f->store->ops->read(f->session, 1, 0, from, count_max, bytes_max, &f->range), STATUS_OK);
+}
+
+/* ---- the tests, for one kind of store each ------------------------------------------------ */
+
+static void starts_empty(enum kind kind)
+{
+    struct fixture f = setup(kind);
+
+    CU_ASSERT_EQUAL(f.told.text.size, 0);
+    CU_ASSERT_EQUAL(f.store->ops->ping(f.session), STATUS_OK);
+    teardown(&f);
+}
+
+static void gives_ids_from_one(enum kind kind)
+{
+    struct fixture f = setup(kind);
+
+    make_topic(&f);
+    batch_clear(&f.batch);
+    batch_add_topic(&f.batch)->name = slice_of("b");
+    batch_add_producer(&f.batch)->topic_id = 1;
+    batch_add_producer(&f.batch)->topic_index = 0;
+    commit(&f, STATUS_OK);
+    CU_ASSERT_EQUAL(f.batch.topics[0].id, 2);
+    CU_ASSERT_EQUAL(f.batch.producers[0].id, 2);
+    CU_ASSERT_EQUAL(f.batch.producers[1].id, 3);
+    teardown(&f);
+}
+
+static void reads_what_was_committed(enum kind kind)
+{
+    struct fixture f = setup(kind);
+
+    make_topic(&f);
+    add_messages(&f, 0, 12);
+    commit(&f, STATUS_OK);
+    add_messages(&f, 12, 3);
+    commit(&f, STATUS_OK);
+    read_range(&f, 0, 100, 1000);
+    CU_ASSERT_EQUAL(f.range.count, 15);
+    CU_ASSERT(slice_equals(buffer_slice(&f.range.bytes), slice_of("01234567891011121314")));
+    read_range(&f, 9, 3, 1000);
+    CU_ASSERT_EQUAL(f.range.count, 3);
+    CU_ASSERT(slice_equals(buffer_slice(&f.range.bytes), slice_of("91011")));
+    uint32_t sizes[3];
+    memcpy(sizes, f.range.sizes.data, sizeof sizes);
+    CU_ASSERT(sizes[0] == 1 && sizes[1] == 2 && sizes[2] == 2);
+    read_range(&f, 15, 100, 1000);
+    CU_ASSERT_EQUAL(f.range.count, 0);
+    teardown(&f);
+}
+
+static void keeps_to_the_byte_limit(enum kind kind)
+{
+    struct fixture f = setup(kind);
+
+    make_topic(&f);
+    add_messages(&f, 0, 10);
+    commit(&f, STATUS_OK);
+    read_range(&f, 0, 100, 4);
+    CU_ASSERT_EQUAL(f.range.count, 4);
+    read_range(&f, 3, 100, 1);
+    CU_ASSERT_EQUAL(f.range.count, 1); /* one at least */
+    teardown(&f);
+}
+
+static void keeps_every_text(enum kind kind)
+{
+    static const char *const texts[] = {
+        "", " ", "\n\t\r", "\x01\x1f\x7f", "h\xc3\xa9", "\xf0\x9f\x98\x80", "\\ ' \" $1 %s {}",
+        "\xef\xbf\xbf\xf4\x8f\xbf\xbf"};
+    size_t count = sizeof texts / sizeof *texts;
+    struct fixture f = setup(kind);
+    struct buffer expected = BUFFER_INIT;
+
+    make_topic(&f);
+    batch_clear(&f.batch);
+    *batch_add_advance(&f.batch) = (struct store_advance){1, 0, 1, 0, (int64_t)count};
+    for (size_t i = 0; i < count; i++) {
+        *batch_add_message(&f.batch) =
+            (struct store_message){1, 0, (int64_t)i, 1, SEQUENCE_NONE, slice_of(texts[i])};
+        buffer_append_string(&expected, texts[i]);
+    }
+    commit(&f, STATUS_OK);
+    read_range(&f, 0, 100, 1000);
+    CU_ASSERT_EQUAL(f.range.count, count);
+    CU_ASSERT(slice_equals(buffer_slice(&f.range.bytes), buffer_slice(&expected)));
+    buffer_release(&expected);
+    teardown(&f);
+}
+
+static void finds_a_sequence(enum kind kind)
+{
+    struct fixture f = setup(kind);
+    struct store_sequence wanted = {.producer_id = 1, .sequence = 4};
+    int64_t offset = -1;
+
+    make_topic(&f);
+    add_messages(&f, 0, 9);
+    commit(&f, STATUS_OK);
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 8, &offset), STATUS_OK);
+    CU_ASSERT_EQUAL(offset, 4);
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 3, &offset),
+                    STATUS_NO_MESSAGE);
+    wanted.producer_id = 2;
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 8, &offset),
+                    STATUS_NO_MESSAGE);
+    teardown(&f);
+}
+
+static void resolves_by_the_counter(enum kind kind)
+{
+    struct fixture f = setup(kind);
+    bool committed = true;
+
+    make_topic(&f);
+    add_messages(&f, 0, 5);
+    CU_ASSERT_EQUAL(f.store->ops->resolve(f.session, &f.batch, &committed), STATUS_OK);
+    CU_ASSERT_FALSE(committed);
+    commit(&f, STATUS_OK);
+    CU_ASSERT_EQUAL(f.store->ops->resolve(f.session, &f.batch, &committed), STATUS_OK);
+    CU_ASSERT_TRUE(committed);
+    teardown(&f);
+}
+
+/* ---- what only a store that remembers can do ------------------------------------------------ */
+
+static void tells_all_when_loaded_again(void)
+{
+    struct fixture f = setup(POSTGRES);
+
+    make_topic(&f);
+    add_messages(&f, 0, 5);
+    *batch_add_position(&f.batch) = (struct store_position){1, 1, 0, 1, 3};
+    commit(&f, STATUS_OK);
+    load(&f, f.session);
+    CU_ASSERT_STRING_EQUAL(f.told.text.data, "topic 1 a; partition 1 0 5 2; producer 1 1; "
+                                             "sequence 1 0 4 4; consumer 1 1; position 1 0 3; ");
+    teardown(&f);
+}
+
+static void never_reuses_an_id(void)
+{
+    struct fixture f = setup(POSTGRES);
+
+    batch_add_topic(&f.batch)->name = slice_of("lost");
+    CU_ASSERT_EQUAL(f.store->ops->assign_ids(f.session, &f.batch), STATUS_OK);
+    CU_ASSERT_EQUAL(f.batch.topics[0].id, 1);
+    batch_clear(&f.batch); /* as after a crash: given out, never committed */
+    batch_add_topic(&f.batch)->name = slice_of("b");
+    commit(&f, STATUS_OK);
+    CU_ASSERT_EQUAL(f.batch.topics[0].id, 2);
+    teardown(&f);
+}
+
+static void takes_a_batch_without_messages_twice(void)
+{
+    struct fixture f = setup(POSTGRES);
+
+    make_topic(&f);
+    *batch_add_position(&f.batch) = (struct store_position){1, 1, 0, 1, 0};
+    CU_ASSERT_EQUAL(f.store->ops->commit(f.session, &f.batch), STATUS_OK);
+    CU_ASSERT_EQUAL(f.store->ops->commit(f.session, &f.batch), STATUS_OK);
+    load(&f, f.session);
+    CU_ASSERT_STRING_EQUAL(f.told.text.data, "topic 1 a; partition 1 0 0 2; producer 1 1; "
+                                             "consumer 1 1; position 1 0 0; ");
+    teardown(&f);
+}
+
+/* A second owner loads: whatever the first one still sends is refused, whole. */
+static void fences_the_owner_before(void)
+{
+    struct fixture f = setup(POSTGRES);
+    struct store_session *second = f.store->ops->session_open(f.store);
+    bool committed = false;
+
+    make_topic(&f);
+    load(&f, second);
+    add_messages(&f, 0, 5);
+    commit(&f, STATUS_FENCED);
+    CU_ASSERT_EQUAL(f.store->ops->resolve(f.session, &f.batch, &committed), STATUS_FENCED);
+    batch_clear(&f.batch);
+    *batch_add_position(&f.batch) = (struct store_position){1, 1, 0, 1, 1};
+    commit(&f, STATUS_FENCED);
+    batch_clear(&f.batch);
+    add_messages(&f, 0, 1);
+    f.batch.advances[0].epoch = 2;
+    CU_ASSERT_EQUAL(f.store->ops->commit(second, &f.batch), STATUS_OK);
+    read_range(&f, 0, 100, 1000);
+    CU_ASSERT_EQUAL(f.range.count, 1);
+    f.store->ops->session_close(second);
+    teardown(&f);
+}
+
+/* Not even rows of other partitions in the same batch. */
+static void commits_whole_or_not_at_all(void)
+{
+    struct fixture f = setup(POSTGRES);
+
+    make_topic(&f);
+    add_messages(&f, 0, 5);
+    batch_add_topic(&f.batch)->name = slice_of("b");
+    f.batch.advances[0].base = 7;
+    commit(&f, STATUS_FENCED);
+    load(&f, f.session);
+    CU_ASSERT_STRING_EQUAL(f.told.text.data, "topic 1 a; partition 1 0 0 2; producer 1 1; "
+                                             "consumer 1 1; position 1 0 0; ");
+    teardown(&f);
+}
+
+/* The server ends the session: the outcome is unknown, revive() mends it. */
+static void says_unknown_when_the_connection_dies(void)
+{
+    struct fixture f = setup(POSTGRES);
+    char error[PG_ERROR_BYTES_MAX];
+    struct pg *other = pg_connect(postgres_url(), NULL, 10000, error);
+
+    make_topic(&f);
+    CU_ASSERT_FATAL(other != NULL);
+    CU_ASSERT_EQUAL(pg_query(other,
+                             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                             " WHERE application_name = 'myqueue-broker'"
+                             " AND pid <> pg_backend_pid()",
+                             20000, NULL),
+                    PG_DONE);
+    pg_close(other);
+    add_messages(&f, 0, 5);
+    CU_ASSERT_EQUAL(f.store->ops->commit(f.session, &f.batch), STATUS_OUTCOME_UNKNOWN);
+    CU_ASSERT_EQUAL(f.store->ops->revive(f.session, 10000, f.error), STATUS_OK);
+    commit(&f, STATUS_OK);
+    teardown(&f);
+}
+
+static void refuses_what_is_no_store(void)
+{
+    static const char *const wrong[] = {"", "memory", "mysql://x", "postgres://h:port/d",
+                                        "postgres://[::1/d"};
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char error[STORE_ERROR_BYTES_MAX] = "";
+        CU_ASSERT(store_open(wrong[i], error) == NULL);
+        CU_ASSERT(strlen(error) > 10);
+    }
+}
+
+#define EACH_KIND(name)                                                                   \
+    static void name##_memory(void)                                                       \
+    {                                                                                     \
+        name(MEMORY);                                                                     \
+    }                                                                                     \
+    static void name##_postgres(void)                                                     \
+    {                                                                                     \
+        name(POSTGRES);                                                                   \
+    }                                                                                     \
+    static void name##_faulty(void)                                                       \
+    {                                                                                     \
+        name(FAULTY);                                                                     \
+    }
+
+#define ROWS(name) \
+    {#name ", memory", name##_memory}, {#name ", postgres", name##_postgres}, \
+        {#name ", faulty", name##_faulty}
+
+EACH_KIND(starts_empty)
+EACH_KIND(gives_ids_from_one)
+EACH_KIND(reads_what_was_committed)
+EACH_KIND(keeps_to_the_byte_limit)
+EACH_KIND(keeps_every_text)
+EACH_KIND(finds_a_sequence)
+EACH_KIND(resolves_by_the_counter)
+
+SUITE("stores", ROWS(starts_empty), ROWS(gives_ids_from_one), ROWS(reads_what_was_committed),
+      ROWS(keeps_to_the_byte_limit), ROWS(keeps_every_text), ROWS(finds_a_sequence),
+      ROWS(resolves_by_the_counter),
+      {"tells_all_when_loaded_again", tells_all_when_loaded_again},
+      {"never_reuses_an_id", never_reuses_an_id},
+      {"takes_a_batch_without_messages_twice", takes_a_batch_without_messages_twice},
+      {"fences_the_owner_before", fences_the_owner_before},
+      {"commits_whole_or_not_at_all", commits_whole_or_not_at_all},
+      {"says_unknown_when_the_connection_dies", says_unknown_when_the_connection_dies},
+      {"refuses_what_is_no_store", refuses_what_is_no_store})
