@@ -195,11 +195,9 @@ static void print_help(enum settings_program program)
                 printf("%25s", "");
             }
         }
-        printf("\n%25s%s%s%s (%s)\n", "", row->required ? "required" : "default: ",
-               row->required           ? ""
-               : row->fallback != NULL ? row->fallback
-                                       : "none",
-               "", row_env(row, env));
+        const char *fallback = row->fallback != NULL ? row->fallback : "none";
+        printf("\n%25s%s%s (%s)\n", "", row->required ? "required" : "default: ",
+               row->required ? "" : fallback, row_env(row, env));
     }
     printf("  --help, --version\n\nThe names in brackets are environment variables that give the "
            "value when the option\nis not there.\n\nExit codes: 0 all done; 1 something was not %s; "
@@ -232,6 +230,31 @@ static int getopt_rows(enum settings_program program, struct option *options)
     return count;
 }
 
+static enum settings_result refuse_argument(enum settings_program program, const char *argument)
+{
+    fprintf(stderr, "%s: unexpected argument '%s'; see --help\n", program_name(program), argument);
+    return SETTINGS_BAD;
+}
+
+/* The value of an option on the command line; false: one line is on stderr. */
+static bool read_value(enum settings_program program, const struct setting *row,
+                       const char *value, struct settings *settings)
+{
+    const char *expected;
+    char option[NAME_BYTES_MAX];
+    snprintf(option, sizeof option, "--%s", row->name);
+    if (strncmp(value, "--", 2) == 0) {
+        fprintf(stderr, "%s: there is no value for '%s'; see --help\n", program_name(program),
+                option);
+        return false;
+    }
+    if (!row->set(settings, value, &expected)) {
+        refuse_value(program, option, value, expected);
+        return false;
+    }
+    return true;
+}
+
 /* `given` notes which rows have a value. */
 static enum settings_result read_arguments(enum settings_program program, int argc, char **argv,
                                            struct settings *settings, bool *given)
@@ -254,30 +277,22 @@ static enum settings_result read_arguments(enum settings_program program, int ar
             printf("%s %s\n", program_name(program), MYQUEUE_VERSION);
             return SETTINGS_EXIT;
         }
-        bool more = found == 1 && row != NULL && row->set == set_topics;
-        if (found == 1 && !more) {
-            fprintf(stderr, "%s: unexpected argument '%s'; see --help\n", program_name(program),
-                    optarg);
-            return SETTINGS_BAD;
-        }
         if (found == '?' || found == ':') {
             fprintf(stderr, "%s: %s '%s'; see --help\n", program_name(program),
                     found == ':' ? "there is no value for" : "unknown option", argv[optind - 1]);
             return SETTINGS_BAD;
         }
+        bool more = found == 1 && row != NULL && row->set == set_topics;
+        if (found == 1 && !more) {
+            return refuse_argument(program, optarg);
+        }
         row = more ? row : &rows[found - 256];
-        const char *expected;
         given[row - rows] = true;
-        if (!row->set(settings, optarg, &expected)) {
-            return refuse_value(program, argv[optind - 2], optarg, expected);
+        if (!read_value(program, row, optarg, settings)) {
+            return SETTINGS_BAD;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "%s: unexpected argument '%s'; see --help\n", program_name(program),
-                argv[optind]);
-        return SETTINGS_BAD;
-    }
-    return SETTINGS_RUN;
+    return optind < argc ? refuse_argument(program, argv[optind]) : SETTINGS_RUN;
 }
 
 /* The environment, then the default, for a row that the command line was silent about. */
