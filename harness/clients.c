@@ -173,6 +173,9 @@ struct watch_counts clients_read(struct clients *clients)
         sum.registered += client->counts.registered;
         sum.acknowledged += client->counts.acknowledged;
         sum.received += client->counts.received;
+        if (client->kind == CLIENT_PRODUCER) {
+            sum.open += client->counts.open;
+        }
     }
     return sum;
 }

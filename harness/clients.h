@@ -44,7 +44,8 @@ void clients_release(struct clients *clients);
  * One that ends meanwhile is a failure. */
 bool clients_start(struct clients *clients, enum client_kind kind);
 
-/* Read what is new in the histories, and sum up. */
+/* Read what is new in the histories, the producers' last, and sum up; but of the open
+ * requests only the producers' count. */
 struct watch_counts clients_read(struct clients *clients);
 
 /* Notice who has ended: with exit code 1 (something was not delivered) that is said, and

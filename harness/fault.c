@@ -21,8 +21,7 @@ static void injector_move(struct injector *i, enum injector_state to)
     i->state = to;
 }
 
-enum injector_action injector_step(struct injector *i, int64_t acks, int64_t now_ms, bool dead,
-                                   bool healthy)
+enum injector_action injector_step(struct injector *i, const struct injector_view *view)
 {
     if (i->current == i->fault_count) {
         return INJECTOR_NOTHING;
@@ -30,26 +29,26 @@ enum injector_action injector_step(struct injector *i, int64_t acks, int64_t now
     const struct scenario_fault *fault = &i->faults[i->current];
     switch (i->state) {
     case INJECTOR_ARMED:
-        if (acks < fault->after_acks) {
+        if (view->acks < fault->after_acks || view->in_flight <= 0) {
             return INJECTOR_NOTHING;
         }
         injector_move(i, INJECTOR_DYING);
         return INJECTOR_KILL;
     case INJECTOR_DYING:
-        if (!dead) {
+        if (!view->dead) {
             return INJECTOR_NOTHING;
         }
-        i->down_until_ms = now_ms + fault->restart_ms;
+        i->down_until_ms = view->now_ms + fault->restart_ms;
         injector_move(i, INJECTOR_DOWN);
         return INJECTOR_HIT;
     case INJECTOR_DOWN:
-        if (now_ms < i->down_until_ms) {
+        if (view->now_ms < i->down_until_ms) {
             return INJECTOR_NOTHING;
         }
         injector_move(i, INJECTOR_STARTING);
         return INJECTOR_RESTART;
     case INJECTOR_STARTING:
-        if (!healthy) {
+        if (!view->healthy) {
             return INJECTOR_NOTHING;
         }
         injector_move(i, INJECTOR_ARMED);

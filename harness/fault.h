@@ -5,6 +5,9 @@
  *
  *   armed --acks--> dying --dead--> down --restart_ms--> starting --healthy--> (the next)
  *
+ * A kill between two requests would prove nothing, so a fault that has its acks also waits
+ * for a produce request that is on its way.
+ *
  * The injector only decides; whoever asks it kills, restarts and writes the history, so
  * that it can be tested without a process.
  *
@@ -25,6 +28,15 @@ struct injector {
     int64_t down_until_ms;
 };
 
+/* What the injector looks at. */
+struct injector_view {
+    int64_t acks;      /* sends acknowledged so far */
+    int64_t in_flight; /* produce requests that are on their way */
+    int64_t now_ms;
+    bool dead;    /* the target is certainly dead; looked at while dying */
+    bool healthy; /* the target answers; looked at while starting */
+};
+
 /* What is to be done now, about the fault `current`. */
 enum injector_action {
     INJECTOR_NOTHING,
@@ -39,15 +51,8 @@ void injector_init(struct injector *i, const struct scenario_fault *faults, size
 /* Is a fault under way: killed and not yet healthy again? */
 bool injector_busy(const struct injector *i);
 
-/*
- * Ask what is to be done; ask again until it says nothing.
- *
- * acks      sends acknowledged so far
- * dead      the target is certainly dead; looked at while dying
- * healthy   the target answers; looked at while starting
- */
-enum injector_action injector_step(struct injector *i, int64_t acks, int64_t now_ms, bool dead,
-                                   bool healthy);
+/* Ask what is to be done; ask again until it says nothing. */
+enum injector_action injector_step(struct injector *i, const struct injector_view *view);
 
 /* How long nothing can become due by time alone; -1: only what happens counts. */
 int64_t injector_idle_ms(const struct injector *i, int64_t now_ms);

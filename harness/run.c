@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 #define HEALTHY_LIMIT_MS 90000
-#define HEALTH_REQUEST_MS 250 /* a connection to a container that is coming up can hang */
+#define HEALTH_REQUEST_MIN_MS 50
+#define HEALTH_REQUEST_MAX_MS 1000
 #define HEALTH_EVERY_MS 5
 #define TOPIC_LIMIT_MS 20000
 #define TICK_MS 100
@@ -60,9 +61,10 @@ struct run {
     struct clients clients;
     struct injector injector;
     struct watch_counts counts;
-    int64_t killed_ns; /* when the last kill was sent */
-    int64_t began_ms;  /* when the clients' work began */
-    int64_t alive_ms;  /* when the counts changed last */
+    int64_t killed_ns;   /* when the last kill was sent */
+    int64_t starting_ms; /* when a service was started last */
+    int64_t began_ms;    /* when the clients' work began */
+    int64_t alive_ms;    /* when the counts changed last */
     char name[NAME_BYTES_MAX + 1];
     char reason[512];
     char command[PATH_MAX + 128];
@@ -71,9 +73,15 @@ struct run {
 
 /* ---- bringing up ---------------------------------------------------------------------- */
 
+/* A question to what is just coming up can hang, and while we wait for its answer we miss
+ * the moment; a machine may also be slow. So the longer it takes, the more patience. */
 static bool healthy(const struct run *run)
 {
-    return myqueue_health(run->rt->broker, HEALTH_REQUEST_MS, NULL) == MYQUEUE_OK;
+    int64_t wait_ms = (clock_now_ms() - run->starting_ms) / 10;
+
+    wait_ms = wait_ms < HEALTH_REQUEST_MIN_MS ? HEALTH_REQUEST_MIN_MS : wait_ms;
+    wait_ms = wait_ms > HEALTH_REQUEST_MAX_MS ? HEALTH_REQUEST_MAX_MS : wait_ms;
+    return myqueue_health(run->rt->broker, (int)wait_ms, NULL) == MYQUEUE_OK;
 }
 
 /* Which service has ended without being killed by us? NULL: none has. */
@@ -99,6 +107,7 @@ static bool start_services(struct run *run)
     char how[32];
 
     control_step(c, "starting PostgreSQL and the broker");
+    run->starting_ms = clock_now_ms();
     /* Both at once: the broker waits for its store. */
     if (!rt->ops->start(rt, TARGET_POSTGRES) || !rt->ops->start(rt, TARGET_BROKER)) {
         return false;
@@ -180,6 +189,7 @@ static bool fault_kill(struct run *run, const struct scenario_fault *fault)
 static bool fault_restart(struct run *run, const struct scenario_fault *fault)
 {
     record_fault(&run->record, run->injector.current + 1, "restart", clock_now_ns());
+    run->starting_ms = clock_now_ms();
     return run->rt->ops->start(run->rt, fault->target);
 }
 
@@ -197,12 +207,16 @@ static bool drive_faults(struct run *run)
     for (;;) {
         size_t number = i->current + 1;
         const struct scenario_fault *fault = &i->faults[i->current];
-        bool dead =
-            i->state == INJECTOR_DYING && run->rt->ops->dead(run->rt, fault->target);
-        bool answers = i->state == INJECTOR_STARTING && healthy(run);
+        struct injector_view view = {
+            .acks = run->counts.acknowledged,
+            .in_flight = run->counts.open,
+            .now_ms = clock_now_ms(),
+            .dead = i->state == INJECTOR_DYING && run->rt->ops->dead(run->rt, fault->target),
+            .healthy = i->state == INJECTOR_STARTING && healthy(run),
+        };
         bool done = true;
 
-        switch (injector_step(i, run->counts.acknowledged, clock_now_ms(), dead, answers)) {
+        switch (injector_step(i, &view)) {
         case INJECTOR_NOTHING:
             return true;
         case INJECTOR_KILL:

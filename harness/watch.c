@@ -26,10 +26,11 @@ static bool has(const char *line, size_t size, const char *what)
 
 static void count_line(struct watch_counts *counts, const char *line, size_t size)
 {
-    if (!has(line, size, "\"type\":\"ok\"")) {
+    if (has(line, size, "\"op\":\"request\"")) {
+        counts->open += has(line, size, "\"type\":\"invoke\"") ? 1 : -1;
+    } else if (!has(line, size, "\"type\":\"ok\"")) {
         return;
-    }
-    if (has(line, size, "\"op\":\"send\"")) {
+    } else if (has(line, size, "\"op\":\"send\"")) {
         counts->acknowledged++;
     } else if (has(line, size, "\"op\":\"receive\"")) {
         counts->received++;

@@ -21,6 +21,7 @@ struct watch_counts {
     int64_t registered;   /* topics */
     int64_t acknowledged; /* sends */
     int64_t received;     /* messages */
+    int64_t open;         /* HTTP requests that have begun and not ended */
 };
 
 struct watch; /* one client's history */

@@ -9,12 +9,21 @@ static const struct scenario_fault two[] = {
     {.after_acks = 200, .action = FAULT_KILL, .target = TARGET_POSTGRES, .restart_ms = 0},
 };
 
+/* With a request on its way. */
+static enum injector_action step(struct injector *i, int64_t acks, int64_t now_ms, bool dead,
+                                 bool healthy)
+{
+    struct injector_view view = {acks, 1, now_ms, dead, healthy};
+
+    return injector_step(i, &view);
+}
+
 static void test_no_faults(void)
 {
     struct injector i;
 
     injector_init(&i, NULL, 0);
-    CU_ASSERT_EQUAL(injector_step(&i, 1000000, 0, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(step(&i, 1000000, 0, true, true), INJECTOR_NOTHING);
     CU_ASSERT_FALSE(injector_busy(&i));
     CU_ASSERT_EQUAL(injector_idle_ms(&i, 0), -1);
 }
@@ -24,10 +33,24 @@ static void test_waits_for_its_acks(void)
     struct injector i;
 
     injector_init(&i, two, 2);
-    CU_ASSERT_EQUAL(injector_step(&i, 99, 0, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(step(&i, 99, 0, true, true), INJECTOR_NOTHING);
     CU_ASSERT_FALSE(injector_busy(&i));
-    CU_ASSERT_EQUAL(injector_step(&i, 100, 0, false, true), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 100, 0, false, true), INJECTOR_KILL);
     CU_ASSERT_TRUE(injector_busy(&i));
+}
+
+/* Nothing on its way: a kill would hit nothing. */
+static void test_waits_for_a_request(void)
+{
+    struct injector i;
+    struct injector_view view = {.acks = 100};
+
+    injector_init(&i, two, 2);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
+    view.acks = 120;
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
+    view.in_flight = 1;
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_KILL);
 }
 
 static void test_one_fault_in_order(void)
@@ -35,19 +58,19 @@ static void test_one_fault_in_order(void)
     struct injector i;
 
     injector_init(&i, two, 2);
-    CU_ASSERT_EQUAL(injector_step(&i, 150, 1000, false, false), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 150, 1000, false, false), INJECTOR_KILL);
     /* Dying: only its death counts. */
-    CU_ASSERT_EQUAL(injector_step(&i, 999, 9000, false, true), INJECTOR_NOTHING);
-    CU_ASSERT_EQUAL(injector_step(&i, 999, 9000, true, false), INJECTOR_HIT);
+    CU_ASSERT_EQUAL(step(&i, 999, 9000, false, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(step(&i, 999, 9000, true, false), INJECTOR_HIT);
     /* Down: from the death on, for restart_ms. */
     CU_ASSERT_EQUAL(injector_idle_ms(&i, 9100), 400);
-    CU_ASSERT_EQUAL(injector_step(&i, 999, 9499, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(step(&i, 999, 9499, true, true), INJECTOR_NOTHING);
     CU_ASSERT_EQUAL(injector_idle_ms(&i, 9500), 0);
-    CU_ASSERT_EQUAL(injector_step(&i, 999, 9500, true, true), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(step(&i, 999, 9500, true, true), INJECTOR_RESTART);
     /* Starting: until it answers. */
     CU_ASSERT_EQUAL(injector_idle_ms(&i, 9500), -1);
-    CU_ASSERT_EQUAL(injector_step(&i, 999, 99999, true, false), INJECTOR_NOTHING);
-    CU_ASSERT_EQUAL(injector_step(&i, 999, 99999, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(step(&i, 999, 99999, true, false), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(step(&i, 999, 99999, true, true), INJECTOR_END);
     CU_ASSERT_EQUAL(i.current, 1);
     CU_ASSERT_FALSE(injector_busy(&i));
 }
@@ -58,20 +81,21 @@ static void test_one_at_a_time(void)
     struct injector i;
 
     injector_init(&i, two, 2);
-    CU_ASSERT_EQUAL(injector_step(&i, 100, 0, false, false), INJECTOR_KILL);
-    CU_ASSERT_EQUAL(injector_step(&i, 200, 0, true, false), INJECTOR_HIT);
-    CU_ASSERT_EQUAL(injector_step(&i, 200, 500, true, false), INJECTOR_RESTART);
-    CU_ASSERT_EQUAL(injector_step(&i, 200, 501, true, true), INJECTOR_END);
-    CU_ASSERT_EQUAL(injector_step(&i, 200, 501, true, true), INJECTOR_KILL);
-    CU_ASSERT_EQUAL(injector_step(&i, 200, 502, true, true), INJECTOR_HIT);
+    CU_ASSERT_EQUAL(step(&i, 100, 0, false, false), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 200, 0, true, false), INJECTOR_HIT);
+    CU_ASSERT_EQUAL(step(&i, 200, 500, true, false), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(step(&i, 200, 501, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(step(&i, 200, 501, true, true), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 200, 502, true, true), INJECTOR_HIT);
     /* restart_ms is 0: at once. */
-    CU_ASSERT_EQUAL(injector_step(&i, 200, 502, true, true), INJECTOR_RESTART);
-    CU_ASSERT_EQUAL(injector_step(&i, 200, 503, true, true), INJECTOR_END);
-    CU_ASSERT_EQUAL(injector_step(&i, 9999, 999999, true, true), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(step(&i, 200, 502, true, true), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(step(&i, 200, 503, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(step(&i, 9999, 999999, true, true), INJECTOR_NOTHING);
     CU_ASSERT_EQUAL(i.current, 2);
 }
 
 SUITE("fault", {"a scenario without faults", test_no_faults},
       {"a fault waits for its acks", test_waits_for_its_acks},
+      {"a fault waits for a request", test_waits_for_a_request},
       {"kill, hit, restart, end", test_one_fault_in_order},
       {"one at a time", test_one_at_a_time})

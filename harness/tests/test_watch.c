@@ -20,8 +20,13 @@ static const char registered[] = "{\"t\":2,\"process\":\"P1\",\"op\":\"register\
                                  "\"topic\":\"T1\",\"producer_id\":7}\n";
 static const char received[] = "{\"t\":2,\"process\":\"C1\",\"op\":\"receive\",\"type\":\"ok\","
                                "\"line\":1,\"topic\":\"T1\",\"offset\":0,\"message\":\"INFO\"}\n";
+static const char begun[] = "{\"t\":1,\"process\":\"P1\",\"op\":\"request\",\"type\":\"invoke\","
+                            "\"id\":5,\"path\":\"/producer/produce\",\"topic\":\"T1\"}\n";
 static const char request[] = "{\"t\":2,\"process\":\"P1\",\"op\":\"request\",\"type\":\"ok\","
                               "\"id\":5,\"http\":200}\n";
+
+static const char lost[] = "{\"t\":3,\"process\":\"P1\",\"op\":\"request\",\"type\":\"info\","
+                           "\"id\":6,\"http\":0,\"error\":\"reset\"}\n";
 
 static struct watch_counts count(const char *text)
 {
@@ -61,6 +66,25 @@ static void test_text_is_not_taken_for_more(void)
 
     CU_ASSERT_EQUAL(counts.acknowledged, 0);
     CU_ASSERT_EQUAL(counts.received, 1);
+}
+
+static void test_open_requests(void)
+{
+    struct watch_counts counts = {0};
+    struct buffer partial = BUFFER_INIT;
+
+    buffer_append_string(&partial, begun);
+    buffer_append_string(&partial, begun);
+    watch_count(&counts, &partial);
+    CU_ASSERT_EQUAL(counts.open, 2);
+    buffer_append_string(&partial, request);
+    watch_count(&counts, &partial);
+    CU_ASSERT_EQUAL(counts.open, 1);
+    buffer_append_string(&partial, lost);
+    watch_count(&counts, &partial);
+    CU_ASSERT_EQUAL(counts.open, 0);
+    CU_ASSERT_EQUAL(counts.acknowledged, 0);
+    buffer_release(&partial);
 }
 
 static void test_unfinished_lines_wait(void)
@@ -122,5 +146,5 @@ static void test_missing_folder(void)
 
 SUITE("watch", {"each kind of line", test_kinds},
       {"a message's text is not taken for more", test_text_is_not_taken_for_more},
-      {"unfinished lines wait", test_unfinished_lines_wait},
+      {"requests that are open", test_open_requests}, {"unfinished lines wait", test_unfinished_lines_wait},
       {"follows a file", test_follows_a_file}, {"a missing folder", test_missing_folder})

@@ -1,0 +1,521 @@
+#!/usr/bin/python3
+"""The harness from outside: whole runs, and what is left when they end in any way.
+
+    BUILD=build harness/tests/runs.py [-k PATTERN]
+
+Runs on the process runtime always; the tests of containers are left out with
+RUNTIME=process, and, unless RUNTIME=docker, where no engine answers. Every wait is for a
+condition and has a limit. The last line is `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("BUILD", "build")).resolve()
+HARNESS = BUILD / "myqueue-harness"
+LIMIT_S = 300
+PROJECT = "com.docker.compose.project"
+TESTS = []
+
+
+class Skip(Exception):
+    """This test cannot be run here, and why."""
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+# ---- a run ------------------------------------------------------------------------------
+
+
+class Run:
+    """A harness that runs, its output so far, and what belongs to it."""
+
+    def __init__(self, folder, *arguments, harness=HARNESS):
+        self.folder = Path(folder)
+        if arguments[:1] == ("run",) and "--root" not in arguments:
+            arguments = ("run", "--root", ROOT, *arguments[1:])
+        self.output = self.folder / f"output-{len(list(self.folder.iterdir()))}"
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(
+                [harness, *map(str, arguments)], stdout=output, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, cwd=folder, start_new_session=True)
+
+    def text(self):
+        return self.output.read_text(errors="replace")
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def wait(self):
+        """Its exit code."""
+        try:
+            return self.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait(60)
+            raise AssertionError(f"not done within {LIMIT_S} s:\n{self.text()}") from None
+
+    def wait_for(self, text):
+        """Until it has printed this."""
+        wait_until(lambda: text in self.text() or self.ended(), f"'{text}'")
+        assert text in self.text(), f"it ended without '{text}':\n{self.text()}"
+
+    def id(self):
+        found = re.search(r"myqueue-[0-9a-f]+-\d+-[0-9a-f]{4}", self.text())
+        assert found, f"no run id in:\n{self.text()}"
+        return found.group()
+
+    def dir(self):
+        """Its folder in the reports."""
+        found = list((self.folder / "reports").glob(f"*/*-{self.process.pid}"))
+        return found[0] if found else None
+
+    def wait_for_fault(self, kind):
+        def happened():
+            history = self.dir() and self.dir() / "history" / "harness.jsonl"
+            return history and history.exists() and f'"type":"{kind}"' in history.read_text()
+
+        wait_until(lambda: happened() or self.ended(), f"a fault's {kind}")
+        assert happened(), f"it ended without a fault's {kind}:\n{self.text()}"
+
+    def worker(self):
+        """The process that does the run; self.process looks after it."""
+        for pid, parent, _ in processes():
+            if parent == self.process.pid:
+                return pid
+        raise AssertionError("the harness has no child")
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end, f"no {what} within {LIMIT_S} s"
+        time.sleep(0.01)
+
+
+def processes():
+    """(pid, parent, command line) of all that live."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if stat[0] != "Z":
+                yield int(entry.name), int(stat[1]), line
+
+
+def docker(*arguments):
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120,
+                          check=True).stdout.split()
+
+
+def left_behind(run):
+    """Everything with the run's mark that is still there."""
+    run_id = run.id()
+    left = [f"process {line}" for pid, _, line in processes()
+            if run_id in line or (run.dir() and str(run.dir()) in line)]
+    left += [str(path) for path in Path("/tmp").glob(f"{run_id}*")]
+    if shutil.which("docker") and "making the containers" in run.text():
+        marked = f"--filter=label={PROJECT}={run_id}"
+        left += [f"container {i}" for i in docker("ps", "-aq", marked)]
+        left += [f"network {i}" for i in docker("network", "ls", "-q", marked)]
+        left += [f"volume {i}" for i in docker("volume", "ls", "-q", marked)]
+    return left
+
+
+def check_nothing_left(run):
+    left = left_behind(run)
+    assert not left, f"left behind: {left}\n{run.text()}"
+
+
+def run_to_end(folder, *arguments, harness=HARNESS):
+    run = Run(folder, *arguments, harness=harness)
+    return run.wait(), run
+
+
+# ---- scenarios ----------------------------------------------------------------------------
+
+
+def make_scenario(folder, *conf, lines=200, producers=2):
+    """A small scenario; `conf` are the lines of its scenario.conf, none: no such file."""
+    scenario = Path(folder) / "small"
+    scenario.mkdir()
+    for producer in range(1, producers + 1):
+        (scenario / f"producer_{producer}.txt").write_text("".join(
+            f"21:52:{i // 60:02}\tline {i} of {producer}\t\tP{producer}-{i // 3}\t\tT{1 + i % 2}\n"
+            for i in range(lines)))
+    if conf:
+        (scenario / "scenario.conf").write_text("\n".join(conf) + "\n")
+    return scenario
+
+
+MAPPING = ("T1: P1 P2 : C1 C2", "T2: P1 P2 : C1")
+KILL = "fault = after 60 acks: kill broker, restart after 200 ms"
+KILL_POSTGRES = "fault = after 200 acks: kill postgres, restart after 200 ms"
+STAY_DOWN = "fault = after 60 acks: kill broker, restart after 600000 ms"
+
+
+def make_programs(folder, **replaced):
+    """A folder with the harness and scripts in place of some programs; its harness."""
+    programs = Path(folder) / "programs"
+    programs.mkdir()
+    for name in ("harness", "broker", "produce", "consume"):
+        path = programs / f"myqueue-{name}"
+        if name in replaced:
+            path.write_text(replaced[name])
+            path.chmod(0o755)
+        else:
+            shutil.copy(BUILD / path.name, path)
+    return programs / "myqueue-harness"
+
+
+# It registers, and that was that.
+NEVER_ENDS = """#!/bin/sh
+while [ "$1" != --history ]; do shift; done
+for topic in 1 2; do
+    echo '{"t":1,"process":"C1","op":"register","type":"ok","topic":"T'$topic'","consumer_id":1}'
+done >>"$2"
+exec sleep 3600
+"""
+
+
+# ---- bad usage ----------------------------------------------------------------------------
+
+
+def refused(folder, *arguments, says):
+    code, run = run_to_end(folder, *arguments)
+    text = run.text()
+    assert code == 254, f"exit code {code}: {text}"
+    assert len(text.splitlines()) == 1, f"not one line: {text}"
+    for part in says:
+        assert part in text, f"'{part}' is missing in: {text}"
+    assert not (Path(folder) / "reports").exists(), "a refused run made a folder"
+
+
+@test
+def bad_usage(folder):
+    scenario = make_scenario(folder, *MAPPING)
+    refused(folder, says=["--help"])
+    refused(folder, "walk", says=["walk", "--help"])
+    refused(folder, "run", says=["scenario folder"])
+    refused(folder, "run", scenario, scenario, says=["one scenario folder", "2"])
+    refused(folder, "run", "--runtime", "podman", scenario, says=["podman", "auto|docker|process"])
+    refused(folder, "run", "--consumers", "0", scenario, says=["consumers", "'0'", "1 to"])
+    refused(folder, "run", "--root", "/nonexistent", scenario, says=["/nonexistent"])
+    refused(folder, "check", says=["run folder"])
+
+
+@test
+def broken_scenarios(folder):
+    refused(folder, "run", "nowhere", says=["nowhere"])
+    scenario = make_scenario(folder, *MAPPING, "fault = after lunch: kill broker")
+    refused(folder, "run", scenario, says=["scenario.conf:3"])
+    (scenario / "scenario.conf").write_text("T1: P1 P2 P9 : C1\nT2: P1 P2 : C1\n")
+    refused(folder, "run", scenario, says=["producer_9.txt"])
+    (scenario / "scenario.conf").write_text("\n".join(MAPPING) + "\n")
+    with open(scenario / "producer_2.txt", "a") as log:
+        log.write("neither here nor there\n")
+    refused(folder, "run", scenario, says=["producer_2.txt:201"])
+
+
+@test
+def check_wants_a_run(folder):
+    code, run = run_to_end(folder, "check", folder)
+    assert code == 255 and folder in run.text(), f"{code}: {run.text()}"
+
+
+# ---- runs that end well -------------------------------------------------------------------
+
+
+def check_valid(code, run, runtime, name="small", acknowledged=400):
+    assert code == 0, f"exit code {code}:\n{run.text()}"
+    check_nothing_left(run)
+    report = run.folder / "reports" / name / "latest"
+    assert report.is_symlink() and not os.path.isabs(os.readlink(report))
+    result = json.loads((report / "result.json").read_text())
+    assert result["verdict"] == "valid" and result["runtime"] == runtime, result
+    assert result["acknowledged"] == acknowledged, result
+    assert "</html>" in (report / "report.html").read_text()
+    rows = (report / "rows.jsonl").read_text().splitlines()
+    assert len(rows) == acknowledged, f"{len(rows)} rows"
+    last = run.text().splitlines()[-1]
+    assert runtime in last and "valid" in last, last
+    owners = {path.stat().st_uid for path in report.rglob("*")}
+    assert owners == {os.getuid()}, f"files belong to {owners}"
+
+
+def run_with_kills(folder, runtime):
+    scenario = make_scenario(folder, "title = a small one", *MAPPING, KILL, KILL_POSTGRES)
+    code, run = run_to_end(folder, "run", "--runtime", runtime, scenario)
+    check_valid(code, run, runtime)
+    logs = {path.name for path in (run.dir() / "logs").iterdir()}
+    assert {"broker-1.log", "broker-2.log", "postgres-2.log", "P1.log", "C2.log"} <= logs, logs
+    lines = (run.dir() / "consumer_1.txt").read_text().splitlines()
+    assert len(lines) == 400 and "T1     line 0 of 1" in lines, lines[:3]
+    again, check = run_to_end(folder, "check", run.dir())
+    assert again == 0, check.text()
+
+
+@test
+def kills_on_processes(folder):
+    run_with_kills(folder, "process")
+
+
+@test
+def kills_in_containers(folder):
+    need_docker()
+    run_with_kills(folder, "docker")
+
+
+@test
+def logs_without_a_conf(folder):
+    scenario = make_scenario(folder)
+    code, run = run_to_end(folder, "run", "--runtime", "process", "--consumers", "2", "--name",
+                           "my own", "--reports", Path(folder) / "reports", scenario)
+    check_valid(code, run, "process", name="my-own")
+    assert sorted(path.name for path in run.dir().glob("consumer_*")) == [
+        "consumer_1.txt", "consumer_2.txt"]
+
+
+@test
+def a_path_with_blanks(folder):
+    inner = Path(folder) / 'a "quoted" place, with blanks'
+    inner.mkdir()
+    code, run = run_to_end(inner, "run", "--runtime", "process", make_scenario(inner, *MAPPING))
+    check_valid(code, run, "process")
+
+
+def two_at_once(folder, runtime):
+    scenario = make_scenario(folder, *MAPPING, KILL)
+    runs = [Run(folder, "run", "--runtime", runtime, scenario) for _ in range(2)]
+    for run in runs:
+        check_valid(run.wait(), run, runtime)
+    assert runs[0].dir() != runs[1].dir() and runs[0].id() != runs[1].id()
+
+
+@test
+def two_at_once_on_processes(folder):
+    two_at_once(folder, "process")
+
+
+@test
+def two_at_once_in_containers(folder):
+    need_docker()
+    two_at_once(folder, "docker")
+
+
+# ---- runs that are ended ------------------------------------------------------------------
+
+
+def interrupted(folder, runtime, number, when):
+    """Send the signal to the harness at that moment."""
+    scenario = make_scenario(folder, *MAPPING, STAY_DOWN)
+    run = Run(folder, "run", "--runtime", runtime, scenario)
+    when(run)
+    run.process.send_signal(number)
+    code = run.wait()
+    assert code == 255 and "interrupted" in run.text(), f"{code}: {run.text()}"
+    check_nothing_left(run)
+    assert not (run.dir().parent / "latest").exists(), "a run without a verdict is the latest"
+
+
+def in_the_middle(run):
+    run.wait_for_fault("hit")
+
+
+@test
+def ctrl_c_on_processes(folder):
+    interrupted(folder, "process", signal.SIGINT, in_the_middle)
+
+
+@test
+def sigterm_at_the_start(folder):
+    interrupted(folder, "process", signal.SIGTERM,
+                lambda run: run.wait_for("making a PostgreSQL cluster"))
+
+
+@test
+def ctrl_c_in_containers(folder):
+    need_docker()
+    interrupted(folder, "docker", signal.SIGINT, in_the_middle)
+
+
+@test
+def ctrl_c_while_containers_are_made(folder):
+    need_docker()
+    interrupted(folder, "docker", signal.SIGINT,
+                lambda run: run.wait_for("making the containers"))
+
+
+@test
+def ctrl_c_while_clients_start(folder):
+    need_docker()
+    interrupted(folder, "docker", signal.SIGINT, lambda run: run.wait_for("starting 2 consumers"))
+
+
+def killed(folder, runtime):
+    """The harness itself dies, in the middle of a run."""
+    scenario = make_scenario(folder, *MAPPING, STAY_DOWN)
+    run = Run(folder, "run", "--runtime", runtime, scenario)
+    run.wait_for_fault("hit")
+    os.kill(run.worker(), signal.SIGKILL)
+    code = run.wait()
+    assert code == 255 and "signal 9" in run.text(), f"{code}: {run.text()}"
+    check_nothing_left(run)
+
+
+@test
+def worker_killed_on_processes(folder):
+    killed(folder, "process")
+
+
+@test
+def worker_killed_in_containers(folder):
+    need_docker()
+    killed(folder, "docker")
+
+
+@test
+def supervisor_killed(folder):
+    scenario = make_scenario(folder, *MAPPING, STAY_DOWN)
+    run = Run(folder, "run", "--runtime", "process", scenario)
+    run.wait_for_fault("hit")
+    run.process.kill()
+    wait_until(lambda: not left_behind(run), "clean end")
+
+
+# ---- things that break --------------------------------------------------------------------
+
+
+def breaks(folder, harness, *says, root=ROOT):
+    scenario = make_scenario(folder, *MAPPING)
+    code, run = run_to_end(folder, "run", "--root", root, "--runtime", "process", scenario,
+                           harness=harness)
+    assert code == 255, f"exit code {code}: {run.text()}"
+    for part in says:
+        assert part in run.text(), f"'{part}' is missing in:\n{run.text()}"
+    check_nothing_left(run)
+
+
+@test
+def broker_does_not_start(folder):
+    harness = make_programs(folder, broker="#!/bin/sh\necho 'no such luck' >&2\nexit 3\n")
+    breaks(folder, harness, "broker did not start: exit code 3", "no such luck")
+
+
+@test
+def broker_is_missing(folder):
+    harness = make_programs(folder)
+    (harness.parent / "myqueue-broker").unlink()
+    breaks(folder, harness, "cannot start broker", "myqueue-broker", "No such file")
+
+
+@test
+def postgres_does_not_start(folder):
+    tools = Path(folder) / "root" / "tools"
+    tools.mkdir(parents=True)
+    script = tools / "postgres"
+    script.write_text('#!/bin/sh\nif [ "$1" = run ]; then echo "disk on fire" >&2; exit 4; fi\n')
+    script.chmod(0o755)
+    breaks(folder, make_programs(folder), "postgres did not start: exit code 4", "disk on fire",
+           root=tools.parent)
+
+
+@test
+def client_ends_badly(folder):
+    harness = make_programs(folder, produce="#!/bin/sh\necho 'cannot read' >&2\nexit 2\n")
+    breaks(folder, harness, "ended before the run began: exit code 2", "cannot read")
+
+
+def given_up(folder, run, reason):
+    code = run.wait()
+    assert code == 2, f"exit code {code}: {run.text()}"
+    assert reason in run.text(), f"'{reason}' is missing in:\n{run.text()}"
+    about = json.loads((run.dir() / "run.json").read_text())
+    assert reason in about["ended_early"], about
+    check_nothing_left(run)
+
+
+@test
+def limit(folder):
+    scenario = make_scenario(folder, *MAPPING, STAY_DOWN)
+    run = Run(folder, "run", "--runtime", "process", "--limit", "1", scenario)
+    given_up(folder, run, "the limit of 1 s was reached; still running: C1 C2")
+
+
+@test
+def stall(folder):
+    harness = make_programs(folder, consume=NEVER_ENDS)
+    scenario = make_scenario(folder, *MAPPING)
+    run = Run(folder, "run", "--runtime", "process", "--stall", "1", scenario,
+              harness=harness)
+    given_up(folder, run, "nothing was sent or received for 1 s; still running: C1 C2")
+
+
+@test
+def broker_dies_by_itself(folder):
+    harness = make_programs(folder, consume=NEVER_ENDS)
+    scenario = make_scenario(folder, *MAPPING)
+    run = Run(folder, "run", "--runtime", "process", scenario, harness=harness)
+    run.wait_for("running")
+    for pid, _, line in processes():
+        if line.startswith(str(harness.parent / "myqueue-broker")):
+            os.kill(pid, signal.SIGKILL)
+    given_up(folder, run, "broker ended by itself: signal 9")
+
+
+# ---- the runner ---------------------------------------------------------------------------
+
+
+def need_docker():
+    runtime = os.environ.get("RUNTIME", "auto")
+    if runtime == "process":
+        raise Skip("RUNTIME=process")
+    answers = shutil.which("docker") and subprocess.run(
+        ["docker", "version"], capture_output=True, timeout=60, check=False).returncode == 0
+    if not answers and runtime == "auto":
+        raise Skip("no container engine answers")
+    assert answers, "RUNTIME=docker, and no container engine answers"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-k", metavar="PATTERN", default="", help="only tests with this in the name")
+    pattern = parser.parse_args().k
+    os.environ["PATH"] = f"{BUILD / 'bin'}:{os.environ['PATH']}"
+    passed = failed = 0
+    for function in TESTS:
+        if not re.search(pattern, function.__name__):
+            continue
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="myqueue-runs-") as folder:
+            try:
+                function(folder)
+                passed += 1
+                result = "ok"
+            except Skip as reason:
+                result = f"skipped ({reason})"
+            except Exception as error:  # whatever it is, the others go on
+                failed += 1
+                result = f"FAIL: {type(error).__name__}: {error}"
+        print(f"runs: {function.__name__} {result}, {time.monotonic() - started:.1f} s", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
