@@ -1,8 +1,9 @@
 /*
  * check_sentence.c - the verdict in one sentence.
  *
- * Every kind of finding has its own words, with %p for the process, %n for how many
- * messages, %t for the topic, %e for the first piece of evidence.
+ * Every kind of finding has its own words, with
+ *   %p the process, or its file    %g got, or has           %n how many messages
+ *   %t the topic                   %l did not get, or lacks %e the first evidence
  */
 #include "harness/check_parts.h"
 
@@ -13,12 +14,12 @@
 #include <string.h>
 
 static const char *const words[FINDING_KINDS] = {
-    [FINDING_LOST] = "%p did not get %n of %t",
-    [FINDING_REDELIVERED] = "%p got %n of %t twice",
-    [FINDING_OUT_OF_ORDER] = "%p got %n of %t out of order",
-    [FINDING_PHANTOM] = "%p got %n under %t that nobody sent",
-    [FINDING_MISROUTED] = "%p got %n of another topic under %t",
-    [FINDING_CORRUPT] = "%p got %n of %t with another text than was sent",
+    [FINDING_LOST] = "%p %l %n of %t",
+    [FINDING_REDELIVERED] = "%p %g %n of %t twice",
+    [FINDING_OUT_OF_ORDER] = "%p %g %n of %t out of order",
+    [FINDING_PHANTOM] = "%p %g %n under %t that nobody sent",
+    [FINDING_MISROUTED] = "%p %g %n of another topic under %t",
+    [FINDING_CORRUPT] = "%p %g %n of %t with another text than was sent",
     [FINDING_ORDER_DISAGREEMENT] = "%p saw %n of %t in another order than other consumers",
     [FINDING_FILE_DIFFERS] = "the file of %p is not what it received: %e",
     [FINDING_PRODUCER_ORDER] = "%t does not keep the order of %p: %e",
@@ -54,6 +55,12 @@ static void finding_append(struct buffer *b, const struct checking *k, const str
                 buffer_append_string(b, "the file of ");
             }
             buffer_append_string(b, f->process[0] == '\0' ? "somebody" : f->process);
+            break;
+        case 'g':
+            buffer_append_string(b, f->source == SOURCE_FILE ? "has" : "got");
+            break;
+        case 'l':
+            buffer_append_string(b, f->source == SOURCE_FILE ? "lacks" : "did not get");
             break;
         case 'n':
             word_count(b, f->count, "message");
