@@ -183,8 +183,8 @@ static void lane_refused(struct lane *lane, struct mq_reply *reply)
     enum myqueue_status status = mq_reply_status(reply, true);
     lane->progress_ms = mq_clock_ms();
     if (status == MYQUEUE_FORGOTTEN) {
-        lane_fail_batch(lane, status, reply->error);
         mq_channel_kill(&lane->channel, status, reply->error);
+        lane_fail_batch(lane, status, reply->error);
     } else if (lane->batch.count > 1 && !lane->maybe_stored) {
         lane_split(lane);
     } else {
