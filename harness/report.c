@@ -312,14 +312,14 @@ static void fault_put(const struct page *p, size_t i)
         return;
     }
     td_number(p, f->acks);
+    td_span(p, check_span_ns(f->hit_ns, f->end_ns));
+    td_span(p, check_span_ns(f->hit_ns, f->first_ack_ns));
     if (f->in_flight == 0) {
         put(p, "<td class=\"warn\">? 0</td>");
     } else {
         td_number(p, f->in_flight);
     }
     td_number(p, f->interrupted);
-    td_span(p, check_span_ns(f->hit_ns, f->end_ns));
-    td_span(p, check_span_ns(f->hit_ns, f->first_ack_ns));
     put(p, "</tr>\n");
 }
 
@@ -329,8 +329,8 @@ static void faults_put(const struct page *p)
         return;
     }
     put(p, "<h2>Faults</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>#</th>"
-           "<th class=\"left\">Fault</th><th>At acks</th><th>In flight</th><th>Interrupted</th>"
-           "<th>Down for</th><th>First ack after</th></tr></thead>\n<tbody>\n");
+           "<th class=\"left\">Fault</th><th>At acks</th><th>Down for</th>"
+           "<th>First ack after</th><th>In flight</th><th>Interrupted</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < p->s->fault_count; i++) {
         fault_put(p, i);
     }

@@ -320,6 +320,7 @@ static bool text_parse(struct parser *p, struct slice text)
         text.size -= used;
     }
     if (p->conf->topics.count == 0) {
+        p->line += p->line == 0; /* an empty file has no line to name */
         return refuse(p, "the file ends without a topic: write 'topic: P1 P2 : C1 C2'");
     }
     return true;

@@ -1,0 +1,218 @@
+/*
+ * test_judge.c - from a folder to files and a verdict.
+ */
+#include "common/json.h"
+#include "common/tests/suite.h"
+#include "harness/judge.h"
+#include "harness/tests/goodrun.h"
+#include "harness/wording.h"
+
+#define FILE_BYTES_MAX (16 * 1024 * 1024)
+
+struct judged {
+    char dir[128];
+    char error[512];
+    enum verdict verdict;
+    struct buffer summary;
+    struct buffer result;
+    struct buffer report;
+};
+
+static void file_read(const struct judged *j, const char *name, struct buffer *b)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", j->dir, name);
+    buffer_read_file(b, path, FILE_BYTES_MAX);
+}
+
+static struct judged folder_judge(const struct folder *f)
+{
+    struct judged j = {.error = ""};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    dir_make(j.dir, sizeof j.dir);
+    folder_write(f, j.dir);
+    j.verdict = judge_run(j.dir, "reports/good/latest", out, j.error, sizeof j.error);
+    fclose(out);
+    buffer_append(&j.summary, text, size);
+    file_read(&j, "result.json", &j.result);
+    file_read(&j, "report.html", &j.report);
+    free(text);
+    return j;
+}
+
+static void judged_release(struct judged *j)
+{
+    buffer_release(&j->summary);
+    buffer_release(&j->result);
+    buffer_release(&j->report);
+    dir_remove(j->dir);
+}
+
+/* A number within result.json, by its keys. */
+static int64_t number_at(const struct cJSON *json, const char *const *keys)
+{
+    int64_t number = -1;
+    for (; *keys != NULL && json != NULL; keys++) {
+        json = json_get(json, *keys);
+    }
+    return json_int(json, &number) ? number : -1;
+}
+
+#define NUMBER(json, ...) number_at((json), (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_valid(void)
+{
+    struct folder *f = folder_good(false);
+    struct judged j = folder_judge(f);
+    struct cJSON *json = NULL;
+    struct slice verdict;
+
+    CU_ASSERT_EQUAL(j.verdict, VERDICT_VALID);
+    CU_ASSERT_EQUAL_FATAL(json_parse(buffer_slice(&j.result), &json), JSON_OK);
+    CU_ASSERT(json_string(json_get(json, "verdict"), &verdict));
+    CU_ASSERT(slice_equals(verdict, slice_of("valid")));
+    CU_ASSERT_EQUAL(NUMBER(json, "acknowledged"), 36);
+    CU_ASSERT_EQUAL(NUMBER(json, "consumers", "C1", "T2", "expected"), 6);
+    CU_ASSERT_EQUAL(NUMBER(json, "consumers", "C2", "T1", "received"), 30);
+    CU_ASSERT_EQUAL(NUMBER(json, "consumers", "C2", "T1", "missing"), 0);
+    CU_ASSERT_EQUAL(NUMBER(json, "producers", "P2", "retries"), 1);
+    CU_ASSERT_EQUAL(json_count(json_get(json, "violations")), 0);
+    CU_ASSERT_EQUAL(NUMBER(json_first(json_get(json, "faults")), "in_flight"), 1);
+    CU_ASSERT_EQUAL(NUMBER(json_first(json_get(json, "faults")), "down_ms"), 3);
+    const char *last = "\nvalid: good on process, report: reports/good/latest/report.html\n";
+    CU_ASSERT(j.summary.size > strlen(last) &&
+              strcmp(j.summary.data + j.summary.size - strlen(last), last) == 0);
+    json_free(json);
+    judged_release(&j);
+    folder_destroy(f);
+}
+
+/* What comes from outside is shown, never run; and nothing is fetched. */
+static void test_escaped(void)
+{
+    struct folder *f = folder_good(false);
+
+    line_insert(file_of(f, "consumer_2.txt"), 11, "T1     <script>alert('\"&\"')</script>");
+    line_edit(file_of(f, "run.json"), 0, "make scenario-good", "make <b>\\u0007</b>");
+    struct judged j = folder_judge(f);
+    CU_ASSERT_EQUAL(j.verdict, VERDICT_INVALID);
+    CU_ASSERT_PTR_NULL(strstr(j.report.data, "<script"));
+    CU_ASSERT_PTR_NULL(strstr(j.report.data, "<b>"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.report.data, "&lt;script&gt;alert(&#39;&quot;&amp;"));
+    CU_ASSERT_PTR_NULL(strstr(j.report.data, "http://"));
+    CU_ASSERT_PTR_NULL(strstr(j.report.data, "https://"));
+    CU_ASSERT_PTR_NULL(strstr(j.report.data, "src="));
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.summary.data, "phantom C2 T1 (its file): line 12 reads"));
+    judged_release(&j);
+    folder_destroy(f);
+}
+
+/* A run that broke off before anything was sent. */
+static void test_nothing_sent(void)
+{
+    struct folder *f = folder_good(false);
+    static const char *const names[] = {"history/P1.jsonl", "history/P2.jsonl", "history/P3.jsonl",
+                                        "history/C1.jsonl", "history/C2.jsonl",
+                                        "history/harness.jsonl", "consumer_1.txt",
+                                        "consumer_2.txt", "rows.jsonl"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct file *file = file_of(f, names[i]);
+        while (file->count > 0) {
+            line_remove(file, 0);
+        }
+    }
+    struct judged j = folder_judge(f);
+    CU_ASSERT_EQUAL(j.verdict, VERDICT_UNKNOWN);
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.report.data, "Nothing was sent."));
+    judged_release(&j);
+    folder_destroy(f);
+}
+
+/* A killed process may leave half a line at the end, and nowhere else. */
+static void test_torn(void)
+{
+    struct folder *f = folder_good(false);
+    char path[256];
+    struct judged j = folder_judge(f);
+    FILE *nowhere = fopen("/dev/null", "w");
+
+    snprintf(path, sizeof path, "%s/history/P3.jsonl", j.dir);
+    FILE *file = fopen(path, "a");
+    fputs("{\"t\":77,\"process\":\"P3\",\"op\":\"se", file);
+    fclose(file);
+    CU_ASSERT_EQUAL(judge_run(j.dir, NULL, nowhere, j.error, sizeof j.error), VERDICT_VALID);
+    file = fopen(path, "a");
+    fputs("\n", file);
+    fclose(file);
+    CU_ASSERT_EQUAL(judge_run(j.dir, NULL, nowhere, j.error, sizeof j.error), VERDICT_FAILED);
+    fclose(nowhere);
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.error, "P3.jsonl:50: not a JSON object"));
+    judged_release(&j);
+    folder_destroy(f);
+}
+
+/* Files that cannot be understood: one line that says which and why. */
+static void test_failed(void)
+{
+    static const struct {
+        const char *file;
+        const char *line;
+        const char *words;
+    } cases[] = {
+        {"run.json", "nonsense", "run.json: not a JSON object"},
+        {"scenario/scenario.conf", "nonsense", "scenario.conf:1: "},
+        {"history/P1.jsonl", "{\"type\":\"ok\"}", "without 't'"},
+        {"history/P1.jsonl", "{\"t\":1,\"type\":\"okay\"}", "'type' is not"},
+        {"history/P1.jsonl", "{\"t\":1,\"type\":\"ok\",\"op\":\"send\",\"line\":99}",
+         "a send that never began"},
+        {"history/C1.jsonl", "{\"t\":1,\"type\":\"ok\",\"op\":\"receive\"}", "a receive without"},
+        {"history/harness.jsonl", "{\"t\":1,\"type\":\"hit\",\"op\":\"fault\",\"fault\":9}",
+         "a fault that never began"},
+        {"rows.jsonl", "{\"topic\":\"T1\"}", "a row without"},
+        {"rows.jsonl", "[]", "not a JSON object"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct folder *f = folder_good(false);
+        line_set(file_of(f, cases[i].file), 0, cases[i].line);
+        struct judged j = folder_judge(f);
+        CU_ASSERT_EQUAL(j.verdict, VERDICT_FAILED);
+        CU_ASSERT_PTR_NOT_NULL(strstr(j.error, cases[i].words));
+        CU_ASSERT_EQUAL(j.summary.size, 0);
+        judged_release(&j);
+        folder_destroy(f);
+    }
+}
+
+static void test_wording(void)
+{
+    struct buffer b = BUFFER_INIT;
+
+    word_number(&b, 0);
+    buffer_append_char(&b, ' ');
+    word_number(&b, 999);
+    buffer_append_char(&b, ' ');
+    word_number(&b, 1234567);
+    buffer_append_char(&b, ' ');
+    word_number(&b, -1234);
+    buffer_append_char(&b, ' ');
+    word_count(&b, 1, "ack");
+    buffer_append_char(&b, ' ');
+    word_count(&b, 2, "ack");
+    buffer_append_char(&b, ' ');
+    word_span(&b, 3240000);
+    buffer_append_char(&b, ' ');
+    word_span(&b, 525300000);
+    buffer_append_char(&b, ' ');
+    word_span(&b, 4120000000);
+    CU_ASSERT_STRING_EQUAL(b.data, "0 999 1,234,567 -1,234 1 ack 2 acks 3.2 ms 525 ms 4.1 s");
+    buffer_release(&b);
+}
+
+SUITE("judge", {"a valid run", test_valid}, {"what comes from outside is escaped", test_escaped},
+      {"a run in which nothing was sent", test_nothing_sent}, {"a torn last line", test_torn},
+      {"files that cannot be understood", test_failed}, {"numbers in words", test_wording})

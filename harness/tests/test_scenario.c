@@ -1,0 +1,208 @@
+/*
+ * test_scenario.c - what a scenario.conf may say, and how it is told that it is wrong.
+ */
+#include "common/tests/suite.h"
+#include "harness/scenario.h"
+#include "harness/tests/goodrun.h"
+
+struct temp {
+    char dir[128];
+    char error[SCENARIO_ERROR_BYTES_MAX];
+};
+
+static void temp_make(struct temp *t)
+{
+    dir_make(t->dir, sizeof t->dir);
+}
+
+static void temp_write(const struct temp *t, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", t->dir, name);
+    FILE *file = fopen(path, "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+#define LOG_1 "21:52:23\tINFO\t\tP1-1\t\tT1\n21:52:23\tDEBUG\t\tP1-1\t\tT2\n"
+#define LOG_2 "21:52:24\tERROR of two words\t\tP2-1\t\tT1\n"
+
+static struct temp temp_with(const char *conf)
+{
+    struct temp t;
+    temp_make(&t);
+    temp_write(&t, "producer_1.txt", LOG_1);
+    temp_write(&t, "producer_2.txt", LOG_2);
+    if (conf != NULL) {
+        temp_write(&t, "scenario.conf", conf);
+    }
+    return t;
+}
+
+static void test_whole(void)
+{
+    struct temp t = temp_with("# a comment\n"
+                              "title = two # and this is one too\r\n"
+                              "\n"
+                              "T2: P1:C2\n"
+                              "T1: P2 P1 : C2 C1\n"
+                              "fault = after 1 acks: kill broker, restart after 500 ms\n"
+                              "fault = after 2 acks: kill postgres, restart after 0 ms");
+    struct scenario *s = NULL;
+
+    CU_ASSERT_FATAL(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_STRING_EQUAL(s->title, "two");
+    CU_ASSERT_EQUAL(s->expected, 3);
+    CU_ASSERT_EQUAL(s->topic_count, 2);
+    CU_ASSERT_STRING_EQUAL(s->topics[0].name, "T2");
+    CU_ASSERT_EQUAL(s->topics[1].expected, 2);
+    CU_ASSERT_EQUAL(s->topics[1].producer_count, 2);
+    CU_ASSERT_EQUAL(s->producers[s->topics[1].producers[0]].id, 1);
+    CU_ASSERT_EQUAL(s->consumer_count, 2);
+    CU_ASSERT_EQUAL(s->consumers[0].id, 1);
+    CU_ASSERT_EQUAL(s->consumers[0].expected, 2);
+    CU_ASSERT_EQUAL(s->consumers[1].expected, 3);
+    CU_ASSERT_EQUAL(s->producers[0].line_count, 2);
+    CU_ASSERT_EQUAL(s->producers[0].lines[1].number, 2);
+    CU_ASSERT(slice_equals(s->producers[1].lines[0].message, slice_of("ERROR of two words")));
+    CU_ASSERT_EQUAL(s->fault_count, 2);
+    CU_ASSERT_EQUAL(s->faults[0].restart_ms, 500);
+    CU_ASSERT_EQUAL(s->faults[1].target, TARGET_POSTGRES);
+    scenario_destroy(s);
+    dir_remove(t.dir);
+}
+
+/* Saved as it is run, it is the same again, wherever its logs came from. */
+static void test_save(void)
+{
+    struct temp logs = temp_with(NULL);
+    struct temp t;
+    struct temp saved;
+    char conf[512];
+    struct scenario *s = NULL;
+    struct scenario *again = NULL;
+
+    temp_make(&t);
+    temp_make(&saved);
+    snprintf(conf, sizeof conf,
+             "logs = ..%s\nT1: P1 P2 : C1\nT2: P1 : C7\n"
+             "fault = after 1 acks: kill postgres, restart after 20 ms\n",
+             strrchr(logs.dir, '/'));
+    temp_write(&t, "scenario.conf", conf);
+    CU_ASSERT_FATAL(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_save(s, saved.dir, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(saved.dir, 3, &again, t.error, sizeof t.error));
+    CU_ASSERT_STRING_EQUAL(again->title, s->title);
+    CU_ASSERT_EQUAL(again->expected, 3);
+    CU_ASSERT_EQUAL(again->consumers[1].id, 7);
+    CU_ASSERT_EQUAL(again->fault_count, 1);
+    CU_ASSERT_EQUAL(again->faults[0].restart_ms, 20);
+    scenario_destroy(s);
+    scenario_destroy(again);
+    dir_remove(logs.dir);
+    dir_remove(t.dir);
+    dir_remove(saved.dir);
+}
+
+static void test_no_conf(void)
+{
+    struct temp t = temp_with(NULL);
+    struct scenario *s = NULL;
+
+    temp_write(&t, "producer_x.txt", "not one of ours\n");
+    CU_ASSERT_FATAL(scenario_load(t.dir, 2, &s, t.error, sizeof t.error));
+    CU_ASSERT_EQUAL(s->topic_count, 2);
+    CU_ASSERT_STRING_EQUAL(s->topics[0].name, "T1");
+    CU_ASSERT_EQUAL(s->topics[0].producer_count, 2);
+    CU_ASSERT_EQUAL(s->topics[1].producer_count, 1);
+    CU_ASSERT_EQUAL(s->consumer_count, 2);
+    CU_ASSERT_EQUAL(s->consumers[1].expected, 3);
+    CU_ASSERT_EQUAL(s->fault_count, 0);
+    CU_ASSERT_STRING_EQUAL(s->title, strrchr(t.dir, '/') + 1);
+    scenario_destroy(s);
+    dir_remove(t.dir);
+}
+
+static void test_nothing_there(void)
+{
+    struct temp t;
+    struct scenario *s = NULL;
+
+    temp_make(&t);
+    CU_ASSERT_FALSE(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "neither a scenario.conf nor a log file"));
+    dir_remove(t.dir);
+    CU_ASSERT_FALSE(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "cannot be read"));
+}
+
+/* Each conf is refused with its line and these words. */
+static void test_refused(void)
+{
+#define TOPICS "T1: P1 P2 : C1\nT2: P1 : C1\n"
+#define FAULT(text) TOPICS "fault = " text "\n", ":3: "
+    static const struct {
+        const char *conf;
+        const char *line;
+        const char *words;
+    } cases[] = {
+        {"", ":1: ", "without a topic"},
+        {"nonsense\n", ":1: ", "neither a setting"},
+        {"tittle = x\n", ":1: ", "no setting is called 'tittle'"},
+        {"title = a\ntitle = b\n", ":2: ", "already in line 1"},
+        {"title =\n", ":1: ", "has no value"},
+        {"T1: P0 : C1\n", ":1: ", "'P0' is not a producer"},
+        {"T1: P1x : C1\n", ":1: ", "'P1x' is not a producer"},
+        {"T1: P01 : C1\n", ":1: ", "'P01' is not a producer"},
+        {"T1: C1 : C1\n", ":1: ", "'C1' is not a producer"},
+        {"T1: P1 : P1\n", ":1: ", "'P1' is not a consumer"},
+        {"T1: P1 P1 : C1\n", ":1: ", "P1 is named twice"},
+        {"T1: : C1\n", ":1: ", "no producer"},
+        {"T1: P1 :\n", ":1: ", "no consumer"},
+        {": P1 : C1\n", ":1: ", "no topic before the colon"},
+        {TOPICS "T1: P1 : C2\n", ":3: ", "topic 'T1' again; it is already in line 1"},
+        {TOPICS "T3: P1 P3 : C2\n", ":3: ", "P3 has no log file"},
+        {"T1: P1 P2 : C1\n", "producer_1.txt:2: ", "P1 does not produce to topic 'T2'"},
+        {FAULT("after 1 acks: kill"), "is not a fault"},
+        {FAULT("after 1 acks: kill mysql, restart after 1 ms"), "is not a fault"},
+        {FAULT("after x acks: kill broker, restart after 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: kill broker, restart after 1 s"), "is not a fault"},
+        {FAULT("after 1 acks: kill broker, restart after 1 ms or so"), "is not a fault"},
+        {FAULT("after 1 acks: kill broker, restart after 999999 ms"), "at most 600000 ms"},
+        {FAULT("after 0 acks: kill broker, restart after 1 ms"), "would hit nothing"},
+        {FAULT("after 3 acks: kill broker, restart after 1 ms"), "hold 3 messages"},
+        {TOPICS "fault = after 2 acks: kill broker, restart after 1 ms\n"
+                "fault = after 1 acks: kill broker, restart after 1 ms\n", ":4: ", "in order"},
+        {"logs = nowhere\n" TOPICS, ":2: ", "P1 has no log file"},
+        {"title = \xff\n" TOPICS, ":1: ", "not UTF-8"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct temp t = temp_with(cases[i].conf);
+        struct scenario *s = NULL;
+        bool loaded = scenario_load(t.dir, 3, &s, t.error, sizeof t.error);
+        bool right = !loaded && strstr(t.error, cases[i].line) != NULL &&
+                     strstr(t.error, cases[i].words) != NULL && strchr(t.error, '\n') == NULL;
+        if (!right) {
+            printf("\n    %s    gave: %s\n", cases[i].conf, loaded ? "(loaded)" : t.error);
+        }
+        CU_ASSERT(right);
+        scenario_destroy(s);
+        dir_remove(t.dir);
+    }
+}
+
+static void test_bad_log(void)
+{
+    struct temp t = temp_with(NULL);
+    struct scenario *s = NULL;
+
+    temp_write(&t, "producer_2.txt", LOG_2 "half a line\n");
+    CU_ASSERT_FALSE(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "producer_2.txt:2: "));
+    dir_remove(t.dir);
+}
+
+SUITE("scenario", {"a whole conf", test_whole}, {"saved and loaded again", test_save},
+      {"a folder without a conf", test_no_conf}, {"nothing is there", test_nothing_there},
+      {"wrong confs are refused", test_refused}, {"a bad log file is refused", test_bad_log})
