@@ -314,25 +314,26 @@ class Process:
 
 
 class Broker(Process):
-    """A broker that has said where it listens. `listen` None: the environment says it."""
+    """A broker that serves. `listen` None: the environment says it."""
 
     def __init__(self, store_url, *arguments, listen="127.0.0.1:0", env=None):
         where = ["--listen", listen] if listen is not None else []
         super().__init__([BROKER, *where, "--store", store_url, *arguments],
                          env=clean_environment(env))
         try:
-            self.address = until(self._listening, "the broker's first line", START_LIMIT_S)
+            self.address = until(self._serving, "the broker to serve", START_LIMIT_S)
         except BaseException:
             self.kill()
             raise
         self.api = Api(self.address)
 
-    def _listening(self):
-        if self.lines:
-            found = re.search(r"\blisten=(\S+)", self.lines[0])
-            check(found, "no listen=HOST:PORT in the first line:", self.lines[0])
-            return found.group(1).strip('"')
-        check(self.alive(), "the broker ended before its first line")
+    def _serving(self):
+        """The address: the first line names it, another says that the store is open, too."""
+        found = re.search(r"\blisten=(\S+)", self.lines[0]) if self.lines else None
+        check(found or not self.lines, "no listen=HOST:PORT in the first line:", self.lines)
+        if any(re.search(r"\bserving\b", line) for line in self.lines):
+            return found.group(1)
+        check(self.alive(), "the broker ended before it served; it said:", self.said())
         return None
 
     def stop(self):

@@ -90,6 +90,22 @@ def one_consumer_id_in_many_hands(given):
 
 
 @test()
+def one_message_and_many_hands(given):
+    """One gets it; the others are told at once that there is none, or wait for the next."""
+    api, topic = given.api, given.topic()
+    producer_id, consumer_id = api.producer(topic), api.consumer(topic)
+    for i in range(40):
+        api.produce(topic, producer_id, "m")
+        answers = together(*[lambda: api.consume(topic, consumer_id) for _ in range(8)])
+        same(sorted(a.http for a in answers), [200] + [400] * 7, "HTTP status")
+        for answer in answers:
+            if answer.http == 400:
+                answer.refused("no_message")
+            else:
+                answer.succeeded(message="m", offset=i)
+
+
+@test()
 def one_consumer_id_while_producing(given):
     api, topic = given.api, given.topic()
     producers = [api.producer(topic) for _ in range(3)]

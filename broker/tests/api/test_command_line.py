@@ -13,14 +13,16 @@ def start(*arguments, env=None):
 
 
 def fails(words, *arguments, env=None):
+    """It ends by itself, and says why in one line (besides its log's)."""
     code, out, err = start(*arguments, env=env)
     case = "%s %s" % (" ".join(arguments), env or "")
     check(code > 0, "%s: exit code %d" % (case, code))
     same(out, "", "stdout of %s" % case)
-    lines = err.splitlines()
+    lines = [line for line in err.splitlines() if not re.match(r"\d{4}-\d\d-\d\dT", line)]
     same(len(lines), 1, "number of lines on stderr of %s (%r)" % (case, err))
     for word in words:
         check(word in lines[0], "%s: %r is not said in %r" % (case, word, lines[0]))
+    check(re.fullmatch(r"myqueue-broker: .*[^: ]", lines[0]), "unclear:", lines[0])
 
 
 MEMORY = ("--listen", "127.0.0.1:0", "--store", "memory:")
@@ -51,9 +53,9 @@ def bad_options(given):
                            ("log-level", ("", "loud", "9")),
                            ("message-bytes-max", ("", "0", "-1", "x", "1k", "1.5", "9" * 30)),
                            ("tail-bytes", ("-1", "x", "9" * 30)),
-                           ("http-threads", ("0", "-1", "x", "100000")),
+                           ("http-threads", ("-1", "x", "100000")),
                            ("store-wait", ("-1", "x", "9" * 30)),
-                           ("store-timeout", ("-1", "x", "9" * 30))):
+                           ("store-timeout", ("0", "-1", "x", "9" * 30))):
         variable = "MYQUEUE_" + option.upper().replace("-", "_")
         for wrong in wrongs:
             fails([option], *MEMORY, "--%s=%s" % (option, wrong))
@@ -76,6 +78,17 @@ def port_in_use(given):
         address = "127.0.0.1:%d" % other.getsockname()[1]
         fails([address, "in use"], "--store", "memory:", "--listen", address)
         fails([address, "in use"], "--store", "memory:", env={"MYQUEUE_LISTEN": address})
+
+
+@test()
+def port_in_use_disturbs_nobody(given):
+    """A broker started twice by mistake must not take the log from the one that runs."""
+    url = given.machine.store(given.kind)
+    broker = given.machine.broker(url)
+    producer_id = broker.api.producer("t")
+    fails([broker.address, "in use"], "--store", url, "--listen", broker.address)
+    broker.api.produce("t", producer_id, "x").succeeded(offset=0)
+    broker.stop()
 
 
 @test(ONCE)

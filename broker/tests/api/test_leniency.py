@@ -137,12 +137,39 @@ def percent_encoding(given):
 
 
 @test()
+def long_query_and_headers(given):
+    """Up to 30 KB. Were each read a piece per second, the test's limit would end it."""
+    api, topic = given.api, given.topic()
+    producer_id = api.producer(topic)
+    message = "x" * 29000
+    for i in range(15):
+        api.call("POST", "/producer/produce", params={
+            "topic": topic, "producer_id": producer_id, "message": message}).succeeded(offset=i)
+        api.call("GET", "/topics", headers={"X-Long": message})["topics"]
+    same(api.read_all(topic), [message] * 15, "messages")
+
+
+@test()
 def unknown_parameters_are_ignored(given):
     api, topic = given.api, given.topic()
     api.call("POST", "/topics", params={"verbose": "1"},
              json={"name": topic, "partitions_wanted": None, "x": [1, {"y": "z"}]}
              ).succeeded(message="Topic '%s' created successfully" % topic)
     api.call("GET", "/topics", params={"topic": "no such topic"})["topics"]
+
+
+@test()
+def null_counts_as_missing(given):
+    api, topic = given.api, given.topic()
+    api.call("POST", "/topics", json={"topic": None, "topic_name": None, "name": topic}
+             ).succeeded(message="Topic '%s' created successfully" % topic)
+    producer_id = api.producer(topic)
+    api.produce(topic, producer_id, "x", messages=None, sequence=None).succeeded(offset=0)
+    api.produce_batch(topic, producer_id, ["y"], message=None).succeeded(offset=1, count=1)
+    consumer_id = api.consumer(topic, start=None)
+    api.call("GET", "/consumer/consume", json={"topic": topic, "consumer_id": consumer_id,
+                                               "offset": None, "max": None, "wait_ms": None}
+             ).succeeded(message="x", offset=0)
 
 
 @test()

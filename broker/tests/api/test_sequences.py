@@ -104,7 +104,7 @@ def without_sequence_every_send_is_stored(given):
 def sequence_must_be_a_whole_number_from_0(given):
     api, topic = given.api, given.topic()
     producer_id = api.producer(topic)
-    for wrong in (-1, 1.5, "x", "", None, True, [0], {}, 2 ** 63, 1e300):
+    for wrong in (-1, 1.5, "x", "", True, [0], {}, 2 ** 63, 1e300):
         api.produce(topic, producer_id, "x", sequence=wrong).refused("bad_request", "sequence")
     api.produce(topic, producer_id, "x", sequence="0").succeeded(offset=0)
     same(api.read_all(topic), ["x"], "messages")

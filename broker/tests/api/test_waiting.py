@@ -1,6 +1,8 @@
 """Long polls: wait_ms waits for the first message; whoever waits is woken by a produce."""
 
+import contextlib
 import json
+import resource
 import socket
 import time
 
@@ -160,3 +162,22 @@ def many_wait_at_once(given):
     finally:
         for connection in waiting:
             connection.close()
+
+
+@test()
+def many_idle_connections(given):
+    """More than libmicrohttpd takes unless it is told; the excess would hang silently."""
+    wanted = 1500
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard - 200)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted + 200), hard))
+    host, port = given.broker.address.rsplit(":", 1)
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection((host, int(port)), timeout=60))
+                       for _ in range(wanted)]
+        for connection in connections:
+            connection.sendall(request)
+        for connection in connections:
+            check(connection.recv(65536).startswith(b"HTTP/1.1 200"), "no answer")
