@@ -44,11 +44,11 @@ struct consume {
 
     pthread_mutex_t lock;
     /* guarded by lock: */
-    int64_t busy_ms;                      /* the last message or failed request */
+    int64_t busy_ms;                       /* the last message or failed request */
     int64_t quiet_ms[SETTINGS_TOPICS_MAX]; /* the last "no message" for each topic */
 };
 
-/* ---- silence ------------------------------------------------------------------------------- */
+/* ---- silence ---------------------------------------------------------------------- */
 
 static void consume_busy(struct consume *consume)
 {
@@ -95,7 +95,7 @@ static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
     }
 }
 
-/* ---- receiving ------------------------------------------------------------------------------- */
+/* ---- receiving -------------------------------------------------------------------- */
 
 /* False: the file cannot be written. */
 static bool consume_write(struct consume *consume, const MyMessage *message)
@@ -128,8 +128,7 @@ static bool consume_take(struct consume *consume, const MyMessage *message)
     consume->received++;
     if (!consume_write(consume, message)) {
         progress_clear(&consume->progress);
-        fprintf(stderr, "%s: cannot write %s: %s\n", consume->name, consume->path,
-                strerror(errno));
+        fprintf(stderr, "%s: cannot write %s: %s\n", consume->name, consume->path, strerror(errno));
         return false;
     }
     history_receive(consume->history, consume->received, message);
@@ -176,7 +175,7 @@ static int consume_report(const struct consume *consume, bool good)
     return good && (expect < 0 || consume->received == expect) ? EXIT_DONE : EXIT_MISSING;
 }
 
-/* ---- the program ---------------------------------------------------------------------------- */
+/* ---- the program ------------------------------------------------------------------ */
 
 /* Register; returns the program's exit code. */
 static int consume_connect(struct consume *consume)

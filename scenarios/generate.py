@@ -64,7 +64,8 @@ def producer_file(producer, count, topics):
         event = event.format(n=1000 + random.below(9000), m=1 + random.below(900))
         time = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
         label = f"P{producer}-{i // len(topics) + 1}"
-        lines.append(f"{time}\t{level} [{producer}:{i + 1}] {event}\t\t{label}\t\t{topics[place]}\n")
+        message = f"{level} [{producer}:{i + 1}] {event}"
+        lines.append(f"{time}\t{message}\t\t{label}\t\t{topics[place]}\n")
     return "".join(lines)
 
 

@@ -20,10 +20,10 @@ struct history {
     char path[512];
     pthread_mutex_t lock; /* one event at a time */
     /* guarded by lock: */
-    FILE *event;          /* the event being made, in memory */
+    FILE *event; /* the event being made, in memory */
     char *bytes;
     size_t length;
-    int failed;           /* errno of the first write that failed, or 0 */
+    int failed; /* errno of the first write that failed, or 0 */
 };
 
 bool history_open(const char *path, const char *process, struct history **out)
@@ -72,11 +72,10 @@ bool history_close(struct history *history)
     return failed == 0;
 }
 
-/* ---- an event --------------------------------------------------------------------------- */
+/* ---- an event --------------------------------------------------------------------- */
 
 /* The text is UTF-8. */
-static void event_string(struct history *history, const char *name, const char *text,
-                         size_t length)
+static void event_string(struct history *history, const char *name, const char *text, size_t length)
 {
     FILE *event = history->event;
     fprintf(event, ",\"%s\":\"", name);
@@ -128,7 +127,7 @@ static void event_end(struct history *history)
     pthread_mutex_unlock(&history->lock);
 }
 
-/* ---- the events --------------------------------------------------------------------------- */
+/* ---- the events ------------------------------------------------------------------- */
 
 void history_send(struct history *history, int line, const char *topic, const char *message,
                   size_t length)

@@ -27,15 +27,15 @@ static bool parser_refuse(struct parser *parser, const char *format, ...)
 static bool parser_refuse(struct parser *parser, const char *format, ...)
 {
     va_list arguments;
-    int length = snprintf(parser->error, LOGFILE_ERROR_BYTES, "%.200s:%d: ", parser->path,
-                          parser->number);
+    int length =
+        snprintf(parser->error, LOGFILE_ERROR_BYTES, "%.200s:%d: ", parser->path, parser->number);
     va_start(arguments, format);
     vsnprintf(parser->error + length, LOGFILE_ERROR_BYTES - (size_t)length, format, arguments);
     va_end(arguments);
     return false;
 }
 
-/* ---- one line -------------------------------------------------------------------------- */
+/* ---- one line --------------------------------------------------------------------- */
 
 /* Index of the first byte that is not UTF-8, or `length`. */
 static size_t utf8_valid_length(const char *bytes, size_t length)
@@ -122,8 +122,7 @@ static bool topic_check(struct parser *parser, const char *topic)
 }
 
 /* The fields of a line without blanks around it. */
-static bool line_parse(struct parser *parser, char *start, size_t length,
-                       struct logfile_line *line)
+static bool line_parse(struct parser *parser, char *start, size_t length, struct logfile_line *line)
 {
     size_t valid = utf8_valid_length(start, length);
     if (valid < length) {
@@ -150,7 +149,7 @@ static bool line_parse(struct parser *parser, char *start, size_t length,
     return topic_check(parser, line->topic);
 }
 
-/* ---- all lines --------------------------------------------------------------------------- */
+/* ---- all lines -------------------------------------------------------------------- */
 
 static bool lines_reserve(struct parser *parser)
 {
@@ -204,8 +203,7 @@ static bool parser_take(struct parser *parser, char *start, size_t length)
     return true;
 }
 
-bool logfile_parse(const char *path, char *bytes, size_t length, struct logfile *file,
-                   char *error)
+bool logfile_parse(const char *path, char *bytes, size_t length, struct logfile *file, char *error)
 {
     struct parser parser = {.path = path, .error = error, .file = file};
     *file = (struct logfile){.bytes = bytes};

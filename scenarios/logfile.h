@@ -57,8 +57,7 @@ bool logfile_read(const char *path, struct logfile *file, char *error);
 
 /* The same for bytes in memory; `path` is for the error. Takes over `bytes`, which is from
  * malloc and has room for one more byte than `length`. */
-bool logfile_parse(const char *path, char *bytes, size_t length, struct logfile *file,
-                   char *error);
+bool logfile_parse(const char *path, char *bytes, size_t length, struct logfile *file, char *error);
 
 void logfile_release(struct logfile *file);
 

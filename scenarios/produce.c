@@ -21,7 +21,7 @@ enum {
     EXIT_DONE = 0,
     EXIT_UNDELIVERED = 1,
     EXIT_BAD_INPUT = 2,
-    SLICE_MS = 100,       /* waits are cut up, to show progress and to notice a signal */
+    SLICE_MS = 100, /* waits are cut up, to show progress and to notice a signal */
     GATE_POLL_MS = 10,
     STOPPED_WAIT_MS = 5000, /* for what is on its way when a signal came */
     HALF_DAY_S = 12 * 3600,
@@ -53,7 +53,7 @@ static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
     history_attempt(produce->history, attempt);
 }
 
-/* ---- before sending ------------------------------------------------------------------------ */
+/* ---- before sending --------------------------------------------------------------- */
 
 static bool topic_given(const struct settings *settings, const char *topic)
 {
@@ -119,7 +119,7 @@ static void produce_wait_for_gate(const struct produce *produce)
     }
 }
 
-/* ---- sending ------------------------------------------------------------------------------- */
+/* ---- sending ---------------------------------------------------------------------- */
 
 /* Seconds from one line to the next: over midnight time starts again, and a clock that was
  * set back a little makes no wait. */
@@ -145,8 +145,7 @@ static void produce_wait_until(struct produce *produce, int64_t until_ms)
 static bool produce_send(struct produce *produce, const struct logfile_line *line)
 {
     enum myqueue_status status;
-    history_send(produce->history, line->number, line->topic, line->message,
-                 line->message_length);
+    history_send(produce->history, line->number, line->topic, line->message, line->message_length);
     do {
         status = myproducer_send(produce->producer, line->topic, line->message,
                                  line->message_length, (uint64_t)line->number);

@@ -196,32 +196,33 @@ static void print_help(enum settings_program program)
             }
         }
         const char *fallback = row->fallback != NULL ? row->fallback : "none";
-        printf("\n%25s%s%s (%s)\n", "", row->required ? "required" : "default: ",
-               row->required ? "" : fallback, row_env(row, env));
+        printf("\n%25s%s%s (%s)\n", "",
+               row->required ? "required" : "default: ", row->required ? "" : fallback,
+               row_env(row, env));
     }
-    printf("  --help, --version\n\nThe names in brackets are environment variables that give the "
-           "value when the option\nis not there.\n\nExit codes: 0 all done; 1 something was not %s; "
-           "2 bad usage or input.\n",
-           program == SETTINGS_PRODUCE ? "delivered" : "received");
+    printf(
+        "  --help, --version\n\nThe names in brackets are environment variables that give the "
+        "value when the option\nis not there.\n\nExit codes: 0 all done; 1 something was not %s; "
+        "2 bad usage or input.\n",
+        program == SETTINGS_PRODUCE ? "delivered" : "received");
 }
 
 static enum settings_result refuse_value(enum settings_program program, const char *name,
                                          const char *value, const char *expected)
 {
-    fprintf(stderr, "%s: bad value '%s' for %s; expected %s\n", program_name(program), value,
-            name, expected);
+    fprintf(stderr, "%s: bad value '%s' for %s; expected %s\n", program_name(program), value, name,
+            expected);
     return SETTINGS_BAD;
 }
 
-/* ---- the sources --------------------------------------------------------------------------- */
+/* ---- the sources ------------------------------------------------------------------ */
 
 static int getopt_rows(enum settings_program program, struct option *options)
 {
     int count = 0;
     for (size_t i = 0; i < ROW_COUNT; i++) {
         if ((rows[i].programs & (int)program) != 0) {
-            options[count++] =
-                (struct option){rows[i].name, required_argument, NULL, 256 + (int)i};
+            options[count++] = (struct option){rows[i].name, required_argument, NULL, 256 + (int)i};
         }
     }
     options[count++] = (struct option){"help", no_argument, NULL, 'h'};
@@ -237,8 +238,8 @@ static enum settings_result refuse_argument(enum settings_program program, const
 }
 
 /* The value of an option on the command line; false: one line is on stderr. */
-static bool read_value(enum settings_program program, const struct setting *row,
-                       const char *value, struct settings *settings)
+static bool read_value(enum settings_program program, const struct setting *row, const char *value,
+                       struct settings *settings)
 {
     const char *expected;
     char option[NAME_BYTES_MAX];

@@ -25,10 +25,10 @@ struct settings {
     const char *logs;
     const char *history; /* NULL: none */
     int retry_s;
-    bool pace_real;      /* produce */
-    const char *gate;    /* produce; NULL: none */
-    int idle_s;          /* consume */
-    int64_t expect;      /* consume; -1: not known */
+    bool pace_real;   /* produce */
+    const char *gate; /* produce; NULL: none */
+    int idle_s;       /* consume */
+    int64_t expect;   /* consume; -1: not known */
 };
 
 enum settings_result {

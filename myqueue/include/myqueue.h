@@ -53,26 +53,26 @@ extern "C" {
 #define MYQUEUE_FOREVER (-1) /* as a timeout_ms: no limit of its own */
 
 /* X(name, code, words) */
-#define MYQUEUE_STATUS_MAP(X)                                                                     \
-    X(MYQUEUE_OK, "ok", "done")                                                                   \
-    X(MYQUEUE_TIMEOUT, "timeout", "the time given to the call has passed")                        \
-    X(MYQUEUE_BAD_ARGUMENT, "bad_argument", "an argument or an option is out of its range")       \
-    X(MYQUEUE_BAD_ADDRESS, "bad_address", "the broker's address cannot be understood")            \
-    X(MYQUEUE_BAD_MESSAGE, "bad_message", "a message is UTF-8 text without U+0000")               \
-    X(MYQUEUE_TOO_LARGE, "too_large", "the message is larger than allowed")                       \
-    X(MYQUEUE_FULL, "full", "the buffer is full of messages that wait for delivery")              \
-    X(MYQUEUE_NO_MEMORY, "no_memory", "out of memory")                                            \
-    X(MYQUEUE_UNKNOWN_TOPIC, "unknown_topic", "the broker has no such topic")                     \
-    X(MYQUEUE_TOPIC_EXISTS, "topic_exists", "the topic exists already")                           \
-    X(MYQUEUE_REFUSED, "refused", "the broker refused; nothing was stored")                       \
-    X(MYQUEUE_EXPIRED, "expired", "the broker was away for too long; the message is not stored")  \
-    X(MYQUEUE_OUTCOME_UNKNOWN, "outcome_unknown",                                                 \
-      "the broker was away for too long; the message is stored or not")                           \
-    X(MYQUEUE_BROKER_AWAY, "broker_away", "the broker does not answer")                           \
-    X(MYQUEUE_FORGOTTEN, "forgotten",                                                             \
-      "the broker no longer knows this client; its store was lost or replaced")                   \
-    X(MYQUEUE_OFFSET_OUT_OF_RANGE, "offset_out_of_range",                                         \
-      "the topic's log is shorter than what was already read; messages were lost")                \
+#define MYQUEUE_STATUS_MAP(X)                                                                      \
+    X(MYQUEUE_OK, "ok", "done")                                                                    \
+    X(MYQUEUE_TIMEOUT, "timeout", "the time given to the call has passed")                         \
+    X(MYQUEUE_BAD_ARGUMENT, "bad_argument", "an argument or an option is out of its range")        \
+    X(MYQUEUE_BAD_ADDRESS, "bad_address", "the broker's address cannot be understood")             \
+    X(MYQUEUE_BAD_MESSAGE, "bad_message", "a message is UTF-8 text without U+0000")                \
+    X(MYQUEUE_TOO_LARGE, "too_large", "the message is larger than allowed")                        \
+    X(MYQUEUE_FULL, "full", "the buffer is full of messages that wait for delivery")               \
+    X(MYQUEUE_NO_MEMORY, "no_memory", "out of memory")                                             \
+    X(MYQUEUE_UNKNOWN_TOPIC, "unknown_topic", "the broker has no such topic")                      \
+    X(MYQUEUE_TOPIC_EXISTS, "topic_exists", "the topic exists already")                            \
+    X(MYQUEUE_REFUSED, "refused", "the broker refused; nothing was stored")                        \
+    X(MYQUEUE_EXPIRED, "expired", "the broker was away for too long; the message is not stored")   \
+    X(MYQUEUE_OUTCOME_UNKNOWN, "outcome_unknown",                                                  \
+      "the broker was away for too long; the message is stored or not")                            \
+    X(MYQUEUE_BROKER_AWAY, "broker_away", "the broker does not answer")                            \
+    X(MYQUEUE_FORGOTTEN, "forgotten",                                                              \
+      "the broker no longer knows this client; its store was lost or replaced")                    \
+    X(MYQUEUE_OFFSET_OUT_OF_RANGE, "offset_out_of_range",                                          \
+      "the topic's log is shorter than what was already read; messages were lost")                 \
     X(MYQUEUE_BAD_REPLY, "bad_reply", "the broker's answer cannot be right")
 
 enum myqueue_status {
@@ -98,12 +98,12 @@ enum myqueue_attempt_phase { MYQUEUE_BEGIN, MYQUEUE_END };
 
 struct myqueue_attempt {
     enum myqueue_attempt_phase phase;
-    uint64_t id;       /* from 1, per producer and consumer */
-    const char *path;  /* "/producer/produce" */
+    uint64_t id;      /* from 1, per producer and consumer */
+    const char *path; /* "/producer/produce" */
     const char *topic;
-    int64_t sequence;  /* of the first message sent, or -1 */
-    int count;         /* messages sent, or 0 */
-    int64_t offset;    /* asked for by a consumer, or -1 */
+    int64_t sequence; /* of the first message sent, or -1 */
+    int count;        /* messages sent, or 0 */
+    int64_t offset;   /* asked for by a consumer, or -1 */
 
     /* Meaningful at MYQUEUE_END: */
     int http;          /* status of the answer; 0: none came */
@@ -136,15 +136,15 @@ typedef void myqueue_delivered(void *arg, const struct myqueue_delivery *deliver
  * request_ms must be longer than the broker needs to find out that its store is away.
  */
 struct myproducer_options {
-    int retry_ms;               /* ride out a broker that is down; 60,000 */
-    int request_ms;             /* limit of one HTTP request; 15,000 */
-    int block_ms;               /* how long send waits for room in the buffer before it
-                                   returns MYQUEUE_FULL; MYQUEUE_FOREVER */
-    int batch_messages_max;     /* in one request, 1 to 10,000; 500 */
-    size_t batch_bytes_max;     /* in one request, but always one message; 256 KiB */
-    size_t buffer_messages_max; /* waiting or on their way; 100,000 */
-    size_t buffer_bytes_max;    /* the same in bytes; 64 MiB */
-    size_t message_bytes_max;   /* send refuses a longer one; 1 MiB */
+    int retry_ms;                 /* ride out a broker that is down; 60,000 */
+    int request_ms;               /* limit of one HTTP request; 15,000 */
+    int block_ms;                 /* how long send waits for room in the buffer before it
+                                     returns MYQUEUE_FULL; MYQUEUE_FOREVER */
+    int batch_messages_max;       /* in one request, 1 to 10,000; 500 */
+    size_t batch_bytes_max;       /* in one request, but always one message; 256 KiB */
+    size_t buffer_messages_max;   /* waiting or on their way; 100,000 */
+    size_t buffer_bytes_max;      /* the same in bytes; 64 MiB */
+    size_t message_bytes_max;     /* send refuses a longer one; 1 MiB */
     myqueue_delivered *delivered; /* may be NULL */
     void *delivered_arg;
     myqueue_observer *observer; /* may be NULL */
@@ -160,9 +160,10 @@ MYQUEUE_API void myproducer_options_init(struct myproducer_options *options);
  * `options` may be NULL for the defaults. On MYQUEUE_OK `*producer` must be given to
  * myproducer_stop in the end; otherwise it is NULL.
  */
-MYQUEUE_API enum myqueue_status
-myproducer_create(const char *broker, const char *const *topics, size_t topic_count,
-                  const struct myproducer_options *options, MyProducer **producer, char *error);
+MYQUEUE_API enum myqueue_status myproducer_create(const char *broker, const char *const *topics,
+                                                  size_t topic_count,
+                                                  const struct myproducer_options *options,
+                                                  MyProducer **producer, char *error);
 
 /*
  * Is there any sense in sending? False while the latest news is that messages cannot be
@@ -209,7 +210,7 @@ typedef struct MyMessage {
     const char *topic;
     const char *message; /* `length` bytes, and a NUL behind them */
     size_t length;
-    int64_t offset;      /* its place in the topic, from 0, without gaps */
+    int64_t offset; /* its place in the topic, from 0, without gaps */
 } MyMessage;
 
 /*
@@ -219,14 +220,14 @@ typedef struct MyMessage {
  *                returns MYQUEUE_UNKNOWN_TOPIC. For consumers started before producers.
  */
 struct myconsumer_options {
-    int retry_ms;           /* ride out a broker that is down; 60,000 */
-    int request_ms;         /* limit of one HTTP request, beyond wait_ms; 15,000 */
-    int wait_ms;            /* how long the broker holds a request when there is no
-                               message, 1 to 20,000; 20,000 */
-    int fetch_messages_max; /* in one answer, 1 to 10,000; 500 */
-    size_t fetch_bytes_max; /* in one answer; a larger one is asked for in smaller
-                               parts; 16 MiB */
-    bool create_topics;     /* false */
+    int retry_ms;               /* ride out a broker that is down; 60,000 */
+    int request_ms;             /* limit of one HTTP request, beyond wait_ms; 15,000 */
+    int wait_ms;                /* how long the broker holds a request when there is no
+                                   message, 1 to 20,000; 20,000 */
+    int fetch_messages_max;     /* in one answer, 1 to 10,000; 500 */
+    size_t fetch_bytes_max;     /* in one answer; a larger one is asked for in smaller
+                                   parts; 16 MiB */
+    bool create_topics;         /* false */
     myqueue_observer *observer; /* may be NULL */
     void *observer_arg;
 };
@@ -235,9 +236,10 @@ struct myconsumer_options {
 MYQUEUE_API void myconsumer_options_init(struct myconsumer_options *options);
 
 /* As myproducer_create, but that topics are created only with create_topics. */
-MYQUEUE_API enum myqueue_status
-myconsumer_create(const char *broker, const char *const *topics, size_t topic_count,
-                  const struct myconsumer_options *options, MyConsumer **consumer, char *error);
+MYQUEUE_API enum myqueue_status myconsumer_create(const char *broker, const char *const *topics,
+                                                  size_t topic_count,
+                                                  const struct myconsumer_options *options,
+                                                  MyConsumer **consumer, char *error);
 
 /*
  * The next message of any of the topics; they take turns.
@@ -267,7 +269,7 @@ MYQUEUE_API const char *myconsumer_error(MyConsumer *consumer);
 /* End a waiting request, free everything. `consumer` may be NULL. */
 MYQUEUE_API void myconsumer_stop(MyConsumer *consumer);
 
-/* ---- without a producer or consumer ------------------------------------------------ */
+/* ---- without a producer or consumer ----------------------------------------------- */
 
 /*
  * Create a topic. MYQUEUE_OK, MYQUEUE_TOPIC_EXISTS, MYQUEUE_BROKER_AWAY when there was no

@@ -16,8 +16,8 @@ static const char ipv6_bytes[] = "0123456789abcdefABCDEF:.";
 static enum myqueue_status address_refuse(const char *address, const char *why, char *error)
 {
     snprintf(error, MYQUEUE_ERROR_BYTES,
-             "bad broker address '%.200s': %s; expected HOST:PORT, such as localhost:5000",
-             address, why);
+             "bad broker address '%.200s': %s; expected HOST:PORT, such as localhost:5000", address,
+             why);
     return MYQUEUE_BAD_ADDRESS;
 }
 
@@ -61,8 +61,10 @@ enum myqueue_status mq_address_parse(const char *address, char *url, char *error
         return address_refuse(address, "the port is missing", error);
     }
     if (host[length] != ':') {
-        return address_refuse(address, "a host has letters, digits, '-', '.' and '_'; IPv6 stands "
-                                       "in brackets", error);
+        return address_refuse(address,
+                              "a host has letters, digits, '-', '.' and '_'; IPv6 stands "
+                              "in brackets",
+                              error);
     }
     long port = port_parse(host + length + 1);
     if (port < 0) {

@@ -84,8 +84,8 @@ enum myqueue_status mq_call_until(const char *url, const char *target, const cha
         }
         int wait_ms = mq_retry_next_ms(&retry, reply->retry_after_ms);
         if (until_ms != MQ_NEVER && mq_clock_ms() + wait_ms >= until_ms) {
-            snprintf(error, MYQUEUE_ERROR_BYTES, "the broker at %.250s did not answer: %.200s",
-                     url, reply->error);
+            snprintf(error, MYQUEUE_ERROR_BYTES, "the broker at %.250s did not answer: %.200s", url,
+                     reply->error);
             return MYQUEUE_BROKER_AWAY;
         }
         call_pause(wait_ms);

@@ -13,7 +13,7 @@
 
 enum { ROUND_LONGEST_MS = 60000 };
 
-/* ---- the thread ---------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------- */
 
 static int64_t client_round(struct mq_client *client, size_t count)
 {
@@ -72,7 +72,7 @@ static void *client_main(void *arg)
     return NULL;
 }
 
-/* ---- the client ---------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------- */
 
 /* Is every topic a name, and none there twice? */
 static enum myqueue_status topics_check(const char *const *topics, size_t count, char *error)
@@ -108,8 +108,7 @@ enum myqueue_status mq_error_complete(enum myqueue_status status, char *error)
     return status;
 }
 
-enum myqueue_status mq_options_check(const struct mq_option_range *rows, size_t count,
-                                     char *error)
+enum myqueue_status mq_options_check(const struct mq_option_range *rows, size_t count, char *error)
 {
     for (size_t i = 0; i < count; i++) {
         const struct mq_option_range *row = &rows[i];
@@ -260,7 +259,7 @@ void mq_client_add_locked(struct mq_client *client, struct mq_channel *channel)
     client->channels[client->channel_count++] = channel;
 }
 
-/* ---- a channel ------------------------------------------------------------------------ */
+/* ---- a channel -------------------------------------------------------------------- */
 
 static void channel_done(void *arg, const struct mq_answer *answer)
 {
@@ -276,7 +275,8 @@ static void channel_done(void *arg, const struct mq_answer *answer)
         attempt->code = reply.code;
         attempt->error = reply.error;
         attempt->not_executed = reply.kind == MQ_REPLY_REFUSED || reply.kind == MQ_REPLY_AGAIN;
-        if (reply.kind == MQ_REPLY_SUCCESS && strcmp(attempt->path, client->role->register_path) == 0) {
+        if (reply.kind == MQ_REPLY_SUCCESS &&
+            strcmp(attempt->path, client->role->register_path) == 0) {
             attempt->client_id = mq_reply_number(&reply, client->role->id_name);
         }
         client->observer(client->observer_arg, attempt);
@@ -373,7 +373,7 @@ void mq_channel_kill(struct mq_channel *channel, enum myqueue_status status, con
     pthread_mutex_unlock(&channel->client->lock);
 }
 
-/* ---- registration ---------------------------------------------------------------------- */
+/* ---- registration ----------------------------------------------------------------- */
 
 static void channel_begin_control(struct mq_channel *channel)
 {

@@ -48,8 +48,8 @@ struct mq_client {
     const struct mq_role *role;
     char url[MQ_ADDRESS_BYTES_MAX];
     int request_ms;
-    bool create_topics;          /* when a registration does not find the topic */
-    myqueue_observer *observer;  /* may be NULL */
+    bool create_topics;         /* when a registration does not find the topic */
+    myqueue_observer *observer; /* may be NULL */
     void *observer_arg;
 
     struct mq_transport *transport; /* the thread's; others only wake it */
@@ -57,11 +57,11 @@ struct mq_client {
     pthread_t thread;
     bool started;
 
-    pthread_mutex_t lock;   /* the library's only one; no call leaves the library under it */
+    pthread_mutex_t lock;   /* the library's only one; no callback and no I/O under it */
     pthread_cond_t changed; /* anything that is guarded by the lock */
     /* guarded by lock: */
     bool stopping;
-    bool woken;             /* the thread will make another round */
+    bool woken;                                      /* the thread will make another round */
     struct mq_channel *channels[MYQUEUE_TOPICS_MAX]; /* set once each, never moved */
     size_t channel_count;
 };
@@ -79,12 +79,12 @@ struct mq_channel {
     struct myqueue_attempt attempt; /* as the observer sees it */
     struct mq_text url, body;       /* of the request */
     int64_t started_ms;
-    int64_t due_ms;                 /* no request before this time */
+    int64_t due_ms; /* no request before this time */
     struct mq_retry retry;
 
     /* guarded by lock, written by the thread: */
-    int64_t id;                 /* what the registration gave, or -1 */
-    enum myqueue_status status; /* MYQUEUE_OK, or why the channel is dead */
+    int64_t id;                      /* what the registration gave, or -1 */
+    enum myqueue_status status;      /* MYQUEUE_OK, or why the channel is dead */
     char error[MYQUEUE_ERROR_BYTES]; /* what went wrong last, or "" */
 };
 
@@ -118,7 +118,7 @@ void mq_channel_release(struct mq_channel *channel);
  * not started. */
 void mq_client_add_locked(struct mq_client *client, struct mq_channel *channel);
 
-/* ---- on the client's thread -------------------------------------------------------- */
+/* ---- on the client's thread ------------------------------------------------------- */
 
 /*
  * Start a request: `channel->body` to `path` when it is not empty, otherwise a GET of `path`
@@ -137,7 +137,7 @@ void mq_channel_retry_later(struct mq_channel *channel, const struct mq_reply *r
 /* The channel is dead from now on. */
 void mq_channel_kill(struct mq_channel *channel, enum myqueue_status status, const char *error);
 
-/* ---- for both roles ----------------------------------------------------------------- */
+/* ---- for both roles --------------------------------------------------------------- */
 
 enum { MQ_CONTROL_ANSWER_BYTES_MAX = 64 * 1024 }; /* answers that hold no messages */
 
@@ -151,7 +151,6 @@ struct mq_option_range {
 };
 
 /* MYQUEUE_BAD_ARGUMENT with a line about the first option that is out of its range. */
-enum myqueue_status mq_options_check(const struct mq_option_range *rows, size_t count,
-                                     char *error);
+enum myqueue_status mq_options_check(const struct mq_option_range *rows, size_t count, char *error);
 
 #endif

@@ -24,8 +24,7 @@ static inline int64_t mq_clock_after(int timeout_ms)
 }
 
 /* Wait on a condition made with CLOCK_MONOTONIC until it is signalled or `until_ms`. */
-static inline void mq_clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock,
-                                 int64_t until_ms)
+static inline void mq_clock_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_ms)
 {
     if (until_ms == MQ_NEVER) {
         pthread_cond_wait(condition, lock);

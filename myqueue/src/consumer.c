@@ -38,7 +38,7 @@ struct stream {
     int64_t failing_ms;    /* since when every request failed; MQ_NEVER: the last did not */
 };
 
-/* ---- asking: on the client's thread ----------------------------------------------------- */
+/* ---- asking: on the client's thread ----------------------------------------------- */
 
 static void stream_note(struct stream *stream, bool failed)
 {
@@ -130,8 +130,8 @@ static int64_t stream_step(struct mq_channel *channel, int64_t now_ms)
     }
     struct mq_text query = {0};
     stream_query(stream, &query);
-    mq_text_format(&query, "&offset=%" PRId64 "&max=%d&wait_ms=%d", position,
-                   stream->messages_max, options->wait_ms);
+    mq_text_format(&query, "&offset=%" PRId64 "&max=%d&wait_ms=%d", position, stream->messages_max,
+                   options->wait_ms);
     if (query.failed) {
         mq_text_release(&query);
         channel->due_ms = now_ms + MQ_RETRY_LONGEST_MS;
@@ -155,7 +155,7 @@ static const struct mq_role consumer_role = {
     .step = stream_step,
 };
 
-/* ---- giving: on the program's thread ------------------------------------------------------- */
+/* ---- giving: on the program's thread ---------------------------------------------- */
 
 /* The program came back: what it was given last is dealt with. */
 static void consumer_dealt_with_locked(struct MyConsumer *consumer)
@@ -280,8 +280,8 @@ static enum myqueue_status stream_call(struct stream *stream, const char *path, 
     stream_query(stream, &target);
     mq_text_format(&target, "%s", more);
     if (!target.failed) {
-        status = mq_call_until(consumer->client.url, target.bytes, NULL,
-                               consumer->options.retry_ms, reply, error);
+        status = mq_call_until(consumer->client.url, target.bytes, NULL, consumer->options.retry_ms,
+                               reply, error);
     }
     mq_text_release(&target);
     return status;
@@ -354,7 +354,7 @@ enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic, int
     return status;
 }
 
-/* ---- the consumer --------------------------------------------------------------------------- */
+/* ---- the consumer ----------------------------------------------------------------- */
 
 void myconsumer_options_init(struct myconsumer_options *options)
 {
@@ -396,8 +396,7 @@ static bool consumer_add(struct MyConsumer *consumer, const char *topic)
 }
 
 enum myqueue_status myconsumer_create(const char *broker, const char *const *topics,
-                                      size_t topic_count,
-                                      const struct myconsumer_options *options,
+                                      size_t topic_count, const struct myconsumer_options *options,
                                       MyConsumer **consumer_out, char *error)
 {
     char unwanted[MYQUEUE_ERROR_BYTES];
@@ -414,8 +413,8 @@ enum myqueue_status myconsumer_create(const char *broker, const char *const *top
     }
     enum myqueue_status status = options_check(&consumer->options, error);
     if (status == MYQUEUE_OK) {
-        status = mq_client_init(&consumer->client, &consumer_role, broker, topics, topic_count,
-                                error);
+        status =
+            mq_client_init(&consumer->client, &consumer_role, broker, topics, topic_count, error);
     }
     if (status != MYQUEUE_OK) {
         free(consumer);

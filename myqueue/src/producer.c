@@ -29,7 +29,7 @@ struct MyProducer {
     /* guarded by client.lock: */
     size_t queued_messages; /* in all lanes, waiting and on their way */
     size_t queued_bytes;
-    size_t undelivered;     /* in the whole life */
+    size_t undelivered;                   /* in the whole life */
     enum myqueue_status first_failure;    /* in the whole life */
     enum myqueue_status failure_to_flush; /* the first since the last flush */
     enum myqueue_status latest;           /* how the latest message ended */
@@ -46,10 +46,10 @@ struct lane {
     bool maybe_stored;             /* an attempt at the batch had an unknown outcome */
     int64_t batch_sequence;
     int64_t next_sequence;
-    int64_t counted_id;            /* the id under which the sequences count */
-    int64_t progress_ms;           /* when the broker last did something for this lane */
-    size_t singles;                /* so many messages go alone, see lane_split */
-    bool registered;               /* once, at least */
+    int64_t counted_id;  /* the id under which the sequences count */
+    int64_t progress_ms; /* when the broker last did something for this lane */
+    size_t singles;      /* so many messages go alone, see lane_split */
+    bool registered;     /* once, at least */
 };
 
 static struct MyProducer *lane_producer(struct lane *lane)
@@ -57,7 +57,7 @@ static struct MyProducer *lane_producer(struct lane *lane)
     return (struct MyProducer *)lane->channel.client;
 }
 
-/* ---- the end of a message's way ------------------------------------------------------ */
+/* ---- the end of a message's way --------------------------------------------------- */
 
 /* `list` has ended; report it, then take it from the account, so that who waits for an
  * empty queue finds every callback returned. Frees the messages. */
@@ -128,13 +128,12 @@ static void lane_fail_waiting(struct lane *lane, enum myqueue_status status, con
     lane_settle(lane, &waiting, status, -1, error);
 }
 
-/* ---- time ------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------- */
 
 static int64_t lane_expiry_ms(const struct lane *lane, const struct mq_outgoing *message)
 {
     const struct MyProducer *producer = (const struct MyProducer *)lane->channel.client;
-    int64_t from_ms =
-        message->sent_ms > lane->progress_ms ? message->sent_ms : lane->progress_ms;
+    int64_t from_ms = message->sent_ms > lane->progress_ms ? message->sent_ms : lane->progress_ms;
     return from_ms + producer->options.retry_ms;
 }
 
@@ -165,7 +164,7 @@ static int64_t lane_expire(struct lane *lane, int64_t now_ms)
     return expiry_ms;
 }
 
-/* ---- a batch's way --------------------------------------------------------------------- */
+/* ---- a batch's way ---------------------------------------------------------------- */
 
 /* The broker finds the batch too large, or something in it bad, and the others in it must
  * not suffer: they go back and are sent one by one. Nothing of it was stored. */
@@ -238,8 +237,7 @@ static void lane_send(struct lane *lane, int64_t now_ms)
     int limit_ms = channel->client->request_ms;
     left_ms = left_ms > ATTEMPT_SHORTEST_MS ? left_ms : ATTEMPT_SHORTEST_MS;
     limit_ms = left_ms < limit_ms ? (int)left_ms : limit_ms;
-    mq_batch_write(&lane->batch, channel->topic, channel->id, lane->batch_sequence,
-                   &channel->body);
+    mq_batch_write(&lane->batch, channel->topic, channel->id, lane->batch_sequence, &channel->body);
     channel->attempt.sequence = lane->batch_sequence;
     channel->attempt.count = (int)lane->batch.count;
     channel->attempt.offset = -1;
@@ -286,7 +284,7 @@ static const struct mq_role producer_role = {
     .dead = lane_dead,
 };
 
-/* ---- the producer ------------------------------------------------------------------------ */
+/* ---- the producer ----------------------------------------------------------------- */
 
 void myproducer_options_init(struct myproducer_options *options)
 {
@@ -346,8 +344,7 @@ static void producer_destroy(struct MyProducer *producer)
 }
 
 enum myqueue_status myproducer_create(const char *broker, const char *const *topics,
-                                      size_t topic_count,
-                                      const struct myproducer_options *options,
+                                      size_t topic_count, const struct myproducer_options *options,
                                       MyProducer **producer_out, char *error)
 {
     char unwanted[MYQUEUE_ERROR_BYTES];
@@ -364,8 +361,8 @@ enum myqueue_status myproducer_create(const char *broker, const char *const *top
     }
     enum myqueue_status status = options_check(&producer->options, error);
     if (status == MYQUEUE_OK) {
-        status = mq_client_init(&producer->client, &producer_role, broker, topics, topic_count,
-                                error);
+        status =
+            mq_client_init(&producer->client, &producer_role, broker, topics, topic_count, error);
     }
     if (status != MYQUEUE_OK) {
         free(producer);
@@ -399,8 +396,7 @@ bool myproducer_can_send(MyProducer *producer)
 }
 
 /* Wait for room for a message of `length` bytes. */
-static enum myqueue_status producer_wait_for_room_locked(struct MyProducer *producer,
-                                                         size_t length)
+static enum myqueue_status producer_wait_for_room_locked(struct MyProducer *producer, size_t length)
 {
     const struct myproducer_options *options = &producer->options;
     int64_t until_ms = mq_clock_after(options->block_ms);

@@ -54,7 +54,7 @@ struct mq_fetch {
     struct mq_fetched {
         const char *bytes;
         size_t length;
-    } *messages;
+    } * messages;
     struct cJSON *body; /* where the bytes are */
 };
 

@@ -35,7 +35,7 @@ struct mq_exchange {
     CURL *easy;
     mq_exchange_done *done;
     void *arg;
-    bool active;             /* in the multi handle */
+    bool active; /* in the multi handle */
     struct mq_text answer;
     size_t answer_bytes_max;
     bool too_large;
@@ -96,7 +96,7 @@ static void exchange_finish(struct mq_exchange *exchange, CURLcode code)
         .retry_after_ms = retry_after_s > 0 ? (int)retry_after_s * 1000 : -1,
         .too_large = exchange->too_large,
         .not_sent = code != CURLE_OK && sent == 0,
-        .error = code == CURLE_OK          ? ""
+        .error = code == CURLE_OK             ? ""
                  : exchange->error[0] != '\0' ? exchange->error
                                               : curl_easy_strerror(code),
     };
@@ -223,15 +223,14 @@ bool mq_exchange_start(struct mq_exchange *exchange, const struct mq_request *re
     if (request->body != NULL) {
         bad |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
         bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
-        bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                                (curl_off_t)request->body_length);
+        bad |=
+            curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->transport->headers);
     } else {
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
     }
-    if (bad != CURLE_OK ||
-        curl_multi_add_handle(exchange->transport->multi, easy) != CURLM_OK) {
+    if (bad != CURLE_OK || curl_multi_add_handle(exchange->transport->multi, easy) != CURLM_OK) {
         return false;
     }
     exchange->active = true;

@@ -22,21 +22,21 @@ struct mq_exchange;
 
 struct mq_request {
     const char *url;
-    const char *body;       /* JSON for a POST, NULL for a GET; borrowed until the answer */
+    const char *body; /* JSON for a POST, NULL for a GET; borrowed until the answer */
     size_t body_length;
-    int limit_ms;           /* the whole exchange, at least 1 */
+    int limit_ms; /* the whole exchange, at least 1 */
     size_t answer_bytes_max;
 };
 
 /* What came of a request; borrowed for the call of `done`. */
 struct mq_answer {
-    int http;               /* status; 0: no whole answer came */
-    const char *body;       /* `length` bytes and a NUL */
+    int http;         /* status; 0: no whole answer came */
+    const char *body; /* `length` bytes and a NUL */
     size_t length;
-    int retry_after_ms;     /* the answer's Retry-After, or -1 */
-    bool too_large;         /* there is no answer because it passed answer_bytes_max */
-    bool not_sent;          /* there is no answer, and no byte of the request left */
-    const char *error;      /* why there is no answer, or "" */
+    int retry_after_ms; /* the answer's Retry-After, or -1 */
+    bool too_large;     /* there is no answer because it passed answer_bytes_max */
+    bool not_sent;      /* there is no answer, and no byte of the request left */
+    const char *error;  /* why there is no answer, or "" */
 };
 
 typedef void mq_exchange_done(void *arg, const struct mq_answer *answer);

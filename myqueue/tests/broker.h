@@ -25,9 +25,9 @@
 #include "myqueue/src/text.h"
 
 struct broker {
-    pid_t pid;       /* 0: not running */
-    int input;       /* it ends when this is closed */
-    int reserved;    /* a socket that keeps the port from others */
+    pid_t pid;    /* 0: not running */
+    int input;    /* it ends when this is closed */
+    int reserved; /* a socket that keeps the port from others */
     int port;
     char address[32];
 };
@@ -40,8 +40,7 @@ static const char script[] = "myqueue/tests/fake_broker.py";
 /* Find a port at which nothing listens and keep it. */
 static inline void broker_reserve(struct broker *broker)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int on = 1;
     *broker = (struct broker){.reserved = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -116,7 +115,7 @@ static inline void broker_release(struct broker *broker)
 
 /* One request that the library does not make; the reply is the caller's to release. */
 static inline void broker_ask(const struct broker *broker, const char *path, const char *body,
-                       struct mq_reply *reply)
+                              struct mq_reply *reply)
 {
     char url[64];
     snprintf(url, sizeof url, "http://%s", broker->address);
@@ -157,8 +156,7 @@ static inline int state_count(const cJSON *state, const char *path, const char *
     const cJSON *request;
     cJSON_ArrayForEach(request, cJSON_GetObjectItemCaseSensitive(state, "requests"))
     {
-        const char *met =
-            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "fault"));
+        const char *met = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "fault"));
         const char *to = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "path"));
         count += strcmp(to, path) == 0 && (fault == NULL || strcmp(met, fault) == 0);
     }

@@ -23,15 +23,15 @@ static inline int suite_end(void)
 }
 
 /* SUITE_BEGIN("name"); SUITE_TEST(function); ... return suite_end(); */
-#define SUITE_BEGIN(name)                                                                         \
-    if (CU_initialize_registry() != CUE_SUCCESS) {                                                \
-        return 1;                                                                                 \
-    }                                                                                             \
+#define SUITE_BEGIN(name)                                                                          \
+    if (CU_initialize_registry() != CUE_SUCCESS) {                                                 \
+        return 1;                                                                                  \
+    }                                                                                              \
     CU_pSuite suite = CU_add_suite((name), NULL, NULL)
 
-#define SUITE_TEST(function)                                                                      \
-    if (CU_add_test(suite, #function, (function)) == NULL) {                                      \
-        return 1;                                                                                 \
+#define SUITE_TEST(function)                                                                       \
+    if (CU_add_test(suite, #function, (function)) == NULL) {                                       \
+        return 1;                                                                                  \
     }
 
 #endif

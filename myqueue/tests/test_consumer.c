@@ -32,8 +32,8 @@ static MyConsumer *begin(const struct myconsumer_options *options)
     MyConsumer *consumer;
     broker_reserve(&broker);
     broker_start(&broker, 0);
-    CU_ASSERT_EQUAL_FATAL(
-        myconsumer_create(broker.address, topics, 2, options, &consumer, error), MYQUEUE_OK);
+    CU_ASSERT_EQUAL_FATAL(myconsumer_create(broker.address, topics, 2, options, &consumer, error),
+                          MYQUEUE_OK);
     return consumer;
 }
 
@@ -73,7 +73,7 @@ static void take_numbers(MyConsumer *consumer, int count, int next[2])
     }
 }
 
-#define PLAN(action, times)                                                                       \
+#define PLAN(action, times)                                                                        \
     "{\"path\":\"/consumer/consume\",\"do\":\"" action "\",\"times\":" #times "}"
 
 static void run_through(const char *plan, const char *fault, int times)
@@ -282,8 +282,8 @@ static void a_large_answer_is_asked_for_in_parts(void)
     myconsumer_stop(consumer);
     options.fetch_bytes_max = 20; /* too small for one message */
     MyMessage message;
-    CU_ASSERT_EQUAL_FATAL(
-        myconsumer_create(broker.address, topics, 2, &options, &consumer, error), MYQUEUE_OK);
+    CU_ASSERT_EQUAL_FATAL(myconsumer_create(broker.address, topics, 2, &options, &consumer, error),
+                          MYQUEUE_OK);
     CU_ASSERT_EQUAL(myconsumer_get_next(consumer, PATIENCE_MS, &message), MYQUEUE_TOO_LARGE);
     end(consumer);
 }

@@ -13,7 +13,7 @@
 #include "myqueue/src/text.h"
 #include "myqueue/tests/suite.h"
 
-/* ---- addresses ---------------------------------------------------------------------- */
+/* ---- addresses -------------------------------------------------------------------- */
 
 static void address_good(const char *address, const char *expected)
 {
@@ -65,15 +65,14 @@ static void addresses_that_are_bad(void)
     address_bad(longest, "too long");
 }
 
-/* ---- text ----------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------- */
 
 static void json_escapes_what_it_must(void)
 {
     static const char message[] = "a\"b\\c\n\x01 \x7F é \xF0\x9F\x98\x80";
     struct mq_text text = {0};
     mq_text_json(&text, message, sizeof message - 1);
-    CU_ASSERT_STRING_EQUAL(text.bytes,
-                           "\"a\\\"b\\\\c\\u000a\\u0001 \x7F é \xF0\x9F\x98\x80\"");
+    CU_ASSERT_STRING_EQUAL(text.bytes, "\"a\\\"b\\\\c\\u000a\\u0001 \x7F é \xF0\x9F\x98\x80\"");
     mq_text_clear(&text);
     mq_text_json(&text, "", 0);
     CU_ASSERT_STRING_EQUAL(text.bytes, "\"\"");
@@ -117,7 +116,8 @@ static void utf8_is_told_from_what_is_not(void)
     CU_ASSERT_FALSE(VALID("\xF4\x90\x80\x80"));
     CU_ASSERT_FALSE(VALID("\xF5\x80\x80\x80"));
     CU_ASSERT_FALSE(VALID("\xE2\x82"));
-    CU_ASSERT_FALSE(VALID("\xE2\x82" "A"));
+    CU_ASSERT_FALSE(VALID("\xE2\x82"
+                          "A"));
 }
 
 static void topics_are_told_from_what_is_not(void)
@@ -136,7 +136,7 @@ static void topics_are_told_from_what_is_not(void)
     CU_ASSERT_FALSE(mq_topic_valid("\xFF"));
 }
 
-/* ---- batches --------------------------------------------------------------------------- */
+/* ---- batches ---------------------------------------------------------------------- */
 
 static void list_add(struct mq_outgoing_list *list, const char *message, uint64_t tag)
 {
@@ -213,7 +213,7 @@ static void batch_becomes_a_body(void)
     list_free(&batch);
 }
 
-/* ---- answers ----------------------------------------------------------------------------- */
+/* ---- answers ---------------------------------------------------------------------- */
 
 static struct mq_reply reply_of(int http, const char *body)
 {
@@ -279,8 +279,7 @@ static void numbers_are_whole_and_exact(void)
 {
     CU_ASSERT_EQUAL(number_of("{\"status\":\"success\",\"n\":0}"), 0);
     CU_ASSERT_EQUAL(number_of("{\"status\":\"success\",\"n\":4294967297}"), 4294967297);
-    CU_ASSERT_EQUAL(number_of("{\"status\":\"success\",\"n\":9007199254740992}"),
-                    9007199254740992);
+    CU_ASSERT_EQUAL(number_of("{\"status\":\"success\",\"n\":9007199254740992}"), 9007199254740992);
     CU_ASSERT_EQUAL(number_of("{\"status\":\"success\",\"n\":9007199254740994}"), -1);
     CU_ASSERT_EQUAL(number_of("{\"status\":\"success\",\"n\":1.5}"), -1);
     CU_ASSERT_EQUAL(number_of("{\"status\":\"success\",\"n\":-1}"), -1);
@@ -305,7 +304,8 @@ static void messages_are_taken_without_gaps(void)
 {
     struct mq_fetch fetch;
     CU_ASSERT_FATAL(fetch_of("[{\"offset\":5,\"message\":\"a\\nb\"},"
-                             "{\"offset\":6,\"message\":\"\"}]", 5, &fetch));
+                             "{\"offset\":6,\"message\":\"\"}]",
+                             5, &fetch));
     CU_ASSERT_EQUAL(fetch.count, 2);
     CU_ASSERT_STRING_EQUAL(fetch.messages[0].bytes, "a\nb");
     CU_ASSERT_EQUAL(fetch.messages[0].length, 3);
@@ -315,7 +315,8 @@ static void messages_are_taken_without_gaps(void)
     CU_ASSERT_FALSE(fetch_of("[{\"offset\":6,\"message\":\"a\"}]", 5, &fetch));
     CU_ASSERT_FALSE(fetch_of("[{\"offset\":4,\"message\":\"a\"}]", 5, &fetch));
     CU_ASSERT_FALSE(fetch_of("[{\"offset\":5,\"message\":\"a\"},"
-                             "{\"offset\":7,\"message\":\"b\"}]", 5, &fetch));
+                             "{\"offset\":7,\"message\":\"b\"}]",
+                             5, &fetch));
     CU_ASSERT_FALSE(fetch_of("[{\"offset\":5,\"message\":1}]", 5, &fetch));
     CU_ASSERT_FALSE(fetch_of("[{\"offset\":5}]", 5, &fetch));
     CU_ASSERT_FALSE(fetch_of("[]", 5, &fetch));
@@ -342,7 +343,7 @@ static void refusals_have_a_status(void)
     CU_ASSERT_EQUAL(status_of(400, FAILURE("bad_topic_name"), false), MYQUEUE_REFUSED);
 }
 
-/* ---- waits, names, options ----------------------------------------------------------------- */
+/* ---- waits, names, options -------------------------------------------------------- */
 
 static void waits_grow_and_have_a_limit(void)
 {
@@ -394,11 +395,9 @@ static void bad_options_are_named(void)
     CU_ASSERT_EQUAL(myconsumer_create("x:1", topics, 3, NULL, &consumer, error),
                     MYQUEUE_BAD_ARGUMENT);
     CU_ASSERT_PTR_NOT_NULL(strstr(error, "'T1' is given twice"));
-    CU_ASSERT_EQUAL(myproducer_create("x:1", bad, 2, NULL, &producer, error),
-                    MYQUEUE_BAD_ARGUMENT);
+    CU_ASSERT_EQUAL(myproducer_create("x:1", bad, 2, NULL, &producer, error), MYQUEUE_BAD_ARGUMENT);
     CU_ASSERT_PTR_NOT_NULL(strstr(error, "topic 2"));
-    CU_ASSERT_EQUAL(myproducer_create("x", topics, 1, NULL, &producer, NULL),
-                    MYQUEUE_BAD_ADDRESS);
+    CU_ASSERT_EQUAL(myproducer_create("x", topics, 1, NULL, &producer, NULL), MYQUEUE_BAD_ADDRESS);
 }
 
 int main(void)

@@ -17,12 +17,12 @@ enum { TAGS_MAX = 2000, PATIENCE_MS = 30000, BRIEF_MS = 2000 };
 struct seen {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int delivered[TAGS_MAX];              /* calls for each tag */
+    int delivered[TAGS_MAX]; /* calls for each tag */
     enum myqueue_status status[TAGS_MAX];
     int64_t offset[TAGS_MAX];
-    int not_executed;                     /* attempts that ended as certainly not executed */
-    int not_known;                        /* attempts that failed otherwise */
-    int open;                             /* attempts begun and not ended */
+    int not_executed; /* attempts that ended as certainly not executed */
+    int not_known;    /* attempts that failed otherwise */
+    int open;         /* attempts begun and not ended */
 };
 
 static struct broker broker;
@@ -94,8 +94,8 @@ static MyProducer *begin(const struct myproducer_options *options, int message_b
     seen_clear();
     broker_reserve(&broker);
     broker_start(&broker, message_bytes_max);
-    CU_ASSERT_EQUAL_FATAL(
-        myproducer_create(broker.address, topics, 3, options, &producer, error), MYQUEUE_OK);
+    CU_ASSERT_EQUAL_FATAL(myproducer_create(broker.address, topics, 3, options, &producer, error),
+                          MYQUEUE_OK);
     return producer;
 }
 
@@ -105,8 +105,9 @@ static void send_numbers(MyProducer *producer, int from, int to)
     char message[16];
     for (int i = from; i < to; i++) {
         int length = snprintf(message, sizeof message, "%d", i);
-        CU_ASSERT_EQUAL(myproducer_send(producer, topics[i % 3], message, (size_t)length,
-                                        (uint64_t)i), MYQUEUE_OK);
+        CU_ASSERT_EQUAL(
+            myproducer_send(producer, topics[i % 3], message, (size_t)length, (uint64_t)i),
+            MYQUEUE_OK);
     }
 }
 
@@ -177,7 +178,7 @@ static void run_through(const char *plan, const char *fault, int times)
     broker_release(&broker);
 }
 
-#define PLAN(action, times)                                                                       \
+#define PLAN(action, times)                                                                        \
     "{\"path\":\"/producer/produce\",\"do\":\"" action "\",\"times\":" #times "}"
 
 static void delivers_in_order(void)
@@ -398,8 +399,7 @@ static void a_refused_message_harms_no_other(void)
     MyProducer *producer = begin(&options, 10);
     for (uint64_t tag = 0; tag < 30; tag++) {
         const char *message = tag == 17 ? "far too large" : "small";
-        CU_ASSERT_EQUAL(myproducer_send(producer, "T1", message, strlen(message), tag),
-                        MYQUEUE_OK);
+        CU_ASSERT_EQUAL(myproducer_send(producer, "T1", message, strlen(message), tag), MYQUEUE_OK);
     }
     CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, &undelivered), MYQUEUE_TOO_LARGE);
     CU_ASSERT_EQUAL(undelivered, 1);

@@ -112,7 +112,9 @@ static void refuses_a_missing_field(void)
 static void refuses_what_is_no_text(void)
 {
     static const char nul[] = "21:52:23\tIN\0FO\tP1-1\tT1\n";
-    check_refused("21:52:23\tIN\xFF" "FO\tP1-1\tT1\n", "p.txt:1: byte 12 (0xFF) is not UTF-8");
+    check_refused("21:52:23\tIN\xFF"
+                  "FO\tP1-1\tT1\n",
+                  "p.txt:1: byte 12 (0xFF) is not UTF-8");
     check_refused("21:52:23\tI\xED\xA0\x80\tP1-1\tT1\n", "is not UTF-8");
     check_refused("21:52:23\tI\xC0\x80\tP1-1\tT1\n", "is not UTF-8");
     check_refused("21:52:23\tI\xE2\x82\tP1-1\tT1\n", "is not UTF-8");
@@ -201,8 +203,7 @@ static void the_generator_writes_what_is_committed(void)
     CU_ASSERT_EQUAL(system("/usr/bin/python3 scenarios/generate.py --check"), 0);
 }
 
-SUITE("logfile",
-      {"takes the course's lines", takes_the_courses_lines},
+SUITE("logfile", {"takes the course's lines", takes_the_courses_lines},
       {"takes any blanks between fields", takes_any_blanks_between_fields},
       {"takes files from elsewhere", takes_files_from_elsewhere},
       {"refuses a bad time", refuses_a_bad_time},

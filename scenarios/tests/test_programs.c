@@ -23,7 +23,7 @@ static int broker_input = -1;
 static int broker_port;
 static pid_t broker_pid;
 
-/* ---- the stage ------------------------------------------------------------------------ */
+/* ---- the stage -------------------------------------------------------------------- */
 
 /* Run a shell command with its output in `output`; its exit code. */
 static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -44,13 +44,13 @@ static int run(const char *format, ...)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define CHECK_RUN(expected, ...)                                                                  \
-    do {                                                                                          \
-        int code_ = run(__VA_ARGS__);                                                             \
-        CU_ASSERT_EQUAL(code_, (expected));                                                       \
-        if (code_ != (expected)) {                                                                \
-            printf("\n      exit code %d: %s\n", code_, output);                                  \
-        }                                                                                         \
+#define CHECK_RUN(expected, ...)                                                                   \
+    do {                                                                                           \
+        int code_ = run(__VA_ARGS__);                                                              \
+        CU_ASSERT_EQUAL(code_, (expected));                                                        \
+        if (code_ != (expected)) {                                                                 \
+            printf("\n      exit code %d: %s\n", code_, output);                                   \
+        }                                                                                          \
     } while (0)
 
 static void check_output(const char *expected)
@@ -126,7 +126,7 @@ static void write_log(const char *text)
     fclose(file);
 }
 
-/* ---- options ---------------------------------------------------------------------------- */
+/* ---- options ---------------------------------------------------------------------- */
 
 static void refuses_bad_usage(void)
 {
@@ -171,7 +171,7 @@ static void says_what_it_is(void)
     check_output("myqueue-consume ");
 }
 
-/* ---- before anything is sent ---------------------------------------------------------------- */
+/* ---- before anything is sent ------------------------------------------------------ */
 
 static void a_bad_line_stops_it_before_anything_is_sent(void)
 {
@@ -206,7 +206,7 @@ static void a_broker_that_is_down_is_given_up(void)
     end();
 }
 
-/* ---- runs ------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------- */
 
 /* What the producers' files hold for the topics is what a consumer wrote, as a set of lines. */
 static void check_received(int id, const char *topics)
