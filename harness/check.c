@@ -125,14 +125,13 @@ static void verdict_take(struct checking *k)
     struct findings *f = &k->c->findings;
 
     if (k->h->run.ended_early != NULL) {
-        evidence_say(findings_add(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "",
-                                  FINDING_TOPIC_NONE),
+        evidence_say(findings_add(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "", FINDING_TOPIC_NONE),
                      "%s", k->h->run.ended_early);
     }
     if (f->count > 0) {
         qsort(f->items, f->count, sizeof *f->items, finding_compare);
     }
-    k->c->verdict = f->count == 0                         ? VERDICT_VALID
+    k->c->verdict = f->count == 0                      ? VERDICT_VALID
                     : finding_breaks(f->items[0].kind) ? VERDICT_INVALID
                                                        : VERDICT_UNKNOWN;
 }
@@ -158,7 +157,9 @@ struct check *check_run(const struct scenario *s, struct history *h)
 
     k.fates = memory_zeroed(s->producer_count, sizeof *k.fates);
     k.logs = memory_zeroed(s->topic_count, sizeof *k.logs);
+    check_fates(&k);
     check_log(&k);
+    check_debts(&k);
     check_streams(&k);
     check_faults(&k);
     producers_take(&k);

@@ -21,8 +21,8 @@
 
 /* One topic at one consumer. When the file is not what was received, the worse of both. */
 struct check_delivery {
-    size_t consumer; /* index into scenario.consumers */
-    size_t topic;    /* index into scenario.topics */
+    size_t consumer;      /* index into scenario.consumers */
+    size_t topic;         /* index into scenario.topics */
     int64_t expected;     /* messages of the log files */
     int64_t received;     /* lines of this topic, whatever they are */
     int64_t missing;      /* not received: lost, unseen, or never stored */
@@ -50,8 +50,8 @@ struct check_fault {
     struct scenario_fault planned;
     int64_t acks; /* when it began */
     int64_t begin_ns, hit_ns, restart_ns, end_ns;
-    int64_t in_flight;   /* produce requests on their way when it hit */
-    int64_t interrupted; /* of these, ended without success */
+    int64_t in_flight;    /* produce requests on their way when it hit */
+    int64_t interrupted;  /* of these, ended without success */
     int64_t first_ack_ns; /* the first acknowledgement after it was started again */
 };
 
@@ -60,9 +60,9 @@ struct check {
     char *sentence; /* the verdict in one sentence */
     char *reason;   /* the same without the verdict's name in front */
     int64_t acknowledged;
-    int64_t received; /* by all consumers together */
-    int64_t begin_ns; /* the first send's begin; TIME_NONE: none */
-    int64_t end_ns;   /* the last acknowledgement or receipt */
+    int64_t received;                  /* by all consumers together */
+    int64_t begin_ns;                  /* the first send's begin; TIME_NONE: none */
+    int64_t end_ns;                    /* the last acknowledgement or receipt */
     struct check_delivery *deliveries; /* by consumer, then topic */
     size_t delivery_count;
     struct check_producer *producers; /* as in the scenario */

@@ -37,8 +37,8 @@ static bool was_in_flight(const struct history_request *r, const struct check_fa
     if (fault->hit_ns == TIME_NONE || r->begin_ns >= fault->hit_ns) {
         return false;
     }
-    if (!open && (r->end_ns < fault->begin_ns ||
-                  (r->outcome == OUTCOME_OK && r->end_ns < fault->hit_ns))) {
+    if (!open &&
+        (r->end_ns < fault->begin_ns || (r->outcome == OUTCOME_OK && r->end_ns < fault->hit_ns))) {
         return false;
     }
     return r->outcome != OUTCOME_FAIL || r->http > 0;

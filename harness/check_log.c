@@ -20,159 +20,8 @@
 #include "harness/memory.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- small things that all parts use --------------------------------------------- */
-
-bool topic_log_find(const struct topic_log *log, int64_t offset, size_t *index)
-{
-    if (offset >= 0 && (uint64_t)offset < log->count && log->items[offset].offset == offset) {
-        *index = (size_t)offset; /* the usual case: offsets are dense from 0 */
-        return true;
-    }
-    size_t low = 0;
-    size_t high = log->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (log->items[middle].offset < offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    *index = low;
-    return low < log->count && log->items[low].offset == offset;
-}
-
-size_t topic_of(const struct checking *k, uint32_t text)
-{
-    size_t topic;
-    return intmap_get(&k->topics, text, &topic) ? topic : FINDING_TOPIC_NONE;
-}
-
-int64_t sent_key(size_t topic, uint32_t message)
-{
-    return (int64_t)((uint64_t)topic << 32 | message);
-}
-
-struct process_name process_name(const char *prefix, int64_t id)
-{
-    struct process_name name;
-    snprintf(name.text, sizeof name.text, "%s%" PRId64, prefix, id);
-    return name;
-}
-
-struct shown_text shown_text(const struct checking *k, uint32_t text)
-{
-    struct shown_text shown;
-    struct slice s = texts_get(&k->h->texts, text);
-    size_t most = sizeof shown.text - sizeof "''…";
-    size_t size = s.size;
-
-    if (size > most) {
-        size = most;
-        while (size > 0 && ((unsigned char)s.data[size] & 0xC0) == 0x80) {
-            size--; /* do not cut within a character */
-        }
-    }
-    snprintf(shown.text, sizeof shown.text, "'%.*s%s'", (int)size, s.data,
-             size < s.size ? "…" : "");
-    return shown;
-}
-
-static struct process_name producer_name(const struct checking *k, size_t producer)
-{
-    return process_name("P", k->s->producers[producer].id);
-}
-
-/* ---- fates: what became of every line -------------------------------------------- */
-
-static void fates_prepare(struct checking *k)
-{
-    for (size_t t = 0; t < k->s->topic_count; t++) {
-        k->logs[t].name = texts_add(&k->h->texts, slice_of(k->s->topics[t].name));
-        intmap_put(&k->topics, k->logs[t].name, t);
-    }
-    for (size_t p = 0; p < k->s->producer_count; p++) {
-        const struct scenario_client *producer = &k->s->producers[p];
-        k->fates[p] = memory_zeroed(producer->line_count, sizeof **k->fates);
-        for (size_t i = 0; i < producer->line_count; i++) {
-            struct line_fate *fate = &k->fates[p][i];
-            fate->message = texts_add(&k->h->texts, producer->lines[i].message);
-            fate->offset = OFFSET_NONE;
-            fate->acked_ns = TIME_NONE;
-            fate->code = TEXT_NONE;
-            intmap_put(&k->sent, sent_key(producer->lines[i].topic, fate->message), 1);
-            intmap_put(&k->sent_texts, fate->message, 1);
-        }
-    }
-}
-
-/* The index of a log file's line by its number in the file. */
-static bool line_find(const struct scenario_client *producer, int64_t number, size_t *index)
-{
-    size_t low = 0;
-    size_t high = producer->line_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (producer->lines[middle].number < number) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    *index = low;
-    return low < producer->line_count && producer->lines[low].number == number;
-}
-
-static bool send_fits(const struct checking *k, size_t p, const struct history_send *send,
-                      size_t *index)
-{
-    const struct scenario_client *producer = &k->s->producers[p];
-
-    return line_find(producer, send->line, index) &&
-           topic_of(k, send->topic) == producer->lines[*index].topic &&
-           send->message == k->fates[p][*index].message;
-}
-
-static void send_take(struct checking *k, size_t p, const struct history_send *send)
-{
-    struct findings *f = &k->c->findings;
-    size_t index;
-
-    if (!send_fits(k, p, send, &index)) {
-        struct evidence *e = findings_add(f, FINDING_MISSENT, SOURCE_HISTORY,
-                                          producer_name(k, p).text, topic_of(k, send->topic));
-        if (e != NULL) {
-            e->line = send->line;
-            e->text = send->message;
-            evidence_say(e, "sent %s to %s, which is not line %" PRId64 " of its log file",
-                         shown_text(k, send->message).text, shown_text(k, send->topic).text,
-                         send->line);
-        }
-        return;
-    }
-    struct line_fate *fate = &k->fates[p][index];
-    if (fate->outcome == OUTCOME_OK) {
-        if (send->outcome == OUTCOME_OK && send->offset != fate->offset) {
-            struct evidence *e = findings_add(f, FINDING_DUPLICATE, SOURCE_HISTORY,
-                                              producer_name(k, p).text, topic_of(k, send->topic));
-            evidence_say(e, "line %" PRId64 " was acknowledged at offset %" PRId64
-                            " and again at %" PRId64, send->line, fate->offset, send->offset);
-        }
-        return;
-    }
-    fate->sent = true;
-    fate->outcome = send->outcome;
-    fate->code = send->code;
-    if (send->outcome == OUTCOME_OK) {
-        fate->offset = send->offset;
-        fate->acked_ns = send->end_ns;
-    }
-}
 
 /* ---- witnesses ------------------------------------------------------------------- */
 
@@ -206,10 +55,10 @@ struct identity {
 struct joining {
     struct checking *k;
     size_t topic;
-    struct acks acks; /* by offset */
-    struct rows rows; /* by offset */
-    struct rows orphans; /* rows without an acknowledgement at their offset */
-    struct topic_log phantoms; /* entries that nobody sent: they only count as offsets */
+    struct acks acks;                 /* by offset */
+    struct rows rows;                 /* by offset */
+    struct rows orphans;              /* rows without an acknowledgement at their offset */
+    struct topic_log phantoms;        /* entries that nobody sent: they only count as offsets */
     const struct intmap *identity_of; /* producer id -> index into identities */
     const struct identity *identities;
     size_t *const *topic_lines; /* by producer: this topic's lines, indices, in order */
@@ -300,15 +149,8 @@ static bool line_by_sequence(const struct joining *j, const struct identity *who
         (uint64_t)row->sequence >= j->topic_line_counts[who->producer]) {
         return false;
     }
-    *out = (struct ack){row->offset, who->producer,
-                        j->topic_lines[who->producer][row->sequence]};
+    *out = (struct ack){row->offset, who->producer, j->topic_lines[who->producer][row->sequence]};
     return fate_of(j, *out)->message == row->message;
-}
-
-static bool maybe_executed(const struct line_fate *fate)
-{
-    return fate->sent && fate->offset == OFFSET_NONE &&
-           (fate->outcome == OUTCOME_OPEN || fate->outcome == OUTCOME_INFO);
 }
 
 /* The producer's next line whose send may have been executed, if its text is the row's. */
@@ -318,8 +160,7 @@ static bool line_by_text(struct joining *j, const struct identity *who,
     size_t *cursor = &j->cursors[who->producer];
 
     for (; *cursor < j->topic_line_counts[who->producer]; ++*cursor) {
-        *out = (struct ack){row->offset, who->producer,
-                            j->topic_lines[who->producer][*cursor]};
+        *out = (struct ack){row->offset, who->producer, j->topic_lines[who->producer][*cursor]};
         struct line_fate *fate = fate_of(j, *out);
         if (maybe_executed(fate) && fate->message == row->message) {
             return true;
@@ -342,8 +183,9 @@ static void orphan_place(struct joining *j, const struct history_row *row, struc
     if (fate->unplaced) {
         fate->unplaced = false;
         e = accuse(j, FINDING_INCONSISTENT_OFFSET, at.producer, row->offset, row->message);
-        evidence_say(e, "line %" PRId64 " was acknowledged at offset %" PRId64
-                        ", but the store has it at %" PRId64,
+        evidence_say(e,
+                     "line %" PRId64 " was acknowledged at offset %" PRId64
+                     ", but the store has it at %" PRId64,
                      number_of(j, at), fate->offset, row->offset);
         entry_add(j, row->offset, at, true);
     } else if (fate->offset != OFFSET_NONE) {
@@ -378,8 +220,8 @@ static void orphan_take(struct joining *j, const struct history_row *row)
     }
     struct evidence *e = accuse(j, FINDING_PHANTOM_ROW, who == NULL ? SIZE_MAX : who->producer,
                                 row->offset, row->message);
-    evidence_say(e, "offset %" PRId64 " holds %s of producer id %" PRId64
-                    "; no send accounts for it",
+    evidence_say(e,
+                 "offset %" PRId64 " holds %s of producer id %" PRId64 "; no send accounts for it",
                  row->offset, shown_text(j->k, row->message).text, row->producer_id);
     phantom_add(j, row);
 }
@@ -405,9 +247,9 @@ static void row_compare_to_ack(struct joining *j, const struct history_row *row,
                      shown_text(j->k, fate_of(j, at)->message).text);
     } else if (who == NULL || who->producer != at.producer) {
         e = accuse(j, FINDING_CORRUPT_ROW, at.producer, row->offset, row->message);
-        evidence_say(e, "offset %" PRId64 " is stored as producer id %" PRId64
-                        ", which is not %s's", row->offset, row->producer_id,
-                     producer_name(j->k, at.producer).text);
+        evidence_say(e,
+                     "offset %" PRId64 " is stored as producer id %" PRId64 ", which is not %s's",
+                     row->offset, row->producer_id, producer_name(j->k, at.producer).text);
     }
 }
 
@@ -485,16 +327,17 @@ static void unplaced_report(struct joining *j)
             continue;
         }
         if (shared) {
-            struct evidence *e = accuse(j, FINDING_INCONSISTENT_OFFSET, at.producer, at.offset,
-                                        fate->message);
-            evidence_say(e, "line %" PRId64 " was acknowledged at offset %" PRId64
-                            ", which belongs to another message",
+            struct evidence *e =
+                accuse(j, FINDING_INCONSISTENT_OFFSET, at.producer, at.offset, fate->message);
+            evidence_say(e,
+                         "line %" PRId64 " was acknowledged at offset %" PRId64
+                         ", which belongs to another message",
                          number_of(j, at), at.offset);
         } else {
-            struct evidence *e =
-                accuse(j, FINDING_LOST_ROW, at.producer, at.offset, fate->message);
-            evidence_say(e, "line %" PRId64 " (%s) was acknowledged at offset %" PRId64
-                            "; the store has no row of it",
+            struct evidence *e = accuse(j, FINDING_LOST_ROW, at.producer, at.offset, fate->message);
+            evidence_say(e,
+                         "line %" PRId64 " (%s) was acknowledged at offset %" PRId64
+                         "; the store has no row of it",
                          number_of(j, at), shown_text(j->k, fate->message).text, at.offset);
             entry_add(j, at.offset, at, false);
         }
@@ -691,103 +534,9 @@ static void logs_make(struct checking *k)
     free(rows);
 }
 
-/* ---- what every line owes ---------------------------------------------------------- */
-
-/* Is there a send of which nothing tells whether it was executed? */
-static bool is_vague(const struct checking *k)
-{
-    for (size_t p = 0; p < k->s->producer_count && !k->h->rows_read; p++) {
-        for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
-            if (maybe_executed(&k->fates[p][i])) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static void line_end_check(struct checking *k, size_t p, size_t i)
-{
-    const struct line_fate *fate = &k->fates[p][i];
-    const struct scenario_line *line = &k->s->producers[p].lines[i];
-    bool gave_up = fate->outcome == OUTCOME_FAIL || fate->outcome == OUTCOME_INFO;
-    /* When the run was given up, so were the producers. */
-    bool broken = gave_up && k->h->run.ended_early == NULL;
-
-    if (fate->outcome == OUTCOME_OK) {
-        return;
-    }
-    struct evidence *e =
-        findings_add(&k->c->findings, broken ? FINDING_UNACKNOWLEDGED : FINDING_UNSENT,
-                     SOURCE_HISTORY, producer_name(k, p).text, line->topic);
-    if (e == NULL) {
-        return;
-    }
-    e->line = line->number;
-    e->text = fate->message;
-    e->offset = fate->offset;
-    const char *stored = fate->offset == OFFSET_NONE ? "" : "; it is stored all the same";
-    if (!fate->sent) {
-        evidence_say(e, "line %" PRId64 " was never sent", line->number);
-    } else if (!gave_up) {
-        evidence_say(e, "line %" PRId64 " was sent, and no end of that was recorded%s",
-                     line->number, stored);
-    } else {
-        struct slice code = texts_get(&k->h->texts, fate->code);
-        evidence_say(e, "line %" PRId64 " ended as %s (%.*s)%s", line->number,
-                     fate->outcome == OUTCOME_FAIL ? "refused" : "unknown",
-                     code.size > 0 ? (int)code.size : 9,
-                     code.size > 0 ? code.data : "no reason", stored);
-    }
-}
-
-/* What one producer sends in sequence is stored in that sequence. */
-static void producer_order_check(struct checking *k, size_t p)
-{
-    const struct scenario_client *producer = &k->s->producers[p];
-    size_t *last = memory_zeroed(k->s->topic_count, sizeof *last); /* line index + 1 */
-
-    for (size_t i = 0; i < producer->line_count; i++) {
-        size_t topic = producer->lines[i].topic;
-        const struct line_fate *fate = &k->fates[p][i];
-        if (fate->offset == OFFSET_NONE) {
-            continue;
-        }
-        if (last[topic] > 0 && k->fates[p][last[topic] - 1].offset > fate->offset) {
-            struct evidence *e = findings_add(&k->c->findings, FINDING_PRODUCER_ORDER,
-                                              SOURCE_HISTORY, producer_name(k, p).text, topic);
-            if (e != NULL) {
-                e->line = producer->lines[i].number;
-                e->offset = fate->offset;
-                e->text = fate->message;
-                evidence_say(e, "line %" PRId64 " is at offset %" PRId64 ", before line %" PRId64
-                                " at %" PRId64,
-                             e->line, e->offset, producer->lines[last[topic] - 1].number,
-                             k->fates[p][last[topic] - 1].offset);
-            }
-        }
-        last[topic] = i + 1;
-    }
-    free(last);
-}
-
 void check_log(struct checking *k)
 {
-    fates_prepare(k);
-    for (size_t p = 0; p < k->h->producer_count; p++) {
-        for (size_t i = 0; i < k->h->producers[p].sends.count; i++) {
-            send_take(k, p, &k->h->producers[p].sends.items[i]);
-        }
-    }
-    k->vague = is_vague(k);
     logs_make(k);
-    for (size_t p = 0; p < k->s->producer_count; p++) {
-        for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
-            line_end_check(k, p, i);
-            k->c->acknowledged += k->fates[p][i].outcome == OUTCOME_OK;
-        }
-        producer_order_check(k, p);
-    }
     bool has_rows = k->h->run.store == NULL || strcmp(k->h->run.store, "memory") != 0;
     if (!k->h->rows_read && has_rows) {
         evidence_say(findings_add(&k->c->findings, FINDING_ROWS_UNREAD, SOURCE_STORE, "",

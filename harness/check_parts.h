@@ -3,8 +3,10 @@
  *
  * The parts run in this order, each reading what those before it made:
  *
- *   check_log.c        fates and logs       (needs the scenario and the history)
- *   check_streams.c    deliveries           (needs the logs)
+ *   check_fates.c      fates                what the producers recorded of every line
+ *   check_log.c        logs                 which message is at which offset
+ *   check_fates.c      the lines again: what is still owed
+ *   check_streams.c    deliveries           by check_strays.c, which names what is wrong
  *   check_faults.c     faults
  *   check_sentence.c   the verdict in words
  */
@@ -16,9 +18,9 @@
 
 /* What became of one line of a log file. */
 struct line_fate {
-    uint32_t message; /* a text */
-    bool sent;        /* a send of it began */
-    bool unplaced;    /* acknowledged at an offset that the store gives to another message */
+    uint32_t message;     /* a text */
+    bool sent;            /* a send of it began */
+    bool unplaced;        /* acknowledged at an offset that the store gives to another message */
     enum outcome outcome; /* of its best send */
     int64_t offset;       /* acknowledged, or found in the store; OFFSET_NONE */
     int64_t acked_ns;     /* TIME_NONE: never */
@@ -63,9 +65,9 @@ struct stream_item {
     size_t topic; /* index into scenario.topics; FINDING_TOPIC_NONE: not one it reads */
     uint32_t topic_text;
     uint32_t message;
-    int64_t offset;   /* OFFSET_NONE in a file */
-    int64_t line;     /* of consumer_N.txt */
-    size_t entry;     /* index into the topic's log where it belongs, or ENTRY_NONE */
+    int64_t offset; /* OFFSET_NONE in a file */
+    int64_t line;   /* of consumer_N.txt */
+    size_t entry;   /* index into the topic's log where it belongs, or ENTRY_NONE */
 };
 
 #define ENTRY_NONE SIZE_MAX
@@ -112,7 +114,9 @@ void check_strays(struct checking *k, struct stream *stream, const struct stream
 
 /* ---- the parts -------------------------------------------------------------------- */
 
+void check_fates(struct checking *k);
 void check_log(struct checking *k);
+void check_debts(struct checking *k);
 void check_streams(struct checking *k);
 void check_faults(struct checking *k);
 void check_sentence(struct checking *k);
@@ -131,6 +135,10 @@ struct process_name {
     char text[24];
 };
 struct process_name process_name(const char *prefix, int64_t id);
+struct process_name producer_name(const struct checking *k, size_t producer);
+
+/* Its outcome is not known, and it was not found in the store (yet). */
+bool maybe_executed(const struct line_fate *fate);
 
 /* A message for a sentence: in quotes, cut when it is long. */
 struct shown_text {

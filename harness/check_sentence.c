@@ -121,8 +121,9 @@ static void success_append(struct buffer *b, const struct checking *k)
 
 void check_sentence(struct checking *k)
 {
-    static const char *const names[] = {
-        [VERDICT_VALID] = "Valid: ", [VERDICT_INVALID] = "Invalid: ", [VERDICT_UNKNOWN] = "Unknown: "};
+    static const char *const names[] = {[VERDICT_VALID] = "Valid: ",
+                                        [VERDICT_INVALID] = "Invalid: ",
+                                        [VERDICT_UNKNOWN] = "Unknown: "};
     struct buffer b = BUFFER_INIT;
 
     if (k->c->verdict == VERDICT_VALID) {

@@ -30,15 +30,15 @@ struct naming {
     struct process_name consumer;
     int64_t *empty_ns; /* by topic: when it last asked and was told that there is nothing */
     struct check_delivery nowhere; /* counts what belongs to no cell */
-    struct stray **open; /* not named yet; sorted anew by each step */
+    struct stray **open;           /* not named yet; sorted anew by each step */
     size_t open_count;
 };
 
 /* ---- how strays are sorted --------------------------------------------------------- */
 
-#define COMPARE(x, y)                                                                            \
-    if ((x) != (y)) {                                                                            \
-        return (x) < (y) ? -1 : 1;                                                               \
+#define COMPARE(x, y)                                                                              \
+    if ((x) != (y)) {                                                                              \
+        return (x) < (y) ? -1 : 1;                                                                 \
     }
 
 typedef int stray_compare(const struct stray *a, const struct stray *b);
@@ -112,8 +112,8 @@ static int64_t line_at(const struct naming *n, int64_t at)
 static struct evidence *accuse(struct naming *n, enum finding_kind kind, size_t topic,
                                int64_t offset, int64_t line, uint32_t text)
 {
-    struct evidence *e = findings_add(&n->k->c->findings, kind, n->stream->source,
-                                      n->consumer.text, topic);
+    struct evidence *e =
+        findings_add(&n->k->c->findings, kind, n->stream->source, n->consumer.text, topic);
     if (e != NULL) {
         e->offset = offset;
         e->line = line;
@@ -138,13 +138,13 @@ static void say_moved(struct naming *n, struct stray *gap, struct stray *extra)
     cell_of(n, gap->topic)->out_of_order++;
     n->stream->items[extra->index].entry = gap->index;
     n->stream->received[gap->topic][gap->index] = 1;
-    struct evidence *e = accuse(n, FINDING_OUT_OF_ORDER, gap->topic, entry->offset, item->line,
-                                item->message);
+    struct evidence *e =
+        accuse(n, FINDING_OUT_OF_ORDER, gap->topic, entry->offset, item->line, item->message);
     struct shown_text text = shown_text(n->k, item->message);
     bool before = gap->high != INT64_MAX;
     if (!before && gap->low == 0) {
-        evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") is not in its place",
-                     item->line, text.text, entry->offset);
+        evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") is not in its place", item->line,
+                     text.text, entry->offset);
     } else {
         evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") belongs %s line %" PRId64,
                      item->line, text.text, entry->offset, before ? "before" : "after",
@@ -158,11 +158,9 @@ static void say_misrouted(struct naming *n, struct stray *gap, struct stray *ext
 
     cell_of(n, gap->topic)->missing++;
     cell_of(n, extra->topic)->misrouted++;
-    struct evidence *e =
-        accuse(n, FINDING_MISROUTED, extra->topic, entry_of(n, gap)->offset, item->line,
-               item->message);
-    evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it is offset %" PRId64
-                    " of %s (%s)",
+    struct evidence *e = accuse(n, FINDING_MISROUTED, extra->topic, entry_of(n, gap)->offset,
+                                item->line, item->message);
+    evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it is offset %" PRId64 " of %s (%s)",
                  item->line, shown_text(n->k, item->message).text,
                  shown_text(n->k, item->topic_text).text, entry_of(n, gap)->offset,
                  n->k->s->topics[gap->topic].name, sender_of(n, entry_of(n, gap)).text);
@@ -280,8 +278,9 @@ static void say_extra(struct naming *n, const struct stray *extra)
         cell_of(n, extra->topic)->foreign++;
         e = accuse(n, FINDING_PHANTOM, extra->topic, item->offset, item->line, item->message);
         if (known) {
-            evidence_say(e, "line %" PRId64 " (%s) is offset %" PRId64
-                            ", which no message was given", item->line, text, item->offset);
+            evidence_say(e,
+                         "line %" PRId64 " (%s) is offset %" PRId64 ", which no message was given",
+                         item->line, text, item->offset);
         } else {
             evidence_say(e, "line %" PRId64 " reads %s, which nobody sent", item->line, text);
         }

@@ -66,12 +66,8 @@ static void history_stream(const struct checking *k, size_t consumer, struct str
     stream_init(k, stream, consumer, SOURCE_HISTORY, c->receives.count);
     for (size_t i = 0; i < c->receives.count; i++) {
         const struct history_receive *r = &c->receives.items[i];
-        stream->items[i] = (struct stream_item){topic_read(k, stream, r->topic),
-                                                r->topic,
-                                                r->message,
-                                                r->offset,
-                                                r->line,
-                                                ENTRY_NONE};
+        stream->items[i] = (struct stream_item){
+            topic_read(k, stream, r->topic), r->topic, r->message, r->offset, r->line, ENTRY_NONE};
     }
 }
 
@@ -82,13 +78,12 @@ static void file_stream(const struct checking *k, size_t consumer, struct stream
     stream_init(k, stream, consumer, SOURCE_FILE, c->output.count);
     for (size_t i = 0; i < c->output.count; i++) {
         const struct history_output_line *line = &c->output.items[i];
-        stream->items[i] =
-            (struct stream_item){topic_read(k, stream, line->topic),
-                                 line->topic,
-                                 line->message,
-                                 OFFSET_NONE,
-                                 (int64_t)i + 1,
-                                 ENTRY_NONE};
+        stream->items[i] = (struct stream_item){topic_read(k, stream, line->topic),
+                                                line->topic,
+                                                line->message,
+                                                OFFSET_NONE,
+                                                (int64_t)i + 1,
+                                                ENTRY_NONE};
     }
 }
 
@@ -334,21 +329,20 @@ static struct shown_text item_shown(const struct checking *k, const struct strea
                                     int64_t line)
 {
     struct shown_text none = {"nothing"};
-    return line > (int64_t)stream->count ? none
-                                         : shown_text(k, stream->items[line - 1].message);
+    return line > (int64_t)stream->count ? none : shown_text(k, stream->items[line - 1].message);
 }
 
 static void say_file_differs(struct checking *k, const struct stream *history,
                              const struct stream *file, int64_t line)
 {
-    struct evidence *e =
-        findings_add(&k->c->findings, FINDING_FILE_DIFFERS, SOURCE_FILE,
-                     process_name("C", k->s->consumers[file->consumer].id).text,
-                     FINDING_TOPIC_NONE);
+    struct evidence *e = findings_add(&k->c->findings, FINDING_FILE_DIFFERS, SOURCE_FILE,
+                                      process_name("C", k->s->consumers[file->consumer].id).text,
+                                      FINDING_TOPIC_NONE);
     if (e != NULL) {
         e->line = line;
-        evidence_say(e, "line %" PRId64 " of the file is %s, received was %s; the file has %zu "
-                        "lines, received were %zu",
+        evidence_say(e,
+                     "line %" PRId64 " of the file is %s, received was %s; the file has %zu "
+                     "lines, received were %zu",
                      line, item_shown(k, file, line).text, item_shown(k, history, line).text,
                      file->count, history->count);
     }
@@ -441,8 +435,9 @@ static void order_compare(struct checking *k, size_t topic, const struct stream 
         if (e != NULL) {
             e->offset = second;
             e->line = item->line;
-            evidence_say(e, "C%" PRId64 " received offset %" PRId64 " before %" PRId64
-                            ", C%" PRId64 " the other way round",
+            evidence_say(e,
+                         "C%" PRId64 " received offset %" PRId64 " before %" PRId64 ", C%" PRId64
+                         " the other way round",
                          k->s->consumers[other->consumer].id, first, second,
                          k->s->consumers[one->consumer].id);
         }

@@ -128,8 +128,7 @@ static void piece_match(const struct grid *g, struct trace *t, ptrdiff_t limit, 
     }
 }
 
-void diff_match(const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count,
-                size_t *match)
+void diff_match(const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count, size_t *match)
 {
     size_t x = 0;
     size_t y = 0;

@@ -21,32 +21,32 @@
 #define FINDING_TOPIC_NONE SIZE_MAX
 
 /* kind, name, whether it breaks a promise (else: not enough was seen), title */
-#define FINDING_MAP(X)                                                                           \
-    X(FINDING_LOST, "lost", true, "Lost")                                                        \
-    X(FINDING_REDELIVERED, "redelivered", true, "Delivered twice")                               \
-    X(FINDING_OUT_OF_ORDER, "out-of-order", true, "Out of order")                                \
-    X(FINDING_PHANTOM, "phantom", true, "Sent by nobody")                                        \
-    X(FINDING_MISROUTED, "misrouted", true, "Delivered under another topic")                     \
-    X(FINDING_CORRUPT, "corrupt", true, "Text changed")                                          \
-    X(FINDING_ORDER_DISAGREEMENT, "order-disagreement", true, "Consumers saw different orders")  \
-    X(FINDING_FILE_DIFFERS, "file-differs", true, "The file is not what was received")           \
-    X(FINDING_PRODUCER_ORDER, "producer-order", true, "A producer's order was not kept")         \
-    X(FINDING_INCONSISTENT_OFFSET, "inconsistent-offset", true, "One offset, two messages")      \
-    X(FINDING_NOT_DENSE, "not-dense", true, "Gaps in the offsets")                               \
-    X(FINDING_LOST_ROW, "lost-row", true, "Acknowledged, but not in the store")                  \
-    X(FINDING_PHANTOM_ROW, "phantom-row", true, "In the store, but sent by nobody")              \
-    X(FINDING_CORRUPT_ROW, "corrupt-row", true, "Stored otherwise than it was sent")             \
-    X(FINDING_DUPLICATE, "duplicate", true, "Stored twice")                                      \
-    X(FINDING_ABORTED, "aborted", true, "Refused, but stored")                                   \
-    X(FINDING_UNACKNOWLEDGED, "unacknowledged", true, "Given up by the producer")                \
-    X(FINDING_MISSENT, "missent", true, "Sent otherwise than the log file says")                 \
-    X(FINDING_UNSENT, "unsent", false, "Not sent, or its end is not known")                      \
-    X(FINDING_NO_HISTORY, "no-history", false, "Left no history")                                \
-    X(FINDING_UNSEEN, "unseen", false, "Not read by the consumer")                               \
-    X(FINDING_HIT_NOTHING, "hit-nothing", false, "A fault that hit nothing")                     \
-    X(FINDING_NOT_FIRED, "not-fired", false, "A fault that was not injected")                    \
-    X(FINDING_NO_RECOVERY, "no-recovery", false, "Not seen to answer again")                     \
-    X(FINDING_ROWS_UNREAD, "rows-unread", false, "The store's rows were not read")               \
+#define FINDING_MAP(X)                                                                             \
+    X(FINDING_LOST, "lost", true, "Lost")                                                          \
+    X(FINDING_REDELIVERED, "redelivered", true, "Delivered twice")                                 \
+    X(FINDING_OUT_OF_ORDER, "out-of-order", true, "Out of order")                                  \
+    X(FINDING_PHANTOM, "phantom", true, "Sent by nobody")                                          \
+    X(FINDING_MISROUTED, "misrouted", true, "Delivered under another topic")                       \
+    X(FINDING_CORRUPT, "corrupt", true, "Text changed")                                            \
+    X(FINDING_ORDER_DISAGREEMENT, "order-disagreement", true, "Consumers saw different orders")    \
+    X(FINDING_FILE_DIFFERS, "file-differs", true, "The file is not what was received")             \
+    X(FINDING_PRODUCER_ORDER, "producer-order", true, "A producer's order was not kept")           \
+    X(FINDING_INCONSISTENT_OFFSET, "inconsistent-offset", true, "One offset, two messages")        \
+    X(FINDING_NOT_DENSE, "not-dense", true, "Gaps in the offsets")                                 \
+    X(FINDING_LOST_ROW, "lost-row", true, "Acknowledged, but not in the store")                    \
+    X(FINDING_PHANTOM_ROW, "phantom-row", true, "In the store, but sent by nobody")                \
+    X(FINDING_CORRUPT_ROW, "corrupt-row", true, "Stored otherwise than it was sent")               \
+    X(FINDING_DUPLICATE, "duplicate", true, "Stored twice")                                        \
+    X(FINDING_ABORTED, "aborted", true, "Refused, but stored")                                     \
+    X(FINDING_UNACKNOWLEDGED, "unacknowledged", true, "Given up by the producer")                  \
+    X(FINDING_MISSENT, "missent", true, "Sent otherwise than the log file says")                   \
+    X(FINDING_UNSENT, "unsent", false, "Not sent, or its end is not known")                        \
+    X(FINDING_NO_HISTORY, "no-history", false, "Left no history")                                  \
+    X(FINDING_UNSEEN, "unseen", false, "Not read by the consumer")                                 \
+    X(FINDING_HIT_NOTHING, "hit-nothing", false, "A fault that hit nothing")                       \
+    X(FINDING_NOT_FIRED, "not-fired", false, "A fault that was not injected")                      \
+    X(FINDING_NO_RECOVERY, "no-recovery", false, "Not seen to answer again")                       \
+    X(FINDING_ROWS_UNREAD, "rows-unread", false, "The store's rows were not read")                 \
     X(FINDING_ENDED_EARLY, "ended-early", false, "The run was given up")
 
 #define FINDING_ENUM(kind, name, breaks, title) kind,

@@ -105,8 +105,8 @@ static bool output_read(const char *path, struct texts *texts, struct history_co
 
 /* ---- the folder ----------------------------------------------------------------- */
 
-static bool clients_read(const char *dir, const struct scenario *s, struct history *h,
-                         char *error, size_t error_size)
+static bool clients_read(const char *dir, const struct scenario *s, struct history *h, char *error,
+                         size_t error_size)
 {
     char path[PATH_MAX];
 
@@ -150,8 +150,8 @@ static bool folder_read(const char *dir, const struct scenario *s, struct histor
     return history_read_rows(path, h, error, error_size);
 }
 
-bool history_load(const char *run_dir, const struct scenario *s, struct history **out,
-                  char *error, size_t error_size)
+bool history_load(const char *run_dir, const struct scenario *s, struct history **out, char *error,
+                  size_t error_size)
 {
     struct history *h = memory_zeroed(1, sizeof *h);
 
@@ -183,8 +183,8 @@ void history_destroy(struct history *h)
         free(h->consumers[i].requests.items);
         free(h->consumers[i].output.items);
     }
-    char *strings[] = {h->run.scenario, h->run.title,   h->run.logs,    h->run.runtime,
-                       h->run.runtime_reason, h->run.store, h->run.started, h->run.version,
+    char *strings[] = {h->run.scenario,       h->run.title,      h->run.logs,    h->run.runtime,
+                       h->run.runtime_reason, h->run.store,      h->run.started, h->run.version,
                        h->run.command,        h->run.ended_early};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
         free(strings[i]);

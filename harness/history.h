@@ -75,23 +75,23 @@ struct history_receive {
     uint32_t message;
 };
 
-#define HISTORY_LIST(type)                                                                       \
-    struct {                                                                                     \
-        type *items;                                                                             \
-        size_t count;                                                                            \
-        size_t capacity;                                                                         \
+#define HISTORY_LIST(type)                                                                         \
+    struct {                                                                                       \
+        type *items;                                                                               \
+        size_t count;                                                                              \
+        size_t capacity;                                                                           \
     }
 
 struct history_producer {
     int64_t id;
-    bool recorded; /* it has a history file */
+    bool recorded;                           /* it has a history file */
     HISTORY_LIST(struct history_send) sends; /* in the order in which they began */
     HISTORY_LIST(struct history_request) requests;
     HISTORY_LIST(struct history_registration) registrations;
 };
 
 struct history_output_line {
-    uint32_t topic; /* TEXT_NONE: the line is not `topic, five spaces, message` */
+    uint32_t topic;   /* TEXT_NONE: the line is not `topic, five spaces, message` */
     uint32_t message; /* then the whole line */
 };
 
@@ -153,8 +153,8 @@ struct history {
  *
  * true gives a history that history_destroy() frees.
  */
-bool history_load(const char *run_dir, const struct scenario *s, struct history **out,
-                  char *error, size_t error_size);
+bool history_load(const char *run_dir, const struct scenario *s, struct history **out, char *error,
+                  size_t error_size);
 
 void history_destroy(struct history *h); /* NULL is fine */
 

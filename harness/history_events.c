@@ -88,9 +88,8 @@ static bool send_take(struct reading *r, const struct event *e, char *reason, si
             return lacks(reason, reason_size, "a send without 'topic' or 'message'");
         }
         intmap_put(&r->sends, line, p->sends.count);
-        MEMORY_PUSH(&p->sends,
-                    (struct history_send){e->time_ns, TIME_NONE, line, OFFSET_NONE, topic, message,
-                                          TEXT_NONE, OUTCOME_OPEN});
+        MEMORY_PUSH(&p->sends, (struct history_send){e->time_ns, TIME_NONE, line, OFFSET_NONE,
+                                                     topic, message, TEXT_NONE, OUTCOME_OPEN});
         return true;
     }
     if (!intmap_get(&r->sends, line, &index)) {
@@ -107,8 +106,7 @@ static bool send_take(struct reading *r, const struct event *e, char *reason, si
     return true;
 }
 
-static bool request_take(struct reading *r, const struct event *e, char *reason,
-                         size_t reason_size)
+static bool request_take(struct reading *r, const struct event *e, char *reason, size_t reason_size)
 {
     int64_t id;
     size_t index;
@@ -127,8 +125,7 @@ static bool request_take(struct reading *r, const struct event *e, char *reason,
         request.is_produce = jsonl_is(e->object, "path", "/producer/produce");
         jsonl_int(e->object, "sequence", &request.sequence);
         jsonl_int(e->object, "offset", &request.offset);
-        size_t at = r->producer != NULL ? r->producer->requests.count
-                                        : r->consumer->requests.count;
+        size_t at = r->producer != NULL ? r->producer->requests.count : r->consumer->requests.count;
         intmap_put(&r->requests, id, at);
         if (r->producer != NULL) {
             MEMORY_PUSH(&r->producer->requests, request);
@@ -166,8 +163,7 @@ static bool registration_take(struct reading *r, const struct event *e, char *re
     return true;
 }
 
-static bool receive_take(struct reading *r, const struct event *e, char *reason,
-                         size_t reason_size)
+static bool receive_take(struct reading *r, const struct event *e, char *reason, size_t reason_size)
 {
     struct history_receive receive = {.time_ns = e->time_ns};
 

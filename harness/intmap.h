@@ -21,7 +21,10 @@ struct intmap {
     size_t count;
 };
 
-#define INTMAP_INIT {NULL, 0, 0}
+#define INTMAP_INIT                                                                                \
+    {                                                                                              \
+        NULL, 0, 0                                                                                 \
+    }
 
 void intmap_release(struct intmap *m);
 

@@ -15,8 +15,7 @@ enum jsonl_result {
 };
 
 /* Takes one object; false with a reason in `reason` when it makes no sense. */
-typedef bool jsonl_take(void *arg, const struct cJSON *object, char *reason,
-                        size_t reason_size);
+typedef bool jsonl_take(void *arg, const struct cJSON *object, char *reason, size_t reason_size);
 
 /*
  * Hand every line's object to `take`, in order. Empty lines are skipped. A last line

@@ -26,9 +26,9 @@ char *memory_string(struct slice s);
 void *memory_room(void *array, size_t count, size_t *capacity, size_t item_size);
 
 /* MEMORY_PUSH(list, item) appends to a struct {T *items; size_t count, capacity;}. */
-#define MEMORY_PUSH(list, ...)                                                                   \
-    ((list)->items = memory_room((list)->items, (list)->count, &(list)->capacity,                \
-                                 sizeof *(list)->items),                                         \
+#define MEMORY_PUSH(list, ...)                                                                     \
+    ((list)->items =                                                                               \
+         memory_room((list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items),      \
      (list)->items[(list)->count++] = (__VA_ARGS__))
 
 #endif

@@ -177,9 +177,10 @@ static void finding_put(const struct page *p, const struct finding *f)
         html_text(p->b, p->s->topics[f->topic].name);
     }
     buffer_printf(p->b, "</h3>\n<p class=\"note\"><code>%s</code> · seen in the %s · ",
-                  finding_name(f->kind), f->source == SOURCE_FILE    ? "consumer’s file"
-                                         : f->source == SOURCE_STORE ? "store"
-                                                                     : "history");
+                  finding_name(f->kind),
+                  f->source == SOURCE_FILE    ? "consumer’s file"
+                  : f->source == SOURCE_STORE ? "store"
+                                              : "history");
     word_count(p->b, f->count, "time");
     put(p, "</p>\n<ul>\n");
     for (size_t i = 0; i < f->evidence_count; i++) {
@@ -209,8 +210,9 @@ static void findings_put(const struct page *p)
 
 static bool delivery_is_whole(const struct check_delivery *d)
 {
-    return d->received == d->expected && d->missing + d->duplicates + d->out_of_order +
-                                                 d->foreign + d->misrouted + d->corrupt == 0;
+    return d->received == d->expected &&
+           d->missing + d->duplicates + d->out_of_order + d->foreign + d->misrouted + d->corrupt ==
+               0;
 }
 
 /* `always`: also when there is none. */
@@ -260,8 +262,9 @@ static void matrix_put(const struct page *p)
            "<thead><tr><th>Topic</th>");
     for (size_t i = 0; i < p->s->consumer_count; i++) {
         int64_t id = p->s->consumers[i].id;
-        buffer_printf(p->b, "<th scope=\"col\"><a href=\"consumer_%" PRId64 ".txt\">C%" PRId64
-                            "</a></th>", id, id);
+        buffer_printf(
+            p->b, "<th scope=\"col\"><a href=\"consumer_%" PRId64 ".txt\">C%" PRId64 "</a></th>",
+            id, id);
     }
     put(p, "</tr></thead>\n<tbody>\n");
     for (size_t t = 0; t < p->s->topic_count; t++) {
@@ -328,9 +331,10 @@ static void faults_put(const struct page *p)
     if (p->s->fault_count == 0) {
         return;
     }
-    put(p, "<h2>Faults</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>#</th>"
-           "<th class=\"left\">Fault</th><th>At acks</th><th>Down for</th>"
-           "<th>First ack after</th><th>In flight</th><th>Interrupted</th></tr></thead>\n<tbody>\n");
+    put(p,
+        "<h2>Faults</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>#</th>"
+        "<th class=\"left\">Fault</th><th>At acks</th><th>Down for</th>"
+        "<th>First ack after</th><th>In flight</th><th>Interrupted</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < p->s->fault_count; i++) {
         fault_put(p, i);
     }
@@ -354,9 +358,8 @@ static void producer_put(const struct page *p, size_t i)
     put(p, "</td>");
     td_number(p, from->requests);
     td_number(p, from->retries);
-    td_number(p, span <= 0 ? 0
-                           : (int64_t)((double)from->acknowledged / ((double)span / NS_PER_S) +
-                                       0.5));
+    td_number(
+        p, span <= 0 ? 0 : (int64_t)((double)from->acknowledged / ((double)span / NS_PER_S) + 0.5));
     td_span(p, from->median_ns);
     put(p, "<td>");
     word_span(p->b, from->slowest_ns);
@@ -419,14 +422,15 @@ static void promises_put(const struct page *p)
     for (size_t i = 0; i < p->s->fault_count; i++) {
         hits += c->faults[i].in_flight > 0;
     }
-    put(p, "<h2>What was checked</h2>\n<div class=\"scroll\"><table class=\"promises\">\n<thead><tr>"
-           "<th>Promise</th><th>Checked</th><th>Broken</th></tr></thead>\n<tbody>\n");
+    put(p,
+        "<h2>What was checked</h2>\n<div class=\"scroll\"><table class=\"promises\">\n<thead><tr>"
+        "<th>Promise</th><th>Checked</th><th>Broken</th></tr></thead>\n<tbody>\n");
     promise_put(p, "Every line of the log files is acknowledged", p->s->expected, "line",
                 KINDS(FINDING_UNACKNOWLEDGED, FINDING_UNSENT, FINDING_MISSENT));
     promise_put(p, "What is acknowledged is in the store, and nothing else is",
                 (int64_t)p->h->rows.count, "row",
-                KINDS(FINDING_LOST_ROW, FINDING_PHANTOM_ROW, FINDING_CORRUPT_ROW,
-                      FINDING_DUPLICATE, FINDING_ABORTED, FINDING_ROWS_UNREAD));
+                KINDS(FINDING_LOST_ROW, FINDING_PHANTOM_ROW, FINDING_CORRUPT_ROW, FINDING_DUPLICATE,
+                      FINDING_ABORTED, FINDING_ROWS_UNREAD));
     promise_put(p, "Offsets have no gaps, and each is one message’s", c->acknowledged,
                 "acknowledgement", KINDS(FINDING_NOT_DENSE, FINDING_INCONSISTENT_OFFSET));
     promise_put(p, "A producer’s order is kept", c->acknowledged, "acknowledgement",
@@ -452,8 +456,9 @@ static void files_put(const struct page *p)
     put(p, "<h2>Files of this run</h2>\n<ul class=\"files\">\n");
     for (size_t i = 0; i < p->s->consumer_count; i++) {
         int64_t id = p->s->consumers[i].id;
-        buffer_printf(p->b, "<li><a href=\"consumer_%" PRId64 ".txt\">consumer_%" PRId64
-                            ".txt</a></li>\n", id, id);
+        buffer_printf(
+            p->b, "<li><a href=\"consumer_%" PRId64 ".txt\">consumer_%" PRId64 ".txt</a></li>\n",
+            id, id);
     }
     put(p, "<li><a href=\"result.json\">result.json</a></li>\n"
            "<li><a href=\"logs/\">logs of all processes</a></li>\n"

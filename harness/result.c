@@ -199,9 +199,8 @@ static void evidence_put(struct writer *w, const struct history *h, const struct
 }
 
 /* Those that break a promise, or the others. */
-static void findings_put(struct writer *w, const char *key, bool breaking,
-                         const struct scenario *s, const struct history *h,
-                         const struct check *c)
+static void findings_put(struct writer *w, const char *key, bool breaking, const struct scenario *s,
+                         const struct history *h, const struct check *c)
 {
     open_with(w, key, '[');
     for (size_t i = 0; i < c->findings.count; i++) {

@@ -53,8 +53,7 @@ const char *fault_action_name(enum fault_action action)
 
 const char *fault_target_name(enum fault_target target)
 {
-    static const char *const names[] = {[TARGET_BROKER] = "broker",
-                                        [TARGET_POSTGRES] = "postgres"};
+    static const char *const names[] = {[TARGET_BROKER] = "broker", [TARGET_POSTGRES] = "postgres"};
     return names[target];
 }
 
@@ -104,9 +103,8 @@ static size_t client_find(const struct scenario_client *clients, size_t count, i
 }
 
 /* Make the two-way links between a topic and its clients. */
-static void clients_link(size_t topic, const struct conf_ids *ids,
-                         struct scenario_client *clients, size_t client_count, size_t topic_count,
-                         size_t **out, size_t *out_count)
+static void clients_link(size_t topic, const struct conf_ids *ids, struct scenario_client *clients,
+                         size_t client_count, size_t topic_count, size_t **out, size_t *out_count)
 {
     *out = memory_zeroed(ids->count, sizeof **out);
     *out_count = ids->count;
@@ -222,9 +220,10 @@ static bool lines_take(struct loading *l, struct scenario_client *producer)
         const struct logfile_line *from = &log->lines[i];
         struct scenario_line *line = &producer->lines[producer->line_count];
         if (!mapped_find(l->s, producer, from->topic, &line->topic)) {
-            return refuse(l, "%s:%d: P%" PRId64 " does not produce to topic '%s': add it to that "
-                             "topic in %s", producer->path, from->number, producer->id,
-                          from->topic, l->conf_path);
+            return refuse(l,
+                          "%s:%d: P%" PRId64 " does not produce to topic '%s': add it to that "
+                          "topic in %s",
+                          producer->path, from->number, producer->id, from->topic, l->conf_path);
         }
         line->number = from->number;
         line->message = (struct slice){from->message, from->message_length};
@@ -286,8 +285,8 @@ static bool files_find(struct loading *l)
                       l->dir);
     }
     if (l->s->producer_count > SCENARIO_CLIENTS_MAX) {
-        return refuse(l, "%s: %zu log files; at most %d are allowed", l->dir,
-                      l->s->producer_count, SCENARIO_CLIENTS_MAX);
+        return refuse(l, "%s: %zu log files; at most %d are allowed", l->dir, l->s->producer_count,
+                      SCENARIO_CLIENTS_MAX);
     }
     return true;
 }
@@ -394,10 +393,11 @@ static bool faults_check(const struct loading *l)
 {
     for (size_t i = 0; i < l->s->fault_count; i++) {
         if (l->s->faults[i].after_acks >= l->s->expected) {
-            return refuse(l, "%s:%" PRId64 ": a fault after %" PRId64 " acks would hit nothing: "
-                             "the log files hold %" PRId64 " messages",
-                          l->conf_path, l->conf->faults.items[i].line,
-                          l->s->faults[i].after_acks, l->s->expected);
+            return refuse(l,
+                          "%s:%" PRId64 ": a fault after %" PRId64 " acks would hit nothing: "
+                          "the log files hold %" PRId64 " messages",
+                          l->conf_path, l->conf->faults.items[i].line, l->s->faults[i].after_acks,
+                          l->s->expected);
         }
     }
     return true;

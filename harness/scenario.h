@@ -74,8 +74,8 @@ struct scenario_topic {
 };
 
 struct scenario {
-    char *title; /* the folder's name when the conf has none */
-    char *logs;  /* the folder that the log files are in */
+    char *title;                   /* the folder's name when the conf has none */
+    char *logs;                    /* the folder that the log files are in */
     struct scenario_topic *topics; /* in the conf's order; without one, by name */
     size_t topic_count;
     struct scenario_client *producers;

@@ -32,8 +32,8 @@ struct parser {
     size_t error_size;
 };
 
-__attribute__((format(printf, 2, 3))) static bool refuse(const struct parser *p,
-                                                         const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool refuse(const struct parser *p, const char *format,
+                                                         ...)
 {
     char reason[SCENARIO_ERROR_BYTES_MAX];
     va_list args;
@@ -147,8 +147,10 @@ static bool topic_parse(struct parser *p, struct slice line)
     struct slice before = {line.data, second == NULL ? 0 : (size_t)(second - line.data)};
     const char *first = last_colon(before);
     if (first == NULL) {
-        return refuse(p, "'%.*s' is neither a setting (title, logs, fault) nor a topic: write "
-                         "'topic: P1 P2 : C1 C2'", (int)line.size, line.data);
+        return refuse(p,
+                      "'%.*s' is neither a setting (title, logs, fault) nor a topic: write "
+                      "'topic: P1 P2 : C1 C2'",
+                      (int)line.size, line.data);
     }
     struct slice name = trimmed((struct slice){line.data, (size_t)(first - line.data)});
     struct slice producers = {first + 1, (size_t)(second - first) - 1};
@@ -219,8 +221,7 @@ static bool fault_parse(struct parser *p, struct slice value)
 
     bool ok = word_is(&rest, "after") &&
               number_parse(word_take(&rest), CONF_ACKS_MAX, &fault.after_acks) &&
-              word_is_before(&rest, "acks", ':') &&
-              word_is(&rest, fault_action_name(FAULT_KILL)) &&
+              word_is_before(&rest, "acks", ':') && word_is(&rest, fault_action_name(FAULT_KILL)) &&
               target_take(&rest, &fault.target) && word_is(&rest, "restart") &&
               word_is(&rest, "after") &&
               number_parse(word_take(&rest), CONF_RESTART_MS_MAX, &fault.restart_ms) &&
@@ -237,8 +238,9 @@ static bool fault_parse(struct parser *p, struct slice value)
         return refuse(p, "more than %d faults", SCENARIO_FAULTS_MAX);
     }
     if (count > 0 && fault.after_acks <= p->conf->faults.items[count - 1].fault.after_acks) {
-        return refuse(p, "faults must be in order: this one is after %" PRId64
-                         " acks, the one before it after %" PRId64,
+        return refuse(p,
+                      "faults must be in order: this one is after %" PRId64
+                      " acks, the one before it after %" PRId64,
                       fault.after_acks, p->conf->faults.items[count - 1].fault.after_acks);
     }
     MEMORY_PUSH(&p->conf->faults, (struct conf_fault){fault, p->line});
@@ -256,8 +258,8 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
     if (slice_equals(key, slice_of("fault"))) {
         return fault_parse(p, value);
     }
-    return refuse(p, "no setting is called '%.*s': there are title, logs and fault",
-                  (int)key.size, key.data);
+    return refuse(p, "no setting is called '%.*s': there are title, logs and fault", (int)key.size,
+                  key.data);
 }
 
 /* A bare word followed by '='. */
@@ -302,8 +304,7 @@ static bool line_parse(struct parser *p, struct slice line)
     if (line.size == 0) {
         return true;
     }
-    return setting_split(line, &key, &value) ? setting_parse(p, key, value)
-                                             : topic_parse(p, line);
+    return setting_split(line, &key, &value) ? setting_parse(p, key, value) : topic_parse(p, line);
 }
 
 static bool text_parse(struct parser *p, struct slice text)

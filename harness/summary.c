@@ -152,8 +152,7 @@ void summary_append(struct buffer *b, const struct scenario *s, const struct his
     faults_append(b, s, c);
     findings_append(b, s, c);
     buffer_printf(b, "\n%s: %s on %s", verdict_name(c->verdict),
-                  h->run.scenario == NULL ? s->title : h->run.scenario,
-                  or_unknown(h->run.runtime));
+                  h->run.scenario == NULL ? s->title : h->run.scenario, or_unknown(h->run.runtime));
     if (h->run.runtime_reason != NULL) {
         buffer_printf(b, " (%s)", h->run.runtime_reason);
     }

@@ -21,12 +21,12 @@ void svg_close(struct buffer *b)
 
 void svg_line(struct buffer *b, const char *class, double x1, double y1, double x2, double y2)
 {
-    buffer_printf(b, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", class,
-                  x1, y1, x2, y2);
+    buffer_printf(b, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+                  class, x1, y1, x2, y2);
 }
 
-void svg_rect(struct buffer *b, const char *class, double x, double y, double width,
-              double height, const char *title)
+void svg_rect(struct buffer *b, const char *class, double x, double y, double width, double height,
+              const char *title)
 {
     buffer_printf(b, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
                   class, x, y, width, height);

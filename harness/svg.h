@@ -16,8 +16,8 @@ void svg_close(struct buffer *b);
 void svg_line(struct buffer *b, const char *class, double x1, double y1, double x2, double y2);
 
 /* `title` is shown when one points at it; NULL: none. */
-void svg_rect(struct buffer *b, const char *class, double x, double y, double width,
-              double height, const char *title);
+void svg_rect(struct buffer *b, const char *class, double x, double y, double width, double height,
+              const char *title);
 
 /* `anchor` is start, middle or end. */
 void svg_text(struct buffer *b, const char *class, const char *anchor, double x, double y,

@@ -26,7 +26,10 @@ struct texts {
     size_t slot_count;
 };
 
-#define TEXTS_INIT {NULL, 0, 0, NULL, 0}
+#define TEXTS_INIT                                                                                 \
+    {                                                                                              \
+        NULL, 0, 0, NULL, 0                                                                        \
+    }
 
 void texts_release(struct texts *t);
 

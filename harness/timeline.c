@@ -40,8 +40,8 @@ struct timeline {
     size_t fault_count;
     double width;
     int64_t begin_ns;
-    double span_s;    /* of the whole axis */
-    double step_s;    /* of one step */
+    double span_s; /* of the whole axis */
+    double step_s; /* of one step */
     size_t step_count;
     double *acks;       /* per step, a second */
     double *deliveries; /* per step, a second */
@@ -102,8 +102,8 @@ static void timeline_measure(struct timeline *t)
 
 /* ---- drawing ------------------------------------------------------------------------ */
 
-static void number_text(struct buffer *b, const char *class, const char *anchor, double x,
-                        double y, double number)
+static void number_text(struct buffer *b, const char *class, const char *anchor, double x, double y,
+                        double number)
 {
     struct buffer word = BUFFER_INIT;
 
@@ -230,8 +230,7 @@ static void timeline_draw(const struct timeline *t)
     svg_open(t->b, t->width, base + AXIS_HEIGHT, label.data);
     faults_label(t);
     panel_draw(t, FAULTS_HEIGHT, "Acknowledged, a second", "acks", t->acks);
-    panel_draw(t, second, "Delivered to all consumers, a second", "deliveries",
-               t->deliveries);
+    panel_draw(t, second, "Delivered to all consumers, a second", "deliveries", t->deliveries);
     time_axis_draw(t, base);
     svg_close(t->b);
     buffer_release(&label);
@@ -240,11 +239,8 @@ static void timeline_draw(const struct timeline *t)
 void timeline_append(struct buffer *b, const struct scenario *s, const struct history *h,
                      const struct check *c, int width)
 {
-    struct timeline t = {.b = b,
-                         .c = c,
-                         .fault_count = s->fault_count,
-                         .width = width,
-                         .begin_ns = c->begin_ns};
+    struct timeline t = {
+        .b = b, .c = c, .fault_count = s->fault_count, .width = width, .begin_ns = c->begin_ns};
 
     if (c->begin_ns == TIME_NONE) {
         return;

@@ -136,8 +136,7 @@ static inline int64_t tick(struct folder *f)
     return f->now_ns;
 }
 
-static inline void message_make(const struct folder *f, int p, int64_t line, char *out,
-                                size_t size)
+static inline void message_make(const struct folder *f, int p, int64_t line, char *out, size_t size)
 {
     static const char *const levels[] = {"INFO", "DEBUG", "ERROR"};
     if (f->plain) {
@@ -147,8 +146,7 @@ static inline void message_make(const struct folder *f, int p, int64_t line, cha
     }
 }
 
-static inline void received(struct folder *f, int c, int topic, int64_t offset,
-                            const char *message)
+static inline void received(struct folder *f, int c, int topic, int64_t offset, const char *message)
 {
     char name[48];
     snprintf(name, sizeof name, "consumer_%d.txt", c + 1);
@@ -165,7 +163,8 @@ static inline int64_t request_begin(struct folder *f, int p, int topic)
     char name[48];
     snprintf(name, sizeof name, "history/P%d.jsonl", p + 1);
     add(f, name,
-        "{\"t\":%" PRId64 ",\"process\":\"P%d\",\"op\":\"request\",\"type\":\"invoke\",\"id\":%" PRId64
+        "{\"t\":%" PRId64
+        ",\"process\":\"P%d\",\"op\":\"request\",\"type\":\"invoke\",\"id\":%" PRId64
         ",\"path\":\"/producer/produce\",\"topic\":\"T%d\",\"sequence\":%" PRId64 ",\"count\":1}",
         tick(f), p + 1, f->next_request, topic + 1, f->next_sequence[p][topic]);
     return f->next_request++;
@@ -177,14 +176,16 @@ static inline void request_end(struct folder *f, int p, int64_t id, const char *
     snprintf(name, sizeof name, "history/P%d.jsonl", p + 1);
     add(f, name,
         "{\"t\":%" PRId64 ",\"process\":\"P%d\",\"op\":\"request\",\"type\":\"%s\",\"id\":%" PRId64
-        ",\"http\":%d}", tick(f), p + 1, type, id, http);
+        ",\"http\":%d}",
+        tick(f), p + 1, type, id, http);
 }
 
 static inline void fault_event(struct folder *f, const char *type, int acks)
 {
     add(f, "history/harness.jsonl",
         "{\"t\":%" PRId64 ",\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\",\"fault\":1,"
-        "\"action\":\"kill\",\"target\":\"broker\",\"acks\":%d}", tick(f), type, acks);
+        "\"action\":\"kill\",\"target\":\"broker\",\"acks\":%d}",
+        tick(f), type, acks);
 }
 
 static inline void fault_happens(struct folder *f, int p, int topic)
@@ -207,8 +208,10 @@ static inline void line_is_sent(struct folder *f, int p, int topic, int64_t line
     add(f, name, "21:52:23\t%s\t\tP%d-%" PRId64 "\t\tT%d", message, p + 1, line, topic + 1);
     snprintf(name, sizeof name, "history/P%d.jsonl", p + 1);
     add(f, name,
-        "{\"t\":%" PRId64 ",\"process\":\"P%d\",\"op\":\"send\",\"type\":\"invoke\",\"line\":%" PRId64
-        ",\"topic\":\"T%d\",\"message\":\"%s\"}", tick(f), p + 1, line, topic + 1, message);
+        "{\"t\":%" PRId64
+        ",\"process\":\"P%d\",\"op\":\"send\",\"type\":\"invoke\",\"line\":%" PRId64
+        ",\"topic\":\"T%d\",\"message\":\"%s\"}",
+        tick(f), p + 1, line, topic + 1, message);
     if (fault) {
         fault_happens(f, p, topic);
     }
@@ -216,11 +219,12 @@ static inline void line_is_sent(struct folder *f, int p, int topic, int64_t line
     int64_t offset = f->next_offset[topic]++;
     add(f, name,
         "{\"t\":%" PRId64 ",\"process\":\"P%d\",\"op\":\"send\",\"type\":\"ok\",\"line\":%" PRId64
-        ",\"topic\":\"T%d\",\"offset\":%" PRId64 "}", tick(f), p + 1, line, topic + 1, offset);
+        ",\"topic\":\"T%d\",\"offset\":%" PRId64 "}",
+        tick(f), p + 1, line, topic + 1, offset);
     add(f, "rows.jsonl",
-        "{\"topic\":\"T%d\",\"partition\":0,\"offset\":%" PRId64 ",\"producer_id\":%d,\"sequence\":%"
-        PRId64 ",\"message\":\"%s\"}", topic + 1, offset, 10 * (p + 1) + topic,
-        f->next_sequence[p][topic]++, message);
+        "{\"topic\":\"T%d\",\"partition\":0,\"offset\":%" PRId64
+        ",\"producer_id\":%d,\"sequence\":%" PRId64 ",\"message\":\"%s\"}",
+        topic + 1, offset, 10 * (p + 1) + topic, f->next_sequence[p][topic]++, message);
     received(f, 0, topic, offset, message);
     if (topic == 0) {
         received(f, 1, topic, offset, message);
@@ -232,12 +236,15 @@ static inline void drained(struct folder *f, int c, int topic)
     char name[48];
     snprintf(name, sizeof name, "history/C%d.jsonl", c + 1);
     add(f, name,
-        "{\"t\":%" PRId64 ",\"process\":\"C%d\",\"op\":\"request\",\"type\":\"invoke\",\"id\":%" PRId64
+        "{\"t\":%" PRId64
+        ",\"process\":\"C%d\",\"op\":\"request\",\"type\":\"invoke\",\"id\":%" PRId64
         ",\"path\":\"/consumer/consume\",\"topic\":\"T%d\",\"offset\":%" PRId64 "}",
         tick(f), c + 1, f->next_request, topic + 1, f->next_offset[topic]);
     add(f, name,
-        "{\"t\":%" PRId64 ",\"process\":\"C%d\",\"op\":\"request\",\"type\":\"fail\",\"id\":%" PRId64
-        ",\"http\":400,\"code\":\"no_message\"}", tick(f), c + 1, f->next_request++);
+        "{\"t\":%" PRId64
+        ",\"process\":\"C%d\",\"op\":\"request\",\"type\":\"fail\",\"id\":%" PRId64
+        ",\"http\":400,\"code\":\"no_message\"}",
+        tick(f), c + 1, f->next_request++);
 }
 
 static inline void registered(struct folder *f, int p, int topic)
@@ -245,8 +252,10 @@ static inline void registered(struct folder *f, int p, int topic)
     char name[48];
     snprintf(name, sizeof name, "history/P%d.jsonl", p + 1);
     add(f, name,
-        "{\"t\":%" PRId64 ",\"process\":\"P%d\",\"op\":\"register\",\"type\":\"ok\",\"topic\":\"T%d\","
-        "\"producer_id\":%d}", tick(f), p + 1, topic + 1, 10 * (p + 1) + topic);
+        "{\"t\":%" PRId64
+        ",\"process\":\"P%d\",\"op\":\"register\",\"type\":\"ok\",\"topic\":\"T%d\","
+        "\"producer_id\":%d}",
+        tick(f), p + 1, topic + 1, 10 * (p + 1) + topic);
 }
 
 static inline struct folder *folder_good(bool plain)
@@ -254,13 +263,13 @@ static inline struct folder *folder_good(bool plain)
     struct folder *f = calloc(1, sizeof *f);
 
     f->plain = plain;
-    add(f, "run.json", "{\"scenario\":\"good\",\"runtime\":\"process\",\"store\":\"postgres\","
-                       "\"started\":\"2026-11-21T07:00:00Z\",\"command\":\"make scenario-good\"}");
+    add(f, "run.json",
+        "{\"scenario\":\"good\",\"runtime\":\"process\",\"store\":\"postgres\","
+        "\"started\":\"2026-11-21T07:00:00Z\",\"command\":\"make scenario-good\"}");
     add(f, "scenario/scenario.conf", "title = a good run");
     add(f, "scenario/scenario.conf", "T1: P1 P2 P3 : C1 C2");
     add(f, "scenario/scenario.conf", "T2: P1 : C1");
-    add(f, "scenario/scenario.conf",
-        "fault = after 10 acks: kill broker, restart after 300 ms");
+    add(f, "scenario/scenario.conf", "fault = after 10 acks: kill broker, restart after 300 ms");
     for (int p = 0; p < PRODUCERS; p++) {
         registered(f, p, 0);
     }

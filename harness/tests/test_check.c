@@ -104,16 +104,16 @@ static void found(const struct folder *f, const struct expected *list, size_t co
     judged_release(&o);
 }
 
-#define FOUND(f, ...)                                                                            \
-    found((f), (const struct expected[]){__VA_ARGS__},                                           \
+#define FOUND(f, ...)                                                                              \
+    found((f), (const struct expected[]){__VA_ARGS__},                                             \
           sizeof((const struct expected[]){__VA_ARGS__}) / sizeof(struct expected))
 
 /* Run a test's body with both kinds of messages. */
-#define WITH_BOTH(body)                                                                          \
-    for (int plain = 0; plain < 2; plain++) {                                                    \
-        struct folder *f = folder_good(plain == 1);                                              \
-        body(f);                                                                                 \
-        folder_destroy(f);                                                                       \
+#define WITH_BOTH(body)                                                                            \
+    for (int plain = 0; plain < 2; plain++) {                                                      \
+        struct folder *f = folder_good(plain == 1);                                                \
+        body(f);                                                                                   \
+        folder_destroy(f);                                                                         \
     }
 
 /* Two neighbouring T1 lines of consumer 2 whose messages differ; only T1 is there. */
@@ -274,7 +274,10 @@ static void history_forget(struct folder *f, int consumer)
     snprintf(file_of(f, name)->name, sizeof name, "history/lost-%d", consumer);
 }
 
-#define NO_HISTORY(process) {FINDING_NO_HISTORY, SOURCE_HISTORY, process, 0, 1, "there is no"}
+#define NO_HISTORY(process)                                                                        \
+    {                                                                                              \
+        FINDING_NO_HISTORY, SOURCE_HISTORY, process, 0, 1, "there is no"                           \
+    }
 
 static void alone_good(struct folder *f)
 {
@@ -527,15 +530,17 @@ static void row_missing(struct folder *f)
 
 static void row_extra(struct folder *f)
 {
-    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
-                         "\"sequence\":999,\"message\":\"INFO\"}");
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+        "\"sequence\":999,\"message\":\"INFO\"}");
     FOUND(f, {FINDING_PHANTOM_ROW, SOURCE_STORE, "P2", 1, 1, "offset 30 holds 'INFO'"});
 }
 
 static void row_of_nobody(struct folder *f)
 {
-    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":77,"
-                         "\"sequence\":0,\"message\":\"INFO\"}");
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":77,"
+        "\"sequence\":0,\"message\":\"INFO\"}");
     FOUND(f, {FINDING_PHANTOM_ROW, SOURCE_STORE, "", 1, 1, "producer id 77"});
 }
 
@@ -560,8 +565,10 @@ static void row_twice(struct folder *f)
 {
     char message[64];
     message_make(f, 1, 12, message, sizeof message);
-    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
-                         "\"sequence\":11,\"message\":\"%s\"}", message);
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+        "\"sequence\":11,\"message\":\"%s\"}",
+        message);
     FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "line 12 is at offset"});
 }
 
@@ -770,23 +777,16 @@ static void fault_no_recovery(struct folder *f)
 
 static void ended_early(struct folder *f)
 {
-    line_edit(file_of(f, "run.json"), 0, "\"store\"", "\"ended_early\":\"waited for C2\",\"store\"");
+    line_edit(file_of(f, "run.json"), 0, "\"store\"",
+              "\"ended_early\":\"waited for C2\",\"store\"");
     FOUND(f, {FINDING_ENDED_EARLY, SOURCE_HISTORY, "", 0, 1, "waited for C2"});
 }
 
-static void test_faults(void)
-{
-    WITH_BOTH(fault_hit_nothing)
-    WITH_BOTH(fault_not_fired)
-    WITH_BOTH(fault_no_recovery)
-    WITH_BOTH(ended_early)
-}
+static void test_faults(void){WITH_BOTH(fault_hit_nothing) WITH_BOTH(fault_not_fired)
+                                  WITH_BOTH(fault_no_recovery) WITH_BOTH(ended_early)}
 
-SUITE("check", {"a good run is valid", test_good},
-      {"a consumer's file is broken", test_file},
+SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken", test_file},
       {"a consumer's file is broken and there is no history of it", test_file_alone},
       {"a consumer's history is broken", test_history},
-      {"history and file are broken alike", test_both},
-      {"the store is broken", test_store},
-      {"a producer is broken", test_producers},
-      {"a fault did not do its work", test_faults})
+      {"history and file are broken alike", test_both}, {"the store is broken", test_store},
+      {"a producer is broken", test_producers}, {"a fault did not do its work", test_faults})

@@ -67,8 +67,8 @@ static void test_random(void)
             b[i] = random_next(&state) % letters;
         }
         diff_match(a, a_count, b, b_count, match);
-        wrong += matches_count(a, a_count, b, b_count, match) !=
-                 slow_length(a, a_count, b, b_count);
+        wrong +=
+            matches_count(a, a_count, b, b_count, match) != slow_length(a, a_count, b, b_count);
     }
     CU_ASSERT_EQUAL(wrong, 0);
 }

@@ -114,10 +114,10 @@ static void test_escaped(void)
 static void test_nothing_sent(void)
 {
     struct folder *f = folder_good(false);
-    static const char *const names[] = {"history/P1.jsonl", "history/P2.jsonl", "history/P3.jsonl",
-                                        "history/C1.jsonl", "history/C2.jsonl",
-                                        "history/harness.jsonl", "consumer_1.txt",
-                                        "consumer_2.txt", "rows.jsonl"};
+    static const char *const names[] = {
+        "history/P1.jsonl", "history/P2.jsonl", "history/P3.jsonl",
+        "history/C1.jsonl", "history/C2.jsonl", "history/harness.jsonl",
+        "consumer_1.txt",   "consumer_2.txt",   "rows.jsonl"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct file *file = file_of(f, names[i]);

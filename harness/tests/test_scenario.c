@@ -172,7 +172,8 @@ static void test_refused(void)
         {FAULT("after 0 acks: kill broker, restart after 1 ms"), "would hit nothing"},
         {FAULT("after 3 acks: kill broker, restart after 1 ms"), "hold 3 messages"},
         {TOPICS "fault = after 2 acks: kill broker, restart after 1 ms\n"
-                "fault = after 1 acks: kill broker, restart after 1 ms\n", ":4: ", "in order"},
+                "fault = after 1 acks: kill broker, restart after 1 ms\n",
+         ":4: ", "in order"},
         {"logs = nowhere\n" TOPICS, ":2: ", "P1 has no log file"},
         {"title = \xff\n" TOPICS, ":1: ", "not UTF-8"},
     };
