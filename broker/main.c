@@ -32,7 +32,7 @@
 #define BATCH_BYTES_MAX (8 * 1024 * 1024)
 #define BATCH_WRITES_MAX 10000
 #define RETRY_PAUSE_MS 100
-#define SILENCE_MS 2000 /* of waiting for the store, before a line in the log says so */
+#define SILENCE_MS 2000     /* of waiting for the store, before a line in the log says so */
 #define DRAIN_EXTRA_MS 5000 /* to write the last answers */
 #define EXIT_USAGE 2
 
@@ -67,40 +67,89 @@ struct broker {
 static enum options_result parse_options(struct settings *s, int argc, char **argv)
 {
     const struct option_row rows[] = {
-        {.name = "listen", .type = OPTION_TEXT, .value = &s->listen, .text = "127.0.0.1:5000",
-         .unit = "HOST:PORT", .required = true,
+        {.name = "listen",
+         .type = OPTION_TEXT,
+         .value = &s->listen,
+         .text = "127.0.0.1:5000",
+         .unit = "HOST:PORT",
+         .required = true,
          .help = "where to listen; port 0 picks a free one, which the log's first line names"},
-        {.name = "store", .type = OPTION_TEXT, .value = &s->store, .text = "memory:",
-         .unit = "URL", .required = true,
+        {.name = "store",
+         .type = OPTION_TEXT,
+         .value = &s->store,
+         .text = "memory:",
+         .unit = "URL",
+         .required = true,
          .help = "where messages are kept: memory: (gone with the broker) or\n"
                  "postgres://USER@HOST:PORT/DATABASE"},
-        {.name = "store-wait", .type = OPTION_INT, .value = &s->store_wait_s, .number = 30,
-         .smallest = 0, .largest = 3600, .unit = "seconds",
+        {.name = "store-wait",
+         .type = OPTION_INT,
+         .value = &s->store_wait_s,
+         .number = 30,
+         .smallest = 0,
+         .largest = 3600,
+         .unit = "seconds",
          .help = "how long to try to reach the store at the start"},
-        {.name = "store-timeout", .type = OPTION_INT, .value = &s->store_timeout_s, .number = 10,
-         .smallest = 1, .largest = 300, .unit = "seconds",
+        {.name = "store-timeout",
+         .type = OPTION_INT,
+         .value = &s->store_timeout_s,
+         .number = 10,
+         .smallest = 1,
+         .largest = 300,
+         .unit = "seconds",
          .help = "how long a request waits for a store that is away, before its 503"},
-        {.name = "consumer-start", .type = OPTION_CHOICE, .value = &s->consumer_start,
-         .text = "earliest", .choices = "earliest|latest",
+        {.name = "consumer-start",
+         .type = OPTION_CHOICE,
+         .value = &s->consumer_start,
+         .text = "earliest",
+         .choices = "earliest|latest",
          .help = "where a consumer begins that does not say so"},
-        {.name = "message-bytes-max", .type = OPTION_INT, .value = &s->message_bytes_max,
-         .number = 1024 * 1024, .smallest = 1, .largest = 64 * 1024 * 1024, .unit = "bytes",
+        {.name = "message-bytes-max",
+         .type = OPTION_INT,
+         .value = &s->message_bytes_max,
+         .number = 1024 * 1024,
+         .smallest = 1,
+         .largest = 64 * 1024 * 1024,
+         .unit = "bytes",
          .help = "the largest message"},
-        {.name = "tail-bytes", .type = OPTION_INT, .value = &s->tail_bytes,
-         .number = 64 * 1024 * 1024, .smallest = 0, .largest = (int64_t)1 << 40, .unit = "bytes",
+        {.name = "tail-bytes",
+         .type = OPTION_INT,
+         .value = &s->tail_bytes,
+         .number = 64 * 1024 * 1024,
+         .smallest = 0,
+         .largest = (int64_t)1 << 40,
+         .unit = "bytes",
          .help = "memory for the newest messages of all topics; older ones come from the store"},
-        {.name = "waiting-bytes-max", .type = OPTION_INT, .value = &s->waiting_bytes_max,
-         .number = 256 * 1024 * 1024, .smallest = 1024 * 1024, .largest = (int64_t)1 << 40,
+        {.name = "waiting-bytes-max",
+         .type = OPTION_INT,
+         .value = &s->waiting_bytes_max,
+         .number = 256 * 1024 * 1024,
+         .smallest = 1024 * 1024,
+         .largest = (int64_t)1 << 40,
          .unit = "bytes",
          .help = "what may wait for a commit; beyond it requests get 503 overloaded"},
-        {.name = "http-threads", .type = OPTION_INT, .value = &s->http_threads, .number = 0,
-         .smallest = 0, .largest = HTTP_LOOPS_MAX, .unit = "threads",
+        {.name = "http-threads",
+         .type = OPTION_INT,
+         .value = &s->http_threads,
+         .number = 0,
+         .smallest = 0,
+         .largest = HTTP_LOOPS_MAX,
+         .unit = "threads",
          .help = "loops that serve connections; 0: one for every four processors"},
-        {.name = "connections-max", .type = OPTION_INT, .value = &s->connections_max,
-         .number = 16000, .smallest = 1, .largest = 1000000, .unit = "connections",
+        {.name = "connections-max",
+         .type = OPTION_INT,
+         .value = &s->connections_max,
+         .number = 16000,
+         .smallest = 1,
+         .largest = 1000000,
+         .unit = "connections",
          .help = "of all clients together; the limit on open files counts as well"},
-        {.name = "log-level", .type = OPTION_CHOICE, .value = &s->log_level, .text = "info",
-         .choices = "error|warn|info|debug", .help = "the least important lines to log"},
+        {.name = "log-level",
+         .type = OPTION_CHOICE,
+         .value = &s->log_level,
+         .text = "info",
+         .choices = "error|warn|info|debug",
+         .help = "the least important lines to log"},
     };
     const struct options options = {
         .program = "myqueue-broker",
@@ -164,7 +213,10 @@ static struct store_session *load(struct broker *b)
 
     while (session != NULL) {
         int64_t left_ms = deadline_ms - clock_now_ms();
-        status = ops->revive(session, left_ms > 2000 ? 2000 : left_ms > 200 ? (int)left_ms : 200,
+        status = ops->revive(session,
+                             left_ms > 2000  ? 2000
+                             : left_ms > 200 ? (int)left_ms
+                                             : 200,
                              why);
         if (status != STATUS_STORE_AWAY || clock_now_ms() >= deadline_ms) {
             break;
@@ -247,8 +299,9 @@ static int http_loops(const struct settings *s)
     if (s->http_threads > 0) {
         return (int)s->http_threads;
     }
-    return processors < 8 ? 1 : processors / 4 > HTTP_LOOPS_MAX ? HTTP_LOOPS_MAX
-                                                                : (int)(processors / 4);
+    return processors < 8                    ? 1
+           : processors / 4 > HTTP_LOOPS_MAX ? HTTP_LOOPS_MAX
+                                             : (int)(processors / 4);
 }
 
 /* Before the store: a port in use must be told at once, and without having taken the log from
@@ -292,7 +345,8 @@ static bool start_http(struct broker *b)
     return true;
 }
 
-/* ---- run and stop ------------------------------------------------------------------------------ */
+/* ---- run and stop ------------------------------------------------------------------------------
+ */
 
 /* false: another broker has taken over. */
 static bool wait_for_end(struct broker *b)
@@ -320,7 +374,8 @@ static void stop(struct broker *b)
         http_server_quiesce(http);
         queue_shutdown(b->queue);
         /* Every request ends by itself within the store's time limit. */
-        cut_off = http_server_drain(http, (int)(b->settings.store_timeout_s * 1000) + DRAIN_EXTRA_MS);
+        cut_off =
+            http_server_drain(http, (int)(b->settings.store_timeout_s * 1000) + DRAIN_EXTRA_MS);
     }
     committer_destroy(b->committer);
     readers_destroy(b->readers);
@@ -367,8 +422,8 @@ int main(int argc, char **argv)
         complain("cannot start", strerror(errno));
         return 1;
     }
-    bool good = open_store(&b) && bind_http(&b) && start_store(&b) && start_http(&b) &&
-                wait_for_end(&b);
+    bool good =
+        open_store(&b) && bind_http(&b) && start_store(&b) && start_http(&b) && wait_for_end(&b);
     bool fenced = b.serving && !good;
     stop(&b);
     if (fenced) {

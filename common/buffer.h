@@ -27,7 +27,10 @@ struct buffer {
     bool failed;     /* an allocation failed: the contents are not whole */
 };
 
-#define BUFFER_INIT {NULL, 0, 0, false}
+#define BUFFER_INIT                                                                                \
+    {                                                                                              \
+        NULL, 0, 0, false                                                                          \
+    }
 
 struct slice slice_of(const char *string);
 bool slice_equals(struct slice a, struct slice b);
@@ -46,8 +49,7 @@ void buffer_append_string(struct buffer *b, const char *string);
 void buffer_append_slice(struct buffer *b, struct slice s);
 void buffer_append_char(struct buffer *b, char c);
 void buffer_append_int(struct buffer *b, int64_t value);
-void buffer_printf(struct buffer *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The contents as a slice; borrowed until the buffer changes. */
 struct slice buffer_slice(const struct buffer *b);

@@ -48,8 +48,13 @@
 #define FILES_RESERVED 64 /* descriptors that are not connections */
 #define PARAMETERS_BYTES 1024
 
-enum request_state { REQUEST_READING, REQUEST_RUNNING, REQUEST_WAITING, REQUEST_PARKED,
-                     REQUEST_ANSWERED };
+enum request_state {
+    REQUEST_READING,
+    REQUEST_RUNNING,
+    REQUEST_WAITING,
+    REQUEST_PARKED,
+    REQUEST_ANSWERED
+};
 
 struct form_field {
     struct list node;
@@ -270,8 +275,8 @@ bool http_request_query(struct http_request *r, const char *name, struct slice *
     size_t size = 0;
 
     if (r->connection == NULL ||
-        MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name,
-                                      strlen(name), &value, &size) != MHD_YES) {
+        MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &value, &size) != MHD_YES) {
         return false;
     }
     *out = (struct slice){value != NULL ? value : "", size};
@@ -311,7 +316,7 @@ static enum MHD_Result on_form_field(void *arg, enum MHD_ValueKind kind, const c
             free(field);
             return key == NULL ? MHD_YES : MHD_NO;
         }
-        strcpy(field->name, key);
+        memcpy(field->name, key, strlen(key) + 1);
         list_append(&r->form_fields, &field->node);
     }
     buffer_append(&field->value, data, size);
@@ -593,7 +598,8 @@ static bool split_address(const char *address, char host[256], char port[16])
     const char *colon = strrchr(address, ':');
 
     if (colon == NULL || colon == address || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535) {
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+        strtol(colon + 1, NULL, 10) > 65535) {
         return false;
     }
     size_t size = (size_t)(colon - address);
@@ -608,7 +614,7 @@ static bool split_address(const char *address, char host[256], char port[16])
     }
     memcpy(host, address, size);
     host[size] = '\0';
-    strcpy(port, colon + 1);
+    memcpy(port, colon + 1, strlen(colon + 1) + 1);
     return true;
 }
 
@@ -735,13 +741,14 @@ static struct http_loop *loop_create(struct http_server *server, int index, int 
     }
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    /* clang-format off: an option and its values a line */
     loop->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, loop,
-        MHD_OPTION_LISTEN_SOCKET, own_fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections_per_loop(&server->options),
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
+        MHD_OPTION_LISTEN_SOCKET, own_fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)connections_per_loop(&server->options), MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, loop, MHD_OPTION_END);
+    /* clang-format on */
     if (loop->daemon == NULL || loop->epoll_fd < 0 || loop->wake_fd < 0 ||
         !loop_watch(loop, MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd) ||
         !loop_watch(loop, loop->wake_fd)) {

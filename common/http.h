@@ -40,13 +40,13 @@ typedef void http_handler(struct http_request *request, void *arg);
 typedef void http_pass_end(int loop, void *arg);
 
 struct http_options {
-    const char *listen;       /* "HOST:PORT", "[::1]:PORT"; port 0 picks a free one */
-    int loops;                /* 1 to HTTP_LOOPS_MAX */
-    int connections_max;      /* of all loops together */
-    size_t body_bytes_max;    /* a larger body is read, dropped, and told to the handler */
-    http_handler *handle;     /* a request has been read */
-    http_pass_end *pass_end;  /* a loop has handled all that was there; before it sleeps */
-    void *arg;                /* for both */
+    const char *listen;      /* "HOST:PORT", "[::1]:PORT"; port 0 picks a free one */
+    int loops;               /* 1 to HTTP_LOOPS_MAX */
+    int connections_max;     /* of all loops together */
+    size_t body_bytes_max;   /* a larger body is read, dropped, and told to the handler */
+    http_handler *handle;    /* a request has been read */
+    http_pass_end *pass_end; /* a loop has handled all that was there; before it sleeps */
+    void *arg;               /* for both */
 };
 
 /* Bind the address; connections are refused until http_server_start(). false: `error` has

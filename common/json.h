@@ -19,7 +19,7 @@ enum json_result {
     JSON_OK,
     JSON_BAD_SYNTAX, /* not JSON, or something behind the value */
     JSON_BAD_UTF8,
-    JSON_HAS_NUL,    /* well-formed, but a string holds U+0000 */
+    JSON_HAS_NUL, /* well-formed, but a string holds U+0000 */
 };
 
 /* Parse the whole of `text`; JSON_OK gives a document that json_free() frees. */

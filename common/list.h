@@ -21,8 +21,8 @@ struct list {
 #define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* `node` may be removed and freed inside the loop. */
-#define LIST_FOREACH(node, head)                                                         \
-    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);    \
+#define LIST_FOREACH(node, head)                                                                   \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
          node = node##_next, node##_next = node->next)
 
 static inline void list_init(struct list *l)

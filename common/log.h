@@ -37,8 +37,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
                size_t count);
 
 #define LOG_FIELDS_(...) ((const struct log_field[]){__VA_ARGS__})
-#define LOG_EVENT_(level, event, ...)                                                    \
-    log_write((level), (event), LOG_FIELDS_(__VA_ARGS__),                                \
+#define LOG_EVENT_(level, event, ...)                                                              \
+    log_write((level), (event), LOG_FIELDS_(__VA_ARGS__),                                          \
               sizeof LOG_FIELDS_(__VA_ARGS__) / sizeof(struct log_field))
 
 /* log_info("event", LOG_STR("key", value), …): at least one field. */

@@ -23,8 +23,11 @@ struct origin {
 
 static bool is_choice(const char *choices, const char *value)
 {
-    size_t size = strlen(value);
+    size_t size = strcspn(value, "|");
 
+    if (value[size] == '|') {
+        return false;
+    }
     for (const char *p = choices; p != NULL; p = strchr(p, '|')) {
         p += *p == '|';
         if (strncmp(p, value, size) == 0 && (p[size] == '|' || p[size] == '\0')) {
@@ -103,7 +106,9 @@ static void print_row(const struct options *options, const struct option_row *ro
     char env[OPTION_NAME_BYTES_MAX] = "";
 
     snprintf(left, sizeof left, "--%s %s", row->name,
-             row->type == OPTION_CHOICE ? row->choices : row->unit != NULL ? row->unit : "VALUE");
+             row->type == OPTION_CHOICE ? row->choices
+             : row->unit != NULL        ? row->unit
+                                        : "VALUE");
     printf("  %s\n", left);
     for (const char *p = row->help; p != NULL;) {
         const char *end = strchr(p, '\n');
@@ -126,8 +131,8 @@ static void print_row(const struct options *options, const struct option_row *ro
 static void print_help(const struct options *options)
 {
     printf("Usage: %s [OPTION]...%s%s\n%s\n\nOptions:\n", options->program,
-           options->operands != NULL ? " " : "",
-           options->operands != NULL ? options->operands : "", options->summary);
+           options->operands != NULL ? " " : "", options->operands != NULL ? options->operands : "",
+           options->summary);
     for (size_t i = 0; i < options->row_count; i++) {
         print_row(options, &options->rows[i]);
     }
@@ -166,7 +171,8 @@ static enum options_result bad_option(const struct options *options, int code, c
 {
     /* getopt has moved past what it could not take. */
     fprintf(stderr, "%s: %s '%s'; try --help\n", options->program,
-            code == ':' ? "a value is missing behind" : "there is no option, or more than one, like",
+            code == ':' ? "a value is missing behind"
+                        : "there is no option, or more than one, like",
             argv[optind - 1]);
     return OPTIONS_BAD;
 }

@@ -24,14 +24,14 @@ enum option_type {
 struct option_row {
     const char *name; /* without the dashes: "tail-bytes" */
     enum option_type type;
-    void *value;             /* where the value goes, see option_type */
-    const char *text;        /* the default of TEXT and CHOICE; NULL: none */
-    int64_t number;          /* the default of INT */
+    void *value;               /* where the value goes, see option_type */
+    const char *text;          /* the default of TEXT and CHOICE; NULL: none */
+    int64_t number;            /* the default of INT */
     int64_t smallest, largest; /* INT: both included */
-    const char *choices;     /* CHOICE: words separated by '|' */
-    const char *unit;        /* shown in --help: "HOST:PORT", "bytes", "seconds" */
-    const char *help;        /* what it does; one or two lines, '\n' between them */
-    bool required;           /* an empty value or none is an error */
+    const char *choices;       /* CHOICE: words separated by '|' */
+    const char *unit;          /* shown in --help: "HOST:PORT", "bytes", "seconds" */
+    const char *help;          /* what it does; one or two lines, '\n' between them */
+    bool required;             /* an empty value or none is an error */
 };
 
 struct options {

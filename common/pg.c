@@ -104,8 +104,9 @@ struct pg *pg_connect(const char *url, const char *options, int limit_ms,
                       char error[PG_ERROR_BYTES_MAX])
 {
     /* What comes first is a default that the URL, behind it, may override. */
-    const char *keywords[] = {"application_name", "client_encoding", "keepalives_idle",
-                              "keepalives_interval", "keepalives_count", "options", "dbname", NULL};
+    const char *keywords[] = {
+        "application_name", "client_encoding", "keepalives_idle", "keepalives_interval",
+        "keepalives_count", "options",         "dbname",          NULL};
     const char *values[] = {"myqueue-broker", "UTF8", "5", "2", "3", options, url, NULL};
     int64_t deadline_ms = clock_now_ms() + limit_ms;
     struct pg *pg = calloc(1, sizeof *pg);
@@ -117,12 +118,11 @@ struct pg *pg_connect(const char *url, const char *options, int limit_ms,
     pg->connection = PQconnectStartParams(keywords, values, 1);
     if (pg->connection == NULL || PQstatus(pg->connection) == CONNECTION_BAD ||
         !connect_poll(pg->connection, deadline_ms)) {
-        const char *message = pg->connection == NULL ? "out of memory"
-                                                     : PQerrorMessage(pg->connection);
+        const char *message =
+            pg->connection == NULL ? "out of memory" : PQerrorMessage(pg->connection);
         one_line(error, message);
         if (*error == '\0' || error[strlen(error) - 1] == ':') { /* libpq was still trying */
-            strncat(error, " the server does not answer",
-                    PG_ERROR_BYTES_MAX - strlen(error) - 1);
+            strncat(error, " the server does not answer", PG_ERROR_BYTES_MAX - strlen(error) - 1);
         }
         pg_close(pg);
         return NULL;
@@ -247,7 +247,7 @@ enum pg_outcome pg_prepare(struct pg *pg, const char *name, const char *sql, int
 }
 
 enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_parameters *parameters,
-                          int limit_ms, PGresult **out)
+                           int limit_ms, PGresult **out)
 {
     const char *values[PG_PARAMETERS_MAX];
     int sizes[PG_PARAMETERS_MAX];
@@ -264,7 +264,8 @@ enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_para
         sizes[i] = (int)(end - parameters->starts[i]);
         formats[i] = 1;
     }
-    int sent = PQsendQueryPrepared(pg->connection, name, parameters->count, values, sizes, formats, 1);
+    int sent =
+        PQsendQueryPrepared(pg->connection, name, parameters->count, values, sizes, formats, 1);
     return finish(pg, sent, limit_ms, out);
 }
 

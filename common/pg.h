@@ -32,7 +32,7 @@ bool pg_url_valid(const char *url, char error[PG_ERROR_BYTES_MAX]);
  * libpq's notation, "-c name=value". NULL: why, in `error`, in one line. */
 struct pg *pg_connect(const char *url, const char *options, int limit_ms,
                       char error[PG_ERROR_BYTES_MAX]);
-void pg_close(struct pg *pg); /* NULL is fine */
+void pg_close(struct pg *pg);           /* NULL is fine */
 bool pg_connected(const struct pg *pg); /* false for NULL and after PG_LOST */
 
 /* One or more statements, without parameters. `*out` (if not NULL) is the last one's
@@ -64,7 +64,7 @@ void pg_element_text(struct pg_parameters *p, struct slice value);
 
 /* Run a prepared statement; results come in binary. */
 enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_parameters *parameters,
-                          int limit_ms, PGresult **out);
+                           int limit_ms, PGresult **out);
 
 /* An int8 or int4 column of a binary result. */
 int64_t pg_get_int(const PGresult *result, int row, int column);

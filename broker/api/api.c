@@ -71,7 +71,8 @@ static void no_route(struct call *call, struct slice path)
 static const struct route *find_route(struct slice path, struct slice method)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (path_matches(path, routes[i].path) && slice_equals(method, slice_of(routes[i].method))) {
+        if (path_matches(path, routes[i].path) &&
+            slice_equals(method, slice_of(routes[i].method))) {
             return &routes[i];
         }
     }

@@ -175,7 +175,8 @@ static bool parse_int(struct slice text, int64_t *out)
     char digits[24];
     char *end;
 
-    if (text.size == 0 || text.size >= sizeof digits || strchr("+-0123456789", text.data[0]) == NULL) {
+    if (text.size == 0 || text.size >= sizeof digits ||
+        strchr("+-0123456789", text.data[0]) == NULL) {
         return false;
     }
     memcpy(digits, text.data, text.size);

@@ -142,8 +142,7 @@ void consumer_consume(struct call *call)
     int64_t max = 0;
 
     if (!call_topic(call) ||
-        !call_int(call, "consumer_id", -INT_MAX_EXACT, INT_MAX_EXACT, true,
-                  &request.consumer_id) ||
+        !call_int(call, "consumer_id", -INT_MAX_EXACT, INT_MAX_EXACT, true, &request.consumer_id) ||
         !call_int(call, "offset", 0, INT_MAX_EXACT, false, &request.offset) ||
         !call_int(call, "max", 1, QUEUE_CONSUME_MAX, false, &max) ||
         !call_int(call, "wait_ms", 0, INT_MAX_EXACT, false, &call->wait_ms)) {

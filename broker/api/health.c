@@ -19,8 +19,7 @@ static void answered(struct http_request *request)
 
 void health_get(struct call *call)
 {
-    enum status status =
-        queue_ping_create(call->api->queue, call_done, call->request, &call->ping);
+    enum status status = queue_ping_create(call->api->queue, call_done, call->request, &call->ping);
 
     if (status != STATUS_OK) {
         answer_failure(call, status);

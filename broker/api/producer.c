@@ -90,9 +90,9 @@ static bool check_message(struct call *call, struct slice message)
 static void append(struct call *call, int64_t producer_id, const struct slice *messages,
                    size_t count, int64_t sequence)
 {
-    enum status status = queue_append(call->api->queue, http_request_loop(call->request),
-                                      call->topic, producer_id, messages, count, sequence,
-                                      call_done, call->request, &call->write);
+    enum status status =
+        queue_append(call->api->queue, http_request_loop(call->request), call->topic, producer_id,
+                     messages, count, sequence, call_done, call->request, &call->write);
     if (status != STATUS_OK) {
         answer_failure(call, status);
         return;
@@ -159,7 +159,8 @@ void producer_produce(struct call *call)
     } else if (array != NULL) {
         produce_batch(call, producer_id, array, sequence);
     } else if (!found) {
-        answer_failure_text(call, STATUS_BAD_REQUEST, "'message' is missing ('messages' is taken from a JSON body only)");
+        answer_failure_text(call, STATUS_BAD_REQUEST,
+                            "'message' is missing ('messages' is taken from a JSON body only)");
     } else if (check_message(call, message)) {
         append(call, producer_id, &message, 1, sequence);
     }

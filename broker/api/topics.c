@@ -29,9 +29,8 @@ void topics_create(struct call *call)
     if (!call_topic(call)) {
         return;
     }
-    enum status status =
-        queue_create_topic(call->api->queue, http_request_loop(call->request), call->topic,
-                           call_done, call->request, &call->write);
+    enum status status = queue_create_topic(call->api->queue, http_request_loop(call->request),
+                                            call->topic, call_done, call->request, &call->write);
     if (status != STATUS_OK) {
         answer_failure(call, status);
         return;

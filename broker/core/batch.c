@@ -250,8 +250,7 @@ static bool add_counters(struct queue_write *w, struct store_batch *batch,
         if (*sequence == NULL) {
             return false;
         }
-        **sequence = (struct store_sequence){w->producer->id, p->number,
-                                             w->producer->pending.last,
+        **sequence = (struct store_sequence){w->producer->id, p->number, w->producer->pending.last,
                                              w->producer->pending.last_offset};
     }
     return true;
@@ -390,7 +389,8 @@ void batch_applied(void *arg, const struct store_batch *batch, const struct list
     }
     tail_budget_evict(&queue->tail_budget);
     for (size_t i = 0; i < batch->advance_count; i++) {
-        partition_wake(&registry_topic_by_id(&queue->registry, batch->advances[i].topic_id)->partition);
+        partition_wake(
+            &registry_topic_by_id(&queue->registry, batch->advances[i].topic_id)->partition);
     }
 }
 

@@ -18,8 +18,8 @@ struct queue {
     struct queue_options options;
     struct registry registry;
     struct store_queue store;
-    struct tail_budget tail_budget;           /* the committer's own */
-    struct list staged[QUEUE_LOOPS_MAX];      /* queue_write, each its loop's own */
+    struct tail_budget tail_budget;      /* the committer's own */
+    struct list staged[QUEUE_LOOPS_MAX]; /* queue_write, each its loop's own */
     atomic_bool shutting_down;
     atomic_bool fenced;
 };
@@ -52,10 +52,10 @@ struct queue_write {
 
     /* Set by prepare(), for the batch that is under way. */
     const struct store_batch *batch;
-    size_t index;                /* PRODUCER, CONSUMER: which row of the batch */
+    size_t index;                 /* PRODUCER, CONSUMER: which row of the batch */
     enum status status_if_stored; /* what the answer is when the batch is stored */
-    int64_t base;                /* APPEND: offset of the first message */
-    bool appended;               /* APPEND: has rows in the batch */
+    int64_t base;                 /* APPEND: offset of the first message */
+    bool appended;                /* APPEND: has rows in the batch */
 
     char bytes[]; /* names, or slices and messages */
 };

@@ -25,9 +25,9 @@ struct queue;
 #define QUEUE_CONSUME_BYTES_MAX (1024 * 1024)
 
 struct queue_options {
-    size_t tail_bytes_max;  /* of all partitions together */
-    int store_timeout_ms;   /* how long a request waits for a store that is away */
-    bool start_latest;      /* where a consumer starts that does not say so */
+    size_t tail_bytes_max;     /* of all partitions together */
+    int store_timeout_ms;      /* how long a request waits for a store that is away */
+    bool start_latest;         /* where a consumer starts that does not say so */
     void (*wake)(void *arg);   /* answers have been given */
     void (*fenced)(void *arg); /* another broker owns the log: this one is of no use */
     void *arg;
@@ -118,8 +118,7 @@ const struct store_range *consume_range(const struct consume *c);
 void consume_release(struct consume *c); /* when done; NULL is fine */
 
 /* How many messages the consumer has not taken yet. */
-enum status queue_size(struct queue *queue, struct slice topic, int64_t consumer_id,
-                       int64_t *size);
+enum status queue_size(struct queue *queue, struct slice topic, int64_t consumer_id, int64_t *size);
 
 /* The name of the i-th topic in order of creation; false at the end. */
 bool queue_topic_name(struct queue *queue, size_t i, struct slice *name);

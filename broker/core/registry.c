@@ -117,7 +117,8 @@ struct topic *registry_topic(struct registry *r, struct slice name)
     char text[TOPIC_NAME_BYTES_MAX + 1];
     struct topic key = {.name = text};
 
-    if (name.size == 0 || name.size > TOPIC_NAME_BYTES_MAX || memchr(name.data, '\0', name.size) != NULL) {
+    if (name.size == 0 || name.size > TOPIC_NAME_BYTES_MAX ||
+        memchr(name.data, '\0', name.size) != NULL) {
         return NULL;
     }
     memcpy(text, name.data, name.size);

@@ -134,8 +134,7 @@ bool tail_read_locked(const struct tail *tail, int64_t from, size_t count_max, s
          node = node->next) {
         const struct chunk *chunk = LIST_ENTRY(node, struct chunk, in_tail);
         for (size_t i = (size_t)(from - chunk->first); i < chunk->count; i++, from++) {
-            if (range->count == count_max ||
-                (range->count > 0 && range->bytes.size >= bytes_max)) {
+            if (range->count == count_max || (range->count > 0 && range->bytes.size >= bytes_max)) {
                 return true;
             }
             if (!range_add(range, chunk_message(chunk, i))) {

@@ -27,8 +27,8 @@ struct partition {
 };
 
 struct topic {
-    int64_t id;   /* fixed, like all of it */
-    char *name;   /* UTF-8, TOPIC_NAME_BYTES_MAX at most */
+    int64_t id;                 /* fixed, like all of it */
+    char *name;                 /* UTF-8, TOPIC_NAME_BYTES_MAX at most */
     struct partition partition; /* number 0 */
 };
 
@@ -44,8 +44,8 @@ struct sequence_state {
 };
 
 struct producer {
-    int64_t id;          /* fixed */
-    struct topic *topic; /* fixed */
+    int64_t id;                      /* fixed */
+    struct topic *topic;             /* fixed */
     struct sequence_state committed; /* the committer's own, like the next */
     struct sequence_state pending;   /* with the batch that it makes */
 };

@@ -149,7 +149,7 @@ enum status queue_register_consumer(struct queue *queue, int loop, struct slice 
         return STATUS_NO_MEMORY;
     }
     w->topic = found;
-    w->start = start != QUEUE_START_DEFAULT ? start
+    w->start = start != QUEUE_START_DEFAULT  ? start
                : queue->options.start_latest ? QUEUE_START_LATEST
                                              : QUEUE_START_EARLIEST;
     return stage(w, loop, out);

@@ -26,14 +26,14 @@ static void *grow(void **array, size_t *count, size_t *room, size_t element_byte
     return element;
 }
 
-#define BATCH_ADD(kind, field)                                                            \
-    struct store_##kind *batch_add_##field(struct store_batch *b)                         \
-    {                                                                                     \
-        void *array = b->field##s;                                                        \
-        struct store_##kind *element =                                                    \
-            grow(&array, &b->field##_count, &b->field##_room, sizeof *element);           \
-        b->field##s = array;                                                              \
-        return element;                                                                   \
+#define BATCH_ADD(kind, field)                                                                     \
+    struct store_##kind *batch_add_##field(struct store_batch *b)                                  \
+    {                                                                                              \
+        void *array = b->field##s;                                                                 \
+        struct store_##kind *element =                                                             \
+            grow(&array, &b->field##_count, &b->field##_room, sizeof *element);                    \
+        b->field##s = array;                                                                       \
+        return element;                                                                            \
     }
 
 BATCH_ADD(topic, topic)
@@ -47,7 +47,8 @@ BATCH_ADD(position, position)
 bool batch_empty(const struct store_batch *b)
 {
     return b->topic_count + b->producer_count + b->consumer_count + b->advance_count +
-               b->position_count == 0;
+               b->position_count ==
+           0;
 }
 
 void batch_clear(struct store_batch *b)

@@ -22,8 +22,8 @@
 struct committer;
 
 struct committer_options {
-    struct store *store;            /* must outlive the committer */
-    struct store_session *session;  /* revived and loaded; the committer's from now on */
+    struct store *store;           /* must outlive the committer */
+    struct store_session *session; /* revived and loaded; the committer's from now on */
     struct store_hooks hooks;
     size_t waiting_bytes_max; /* more than this, and submit takes no more */
     size_t waiting_count_max;

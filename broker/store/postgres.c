@@ -27,29 +27,29 @@
 #define LOAD_LIMIT_MS 120000
 #define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
 
-#define COMMIT_SQL                                                                        \
-    "SELECT commit_batch($1::bigint[], $2::text[], $3::bigint[], $4::bigint[],"           \
-    " $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::bigint[],"  \
-    " $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::bigint[],"            \
-    " $16::bigint[], $17::bigint[], $18::text[], $19::bigint[], $20::int[],"              \
-    " $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[],"            \
+#define COMMIT_SQL                                                                                 \
+    "SELECT commit_batch($1::bigint[], $2::text[], $3::bigint[], $4::bigint[],"                    \
+    " $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::bigint[],"           \
+    " $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::bigint[],"                     \
+    " $16::bigint[], $17::bigint[], $18::text[], $19::bigint[], $20::int[],"                       \
+    " $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[],"                     \
     " $26::bigint[], $27::bigint[])"
 
 /* Rows up to the byte limit, the first one always: `before` is what stands in front. */
-#define READ_SQL                                                                          \
-    "SELECT \"offset\", message FROM ("                                                   \
-    " SELECT \"offset\", message, sum(octet_length(message)) OVER (ORDER BY \"offset\")"  \
-    "        - octet_length(message) AS before"                                           \
-    " FROM log WHERE topic_id = $1 AND partition = $2 AND \"offset\" >= $3"               \
-    "            AND \"offset\" < $3 + $4) AS rows"                                       \
+#define READ_SQL                                                                                   \
+    "SELECT \"offset\", message FROM ("                                                            \
+    " SELECT \"offset\", message, sum(octet_length(message)) OVER (ORDER BY \"offset\")"           \
+    "        - octet_length(message) AS before"                                                    \
+    " FROM log WHERE topic_id = $1 AND partition = $2 AND \"offset\" >= $3"                        \
+    "            AND \"offset\" < $3 + $4) AS rows"                                                \
     " WHERE before < $5 ORDER BY \"offset\""
 
-#define FIND_SQL                                                                          \
-    "SELECT \"offset\" FROM log WHERE topic_id = $1 AND partition = $2 AND"               \
-    " \"offset\" <= $3 AND producer_id = $4 AND sequence = $5"                            \
+#define FIND_SQL                                                                                   \
+    "SELECT \"offset\" FROM log WHERE topic_id = $1 AND partition = $2 AND"                        \
+    " \"offset\" <= $3 AND producer_id = $4 AND sequence = $5"                                     \
     " ORDER BY \"offset\" DESC LIMIT 1"
 
-#define RESOLVE_SQL                                                                       \
+#define RESOLVE_SQL                                                                                \
     "SELECT next_offset, epoch FROM partition WHERE topic_id = $1 AND number = $2 FOR UPDATE"
 
 struct postgres_store {
@@ -207,8 +207,9 @@ static enum status load_query(struct postgres_session *s, const char *sql, PGres
     if (outcome != PG_DONE) {
         load_error(s, error);
     }
-    return outcome == PG_DONE ? STATUS_OK : outcome == PG_LOST ? STATUS_STORE_AWAY
-                                                               : refused(s, "load");
+    return outcome == PG_DONE   ? STATUS_OK
+           : outcome == PG_LOST ? STATUS_STORE_AWAY
+                                : refused(s, "load");
 }
 
 static int64_t text_int(const PGresult *result, int row, int column)
@@ -417,12 +418,12 @@ static enum status postgres_assign_ids(struct store_session *session, struct sto
 }
 
 /* One array parameter: `field` of each element of `array`. */
-#define ADD_ARRAY(p, type, array, count, field)                                           \
-    do {                                                                                  \
-        pg_begin_##type##_array((p), (count));                                            \
-        for (size_t i_ = 0; i_ < (count); i_++) {                                         \
-            pg_element_##type((p), (array)[i_].field);                                    \
-        }                                                                                 \
+#define ADD_ARRAY(p, type, array, count, field)                                                    \
+    do {                                                                                           \
+        pg_begin_##type##_array((p), (count));                                                     \
+        for (size_t i_ = 0; i_ < (count); i_++) {                                                  \
+            pg_element_##type((p), (array)[i_].field);                                             \
+        }                                                                                          \
     } while (0)
 
 static void add_clients(struct pg_parameters *p, const struct store_batch *b,
@@ -475,8 +476,7 @@ static enum status postgres_commit(struct store_session *session, const struct s
         return status;
     }
     add_batch(&s->parameters, batch);
-    enum pg_outcome outcome =
-        pg_execute(s->pg, "commit", &s->parameters, STATEMENT_LIMIT_MS, NULL);
+    enum pg_outcome outcome = pg_execute(s->pg, "commit", &s->parameters, STATEMENT_LIMIT_MS, NULL);
     status = status_of(s, outcome, "commit");
     return outcome == PG_LOST ? STATUS_OUTCOME_UNKNOWN : status;
 }
@@ -496,8 +496,8 @@ static enum status postgres_resolve(struct store_session *session, const struct 
     pg_parameters_clear(&s->parameters);
     pg_add_int8(&s->parameters, advance->topic_id);
     pg_add_int4(&s->parameters, advance->partition);
-    status = status_of(
-        s, pg_execute(s->pg, "resolve", &s->parameters, STATEMENT_LIMIT_MS, &result), "resolve");
+    status = status_of(s, pg_execute(s->pg, "resolve", &s->parameters, STATEMENT_LIMIT_MS, &result),
+                       "resolve");
     if (status == STATUS_OK) {
         bool ours = PQntuples(result) == 1 && pg_get_int(result, 0, 1) == advance->epoch;
         int64_t next_offset = ours ? pg_get_int(result, 0, 0) : 0;
@@ -541,8 +541,8 @@ static enum status postgres_read(struct store_session *session, int64_t topic_id
     pg_add_int8(&s->parameters, from);
     pg_add_int8(&s->parameters, (int64_t)count_max);
     pg_add_int8(&s->parameters, (int64_t)bytes_max);
-    status = status_of(
-        s, pg_execute(s->pg, "read", &s->parameters, STATEMENT_LIMIT_MS, &result), "read");
+    status = status_of(s, pg_execute(s->pg, "read", &s->parameters, STATEMENT_LIMIT_MS, &result),
+                       "read");
     if (status == STATUS_OK) {
         status = take_range(result, from, range);
     }
@@ -567,8 +567,8 @@ static enum status postgres_find_sequence(struct store_session *session,
     pg_add_int8(&s->parameters, offset_max);
     pg_add_int8(&s->parameters, wanted->producer_id);
     pg_add_int8(&s->parameters, wanted->sequence);
-    status = status_of(
-        s, pg_execute(s->pg, "find", &s->parameters, STATEMENT_LIMIT_MS, &result), "find");
+    status = status_of(s, pg_execute(s->pg, "find", &s->parameters, STATEMENT_LIMIT_MS, &result),
+                       "find");
     if (status == STATUS_OK && PQntuples(result) == 0) {
         status = STATUS_NO_MESSAGE;
     } else if (status == STATUS_OK) {

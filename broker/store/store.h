@@ -213,9 +213,9 @@ struct store_read {
     int64_t deadline_ms;
     int64_t topic_id;
     int32_t partition;
-    int64_t from;     /* RANGE; SEQUENCE: the largest offset that is possible */
-    size_t count_max; /* RANGE */
-    size_t bytes_max; /* RANGE */
+    int64_t from;                   /* RANGE; SEQUENCE: the largest offset that is possible */
+    size_t count_max;               /* RANGE */
+    size_t bytes_max;               /* RANGE */
     struct store_sequence sequence; /* SEQUENCE: producer and sequence in, offset out */
     struct store_range *range;      /* RANGE: filled */
     enum status status;             /* when done */

@@ -39,11 +39,11 @@ static inline int suite_run(const char *name, const struct suite_test *tests, si
     return failed == 0 && run == count ? 0 : 1;
 }
 
-#define SUITE(name, ...)                                                                 \
-    int main(void)                                                                       \
-    {                                                                                    \
-        static const struct suite_test tests[] = {__VA_ARGS__};                          \
-        return suite_run((name), tests, sizeof tests / sizeof *tests);                   \
+#define SUITE(name, ...)                                                                           \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        static const struct suite_test tests[] = {__VA_ARGS__};                                    \
+        return suite_run((name), tests, sizeof tests / sizeof *tests);                             \
     }
 
 #endif

@@ -14,18 +14,18 @@
 
 struct faulty_store {
     struct store store;
-    struct store *under; /* owned */
-    atomic_int refuse_commit;   /* STATUS_STORE_AWAY, nothing is stored */
-    atomic_int lose_commit;     /* STATUS_OUTCOME_UNKNOWN, nothing is stored */
-    atomic_int lose_reply;      /* STATUS_OUTCOME_UNKNOWN, and yet it is stored */
-    atomic_int fence_commit;    /* STATUS_FENCED */
-    atomic_int break_commit;    /* STATUS_INTERNAL */
-    atomic_int refuse_read;     /* STATUS_STORE_AWAY */
-    atomic_bool away;           /* revive() fails for as long as this is set */
-    atomic_bool hold_commit;    /* commit() waits for as long as this is set */
-    atomic_int commits_held;    /* how many wait */
-    atomic_int commits;         /* how many have been tried */
-    atomic_int revives;         /* how many have been tried while away */
+    struct store *under;      /* owned */
+    atomic_int refuse_commit; /* STATUS_STORE_AWAY, nothing is stored */
+    atomic_int lose_commit;   /* STATUS_OUTCOME_UNKNOWN, nothing is stored */
+    atomic_int lose_reply;    /* STATUS_OUTCOME_UNKNOWN, and yet it is stored */
+    atomic_int fence_commit;  /* STATUS_FENCED */
+    atomic_int break_commit;  /* STATUS_INTERNAL */
+    atomic_int refuse_read;   /* STATUS_STORE_AWAY */
+    atomic_bool away;         /* revive() fails for as long as this is set */
+    atomic_bool hold_commit;  /* commit() waits for as long as this is set */
+    atomic_int commits_held;  /* how many wait */
+    atomic_int commits;       /* how many have been tried */
+    atomic_int revives;       /* how many have been tried while away */
 };
 
 /* Takes `under` over. NULL when out of memory. */

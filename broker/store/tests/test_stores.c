@@ -92,9 +92,8 @@ static enum status told_position(void *arg, int64_t consumer_id, int32_t partiti
 
 static void load(struct fixture *f, struct store_session *session)
 {
-    const struct store_loader loader = {&f->told.text,  told_topic,    told_partition,
-                                        told_producer,  told_sequence, told_consumer,
-                                        told_position};
+    const struct store_loader loader = {&f->told.text, told_topic,    told_partition, told_producer,
+                                        told_sequence, told_consumer, told_position};
 
     buffer_clear(&f->told.text);
     CU_ASSERT_EQUAL_FATAL(f->store->ops->revive(session, 10000, f->error), STATUS_OK);
@@ -169,8 +168,8 @@ static void add_messages(struct fixture *f, int64_t base, int64_t count)
 static void read_range(struct fixture *f, int64_t from, size_t count_max, size_t bytes_max)
 {
     range_clear(&f->range, from);
-    CU_ASSERT_EQUAL(
-        f->store->ops->read(f->session, 1, 0, from, count_max, bytes_max, &f->range), STATUS_OK);
+    CU_ASSERT_EQUAL(f->store->ops->read(f->session, 1, 0, from, count_max, bytes_max, &f->range),
+                    STATUS_OK);
 }
 
 /* ---- the tests, for one kind of store each ------------------------------------------------ */
@@ -239,9 +238,14 @@ static void keeps_to_the_byte_limit(enum kind kind)
 
 static void keeps_every_text(enum kind kind)
 {
-    static const char *const texts[] = {
-        "", " ", "\n\t\r", "\x01\x1f\x7f", "h\xc3\xa9", "\xf0\x9f\x98\x80", "\\ ' \" $1 %s {}",
-        "\xef\xbf\xbf\xf4\x8f\xbf\xbf"};
+    static const char *const texts[] = {"",
+                                        " ",
+                                        "\n\t\r",
+                                        "\x01\x1f\x7f",
+                                        "h\xc3\xa9",
+                                        "\xf0\x9f\x98\x80",
+                                        "\\ ' \" $1 %s {}",
+                                        "\xef\xbf\xbf\xf4\x8f\xbf\xbf"};
     size_t count = sizeof texts / sizeof *texts;
     struct fixture f = setup(kind);
     struct buffer expected = BUFFER_INIT;
@@ -416,23 +420,25 @@ static void refuses_what_is_no_store(void)
     }
 }
 
-#define EACH_KIND(name)                                                                   \
-    static void name##_memory(void)                                                       \
-    {                                                                                     \
-        name(MEMORY);                                                                     \
-    }                                                                                     \
-    static void name##_postgres(void)                                                     \
-    {                                                                                     \
-        name(POSTGRES);                                                                   \
-    }                                                                                     \
-    static void name##_faulty(void)                                                       \
-    {                                                                                     \
-        name(FAULTY);                                                                     \
+#define EACH_KIND(name)                                                                            \
+    static void name##_memory(void)                                                                \
+    {                                                                                              \
+        name(MEMORY);                                                                              \
+    }                                                                                              \
+    static void name##_postgres(void)                                                              \
+    {                                                                                              \
+        name(POSTGRES);                                                                            \
+    }                                                                                              \
+    static void name##_faulty(void)                                                                \
+    {                                                                                              \
+        name(FAULTY);                                                                              \
     }
 
-#define ROWS(name) \
-    {#name ", memory", name##_memory}, {#name ", postgres", name##_postgres}, \
-        {#name ", faulty", name##_faulty}
+#define ROWS(name)                                                                                 \
+    {#name ", memory", name##_memory}, {#name ", postgres", name##_postgres},                      \
+    {                                                                                              \
+#name ", faulty", name##_faulty                                                            \
+    }
 
 EACH_KIND(starts_empty)
 EACH_KIND(gives_ids_from_one)
@@ -444,8 +450,7 @@ EACH_KIND(resolves_by_the_counter)
 
 SUITE("stores", ROWS(starts_empty), ROWS(gives_ids_from_one), ROWS(reads_what_was_committed),
       ROWS(keeps_to_the_byte_limit), ROWS(keeps_every_text), ROWS(finds_a_sequence),
-      ROWS(resolves_by_the_counter),
-      {"tells_all_when_loaded_again", tells_all_when_loaded_again},
+      ROWS(resolves_by_the_counter), {"tells_all_when_loaded_again", tells_all_when_loaded_again},
       {"never_reuses_an_id", never_reuses_an_id},
       {"takes_a_batch_without_messages_twice", takes_a_batch_without_messages_twice},
       {"fences_the_owner_before", fences_the_owner_before},

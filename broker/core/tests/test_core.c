@@ -1,0 +1,379 @@
+/*
+ * test_core.c - names, tails, and the steps of a consume, without threads or a store.
+ *
+ * A few lines stand in for the committer: what has been submitted is prepared, "committed"
+ * and shown when the test says so.
+ */
+#include "broker/core/internal.h"
+#include "common/tests/suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a committer that commits when told ---------------------------------------------------- */
+
+struct fixture {
+    struct queue *queue;
+    struct list submitted;
+    struct store_batch batch;
+    struct store_read *read; /* the last one that was submitted */
+    int64_t next_id;
+    int notified;
+};
+
+static void count(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void take_writes(void *arg, struct list *writes)
+{
+    list_move(&((struct fixture *)arg)->submitted, writes);
+}
+
+static bool take_read(void *arg, struct store_read *read)
+{
+    ((struct fixture *)arg)->read = read;
+    return true;
+}
+
+static void commit(struct fixture *f)
+{
+    struct store_hooks hooks = queue_hooks(f->queue);
+    struct list prepared;
+    struct list *node;
+
+    list_init(&prepared);
+    queue_flush(f->queue, 0);
+    while ((node = list_pop(&f->submitted)) != NULL) {
+        struct store_write *write = LIST_ENTRY(node, struct store_write, node);
+        if (hooks.prepare(hooks.arg, write, &f->batch)) {
+            list_append(&prepared, node);
+        } else {
+            hooks.finish(hooks.arg, write);
+        }
+    }
+    for (size_t i = 0; i < f->batch.topic_count; i++) {
+        f->batch.topics[i].id = f->next_id++;
+    }
+    for (size_t i = 0; i < f->batch.producer_count; i++) {
+        f->batch.producers[i].id = f->next_id++;
+    }
+    for (size_t i = 0; i < f->batch.consumer_count; i++) {
+        f->batch.consumers[i].id = f->next_id++;
+    }
+    hooks.applied(hooks.arg, &f->batch, &prepared);
+    while ((node = list_pop(&prepared)) != NULL) {
+        struct store_write *write = LIST_ENTRY(node, struct store_write, node);
+        hooks.answer(hooks.arg, write, STATUS_OK);
+        hooks.finish(hooks.arg, write);
+    }
+    batch_clear(&f->batch);
+}
+
+static void setup(struct fixture *f, size_t tail_bytes_max)
+{
+    memset(f, 0, sizeof *f);
+    f->next_id = 1;
+    list_init(&f->submitted);
+    f->queue = queue_create(&(struct queue_options){.tail_bytes_max = tail_bytes_max,
+                                                    .store_timeout_ms = 1000,
+                                                    .wake = nothing,
+                                                    .fenced = nothing});
+    queue_connect(f->queue, &(struct store_queue){take_writes, f, take_read, f});
+}
+
+static void teardown(struct fixture *f)
+{
+    batch_release(&f->batch);
+    queue_destroy(f->queue);
+}
+
+static int64_t register_client(struct fixture *f, bool producer)
+{
+    struct queue_write *write;
+    int answers = 0;
+    enum status status =
+        producer ? queue_register_producer(f->queue, 0, slice_of("t"), count, &answers, &write)
+                 : queue_register_consumer(f->queue, 0, slice_of("t"), QUEUE_START_DEFAULT, count,
+                                           &answers, &write);
+    CU_ASSERT_EQUAL_FATAL(status, STATUS_OK);
+    commit(f);
+    CU_ASSERT_EQUAL(answers, 1);
+    int64_t id = queue_write_result(write)->id;
+    queue_write_release(write);
+    return id;
+}
+
+static void append(struct fixture *f, int64_t producer_id, const char *text)
+{
+    struct queue_write *write;
+    struct slice message = slice_of(text);
+    int answers = 0;
+
+    CU_ASSERT_EQUAL_FATAL(queue_append(f->queue, 0, slice_of("t"), producer_id, &message, 1,
+                                       SEQUENCE_NONE, count, &answers, &write),
+                          STATUS_OK);
+    commit(f);
+    CU_ASSERT_EQUAL(answers, 1);
+    queue_write_release(write);
+}
+
+static struct consume *consume(struct fixture *f, int64_t consumer_id, int64_t offset, bool wait)
+{
+    struct consume *c;
+    const struct consume_request request = {slice_of("t"), consumer_id, offset, 1, wait};
+
+    CU_ASSERT_EQUAL_FATAL(consume_create(f->queue, 0, &request, count, &f->notified, &c),
+                          STATUS_OK);
+    return c;
+}
+
+static void expect_text(struct consume *c, const char *text)
+{
+    CU_ASSERT_EQUAL(consume_status(c), STATUS_OK);
+    CU_ASSERT_TRUE(slice_equals(buffer_slice(&consume_range(c)->bytes), slice_of(text)));
+    consume_release(c);
+}
+
+/* ---- names and tails --------------------------------------------------------------------------
+ */
+
+static void names(void)
+{
+    char longest[TOPIC_NAME_BYTES_MAX + 2];
+
+    memset(longest, 'x', sizeof longest);
+    CU_ASSERT_EQUAL(topic_name_check((struct slice){longest, 200}), STATUS_OK);
+    CU_ASSERT_EQUAL(topic_name_check((struct slice){longest, 201}), STATUS_BAD_TOPIC_NAME);
+    static const char *const good[] = {"T-1",          "a/b",      " ",
+                                       "post_created", "\xc2\xa0", "\xe2\x82\xac"};
+    static const char *const bad[] = {"", "a\n", "\x7f", "\xc2\x85", "\xff", "a\x1f"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        CU_ASSERT_EQUAL(topic_name_check(slice_of(good[i])), STATUS_OK);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CU_ASSERT_EQUAL(topic_name_check(slice_of(bad[i])), STATUS_BAD_TOPIC_NAME);
+    }
+    CU_ASSERT_EQUAL(topic_name_check((struct slice){"a\0b", 3}), STATUS_BAD_TOPIC_NAME);
+}
+
+static void tail_gives_what_it_has(void)
+{
+    struct tail_budget budget;
+    struct mutex lock;
+    struct tail tail;
+    struct store_range range;
+    char text[24];
+
+    mutex_init(&lock, MUTEX_PARTITION);
+    tail_budget_init(&budget, 200000);
+    tail_init(&tail, &budget, &lock, 1000);
+    range_init(&range);
+    for (int i = 1000; i < 31000; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        tail_append_locked(&tail, slice_of(text));
+    }
+    CU_ASSERT_EQUAL(tail.first, 1000);
+    tail_budget_evict(&budget);
+    CU_ASSERT_TRUE(budget.bytes <= 200000 && budget.bytes > 0);
+    CU_ASSERT_TRUE(tail.first > 1000);
+    CU_ASSERT_EQUAL(tail.next, 31000);
+    range_clear(&range, tail.first);
+    CU_ASSERT_FALSE(tail_read_locked(&tail, tail.first - 1, 10, 1000, &range));
+    CU_ASSERT_FALSE(tail_read_locked(&tail, tail.next, 10, 1000, &range));
+    for (int64_t from = tail.first; from < tail.next; from += 997) {
+        range_clear(&range, from);
+        CU_ASSERT_TRUE(tail_read_locked(&tail, from, 1, 1000, &range));
+        snprintf(text, sizeof text, "%lld", (long long)from);
+        CU_ASSERT_TRUE(slice_equals(buffer_slice(&range.bytes), slice_of(text)));
+    }
+    range_clear(&range, tail.first);
+    CU_ASSERT_TRUE(tail_read_locked(&tail, tail.first, SIZE_MAX, SIZE_MAX, &range));
+    CU_ASSERT_EQUAL(range.count, (size_t)(tail.next - tail.first)); /* over all its chunks */
+    range_release(&range);
+    tail_release(&tail);
+    CU_ASSERT_EQUAL(budget.bytes, 0);
+    mutex_release(&lock);
+}
+
+/* ---- consume ------------------------------------------------------------------------------------
+ */
+
+static void plain_consume_moves_the_position(void)
+{
+    struct fixture f;
+    int64_t size = -1;
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    append(&f, producer, "b");
+    struct consume *c = consume(&f, consumer, -1, false);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_WAIT); /* for the position */
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+    CU_ASSERT_EQUAL(size, 2); /* not moved before the commit */
+    commit(&f);
+    CU_ASSERT_EQUAL(f.notified, 1);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+    expect_text(c, "a");
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+    CU_ASSERT_EQUAL(size, 1);
+    teardown(&f);
+}
+
+/* Those of one consumer queue up; one that finds nothing lets the next one go on. */
+static void plain_consumes_queue_up(void)
+{
+    struct fixture f;
+    struct consume *c[4];
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    for (int i = 0; i < 4; i++) {
+        c[i] = consume(&f, consumer, -1, false);
+        CU_ASSERT_EQUAL(consume_step(c[i]), CONSUME_WAIT);
+    }
+    commit(&f);
+    CU_ASSERT_EQUAL(f.notified, 1);
+    CU_ASSERT_EQUAL(consume_step(c[0]), CONSUME_DONE);
+    expect_text(c[0], "a");
+    for (int i = 1; i < 4; i++) {
+        CU_ASSERT_EQUAL(f.notified, i + 1);
+        CU_ASSERT_EQUAL(consume_step(c[i]), CONSUME_DONE);
+        CU_ASSERT_EQUAL(consume_status(c[i]), STATUS_NO_MESSAGE);
+        consume_release(c[i]);
+    }
+    teardown(&f);
+}
+
+static void consume_by_offset_gives_the_same_again(void)
+{
+    struct fixture f;
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    append(&f, producer, "b");
+    for (int i = 0; i < 2; i++) {
+        struct consume *c = consume(&f, consumer, 1, false);
+        if (i == 0) {
+            CU_ASSERT_EQUAL(consume_step(c), CONSUME_WAIT); /* the position moves to 1 */
+            commit(&f);
+        }
+        CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+        expect_text(c, "b");
+    }
+    struct consume *beyond = consume(&f, consumer, 3, true);
+    CU_ASSERT_EQUAL(consume_step(beyond), CONSUME_DONE);
+    CU_ASSERT_EQUAL(consume_status(beyond), STATUS_OFFSET_OUT_OF_RANGE);
+    consume_release(beyond);
+    teardown(&f);
+}
+
+static void a_parked_consume_is_woken_by_a_message(void)
+{
+    struct fixture f;
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    struct consume *woken = consume(&f, consumer, 0, true);
+    struct consume *late = consume(&f, consumer, 0, true);
+    CU_ASSERT_EQUAL(consume_step(woken), CONSUME_PARK);
+    CU_ASSERT_EQUAL(consume_step(late), CONSUME_PARK);
+    CU_ASSERT_TRUE(consume_timeout(late));
+    CU_ASSERT_EQUAL(consume_status(late), STATUS_NO_MESSAGE);
+    consume_release(late);
+    append(&f, producer, "a");
+    CU_ASSERT_EQUAL(f.notified, 1);
+    CU_ASSERT_FALSE(consume_timeout(woken)); /* too late: it has been woken */
+    CU_ASSERT_EQUAL(consume_step(woken), CONSUME_DONE);
+    expect_text(woken, "a");
+    teardown(&f);
+}
+
+static void shutdown_wakes_who_waits(void)
+{
+    struct fixture f;
+
+    setup(&f, 1 << 20);
+    register_client(&f, true);
+    struct consume *c = consume(&f, register_client(&f, false), 0, true);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_PARK);
+    queue_shutdown(f.queue);
+    CU_ASSERT_EQUAL(f.notified, 1);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+    CU_ASSERT_EQUAL(consume_status(c), STATUS_SHUTTING_DOWN);
+    consume_release(c);
+    teardown(&f);
+}
+
+static void what_the_tail_has_not_comes_from_the_store(void)
+{
+    struct fixture f;
+
+    setup(&f, 0); /* the tail keeps nothing */
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    struct consume *c = consume(&f, consumer, 0, false);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_WAIT);
+    CU_ASSERT_FATAL(f.read != NULL);
+    CU_ASSERT_EQUAL(f.read->from, 0);
+    range_add(f.read->range, slice_of("from the store"));
+    f.read->status = STATUS_OK;
+    f.read->done(f.read);
+    CU_ASSERT_EQUAL(f.notified, 1);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+    expect_text(c, "from the store");
+    teardown(&f);
+}
+
+static void ids_belong_to_one_topic(void)
+{
+    struct fixture f;
+    struct queue_write *write;
+    struct consume *c;
+    int answers = 0;
+    struct slice message = slice_of("x");
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    CU_ASSERT_EQUAL(queue_create_topic(f.queue, 0, slice_of("u"), count, &answers, &write),
+                    STATUS_OK);
+    commit(&f);
+    queue_write_release(write);
+    CU_ASSERT_EQUAL(queue_append(f.queue, 0, slice_of("u"), producer, &message, 1, SEQUENCE_NONE,
+                                 count, &answers, &write),
+                    STATUS_NOT_REGISTERED);
+    CU_ASSERT_EQUAL(queue_append(f.queue, 0, slice_of("t"), 99, &message, 1, SEQUENCE_NONE, count,
+                                 &answers, &write),
+                    STATUS_UNKNOWN_PRODUCER);
+    struct consume_request request = {slice_of("u"), consumer, -1, 1, false};
+    CU_ASSERT_EQUAL(consume_create(f.queue, 0, &request, count, &answers, &c),
+                    STATUS_NOT_REGISTERED);
+    request.topic = slice_of("none");
+    CU_ASSERT_EQUAL(consume_create(f.queue, 0, &request, count, &answers, &c),
+                    STATUS_UNKNOWN_TOPIC);
+    teardown(&f);
+}
+
+SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_has},
+      {"plain_consume_moves_the_position", plain_consume_moves_the_position},
+      {"plain_consumes_queue_up", plain_consumes_queue_up},
+      {"consume_by_offset_gives_the_same_again", consume_by_offset_gives_the_same_again},
+      {"a_parked_consume_is_woken_by_a_message", a_parked_consume_is_woken_by_a_message},
+      {"shutdown_wakes_who_waits", shutdown_wakes_who_waits},
+      {"what_the_tail_has_not_comes_from_the_store", what_the_tail_has_not_comes_from_the_store},
+      {"ids_belong_to_one_topic", ids_belong_to_one_topic})
