@@ -66,7 +66,7 @@ static void take_numbers(MyConsumer *consumer, int count, int next[2])
         enum myqueue_status status = myconsumer_get_next(consumer, PATIENCE_MS, &message);
         CU_ASSERT_EQUAL_FATAL(status, MYQUEUE_OK);
         int *expected = &next[strcmp(message.topic, "T2") == 0];
-        CU_ASSERT_EQUAL(atoi(message.message), *expected);
+        CU_ASSERT_EQUAL(strtol(message.message, NULL, 10), *expected);
         CU_ASSERT_EQUAL(message.offset, *expected);
         CU_ASSERT_EQUAL(message.length, strlen(message.message));
         (*expected)++;
@@ -123,18 +123,18 @@ static void survives_a_hanging_broker(void)
 }
 
 /* The largest position of the topic that the broker was told of. */
-static int claimed(const char *topic)
+static long claimed(const char *topic)
 {
-    int largest = 0;
+    long largest = 0;
     cJSON *state = broker_state(&broker);
     const cJSON *request;
     cJSON_ArrayForEach(request, cJSON_GetObjectItemCaseSensitive(state, "requests"))
     {
         const cJSON *offset = cJSON_GetObjectItemCaseSensitive(request, "offset");
         const cJSON *of = cJSON_GetObjectItemCaseSensitive(request, "topic");
-        if (offset != NULL && strcmp(of->valuestring, topic) == 0 &&
-            atoi(offset->valuestring) > largest) {
-            largest = atoi(offset->valuestring);
+        if (offset != NULL && strcmp(of->valuestring, topic) == 0) {
+            long position = strtol(offset->valuestring, NULL, 10);
+            largest = position > largest ? position : largest;
         }
     }
     cJSON_Delete(state);

@@ -61,7 +61,7 @@ static void addresses_that_are_bad(void)
     address_bad("[::1:5000", "in brackets");
     address_bad("[]:5000", "in brackets");
     memset(longest, 'a', sizeof longest);
-    strcpy(longest + sizeof longest - 6, ":5000");
+    memcpy(longest + sizeof longest - 6, ":5000", 6);
     address_bad(longest, "too long");
 }
 

@@ -125,7 +125,7 @@ static void check_numbers(const cJSON *state, int count)
     for (int i = 0; i < count; i++) {
         int t = i % 3;
         CU_ASSERT_PTR_NOT_NULL_FATAL(next[t]);
-        CU_ASSERT_EQUAL(atoi(next[t]->valuestring), i);
+        CU_ASSERT_EQUAL(strtol(next[t]->valuestring, NULL, 10), i);
         CU_ASSERT_EQUAL(seen.delivered[i], 1);
         CU_ASSERT_EQUAL(seen.status[i], MYQUEUE_OK);
         CU_ASSERT_EQUAL(seen.offset[i], offset[t]);

@@ -198,11 +198,6 @@ static void reads_the_scenarios_files(void)
     CU_ASSERT_EQUAL(topics[2], 827);
 }
 
-static void the_generator_writes_what_is_committed(void)
-{
-    CU_ASSERT_EQUAL(system("/usr/bin/python3 scenarios/generate.py --check"), 0);
-}
-
 SUITE("logfile", {"takes the course's lines", takes_the_courses_lines},
       {"takes any blanks between fields", takes_any_blanks_between_fields},
       {"takes files from elsewhere", takes_files_from_elsewhere},
@@ -213,5 +208,4 @@ SUITE("logfile", {"takes the course's lines", takes_the_courses_lines},
       {"knows the limit of a line", knows_the_limit_of_a_line},
       {"knows the limit of a topic", knows_the_limit_of_a_topic},
       {"says why a file cannot be read", says_why_a_file_cannot_be_read},
-      {"reads the scenarios' files", reads_the_scenarios_files},
-      {"the generator writes what is committed", the_generator_writes_what_is_committed})
+      {"reads the scenarios' files", reads_the_scenarios_files})

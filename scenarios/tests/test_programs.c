@@ -102,7 +102,7 @@ static void begin(void)
 {
     char port[32];
     broker_start();
-    strcpy(folder, "/tmp/myqueue-programs.XXXXXX");
+    snprintf(folder, sizeof folder, "/tmp/myqueue-programs.XXXXXX");
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     snprintf(port, sizeof port, "localhost:%d", broker_port);
     setenv("MYQUEUE_BROKER", port, 1);
@@ -326,6 +326,11 @@ static void a_signal_ends_them_cleanly(void)
     end();
 }
 
+static void the_generator_writes_what_is_committed(void)
+{
+    CHECK_RUN(0, "/usr/bin/python3 scenarios/generate.py --check 2>&1");
+}
+
 static const struct suite_test tests[] = {
     {"refuses bad usage", refuses_bad_usage},
     {"says what it is", says_what_it_is},
@@ -337,6 +342,7 @@ static const struct suite_test tests[] = {
     {"a newline in a message makes no line", a_newline_in_a_message_makes_no_line},
     {"the time stamps can be followed", the_time_stamps_can_be_followed},
     {"a signal ends them cleanly", a_signal_ends_them_cleanly},
+    {"the generator writes what is committed", the_generator_writes_what_is_committed},
 };
 
 int main(void)
