@@ -44,21 +44,28 @@ struct process_name process_name(const char *prefix, int64_t id)
     return name;
 }
 
+/* Control characters are written out: a message must not be able to steer a terminal. */
 struct shown_text shown_text(const struct checking *k, uint32_t text)
 {
-    struct shown_text shown;
+    static const char ending[] = "…'";
+    struct shown_text shown = {"'"};
     struct slice s = texts_get(&k->h->texts, text);
-    size_t most = sizeof shown.text - sizeof "''…";
-    size_t size = s.size;
+    size_t used = 1;
 
-    if (size > most) {
-        size = most;
-        while (size > 0 && ((unsigned char)s.data[size] & 0xC0) == 0x80) {
-            size--; /* do not cut within a character */
+    for (size_t i = 0; i < s.size; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        bool begins = (c & 0xC0) != 0x80; /* a character; never cut within one */
+        if (begins && used + 4 + sizeof ending > sizeof shown.text) {
+            snprintf(shown.text + used, sizeof ending, "%s", ending);
+            return shown;
+        }
+        if (c < 0x20 || c == 0x7F) {
+            used += (size_t)snprintf(shown.text + used, 5, "\\x%02X", c);
+        } else {
+            shown.text[used++] = (char)c;
         }
     }
-    snprintf(shown.text, sizeof shown.text, "'%.*s%s'", (int)size, s.data,
-             size < s.size ? "…" : "");
+    shown.text[used] = '\'';
     return shown;
 }
 

@@ -61,17 +61,39 @@ static bool run_read(const char *path, struct history_run *run, char *error, siz
 
 /* ---- consumer_N.txt ------------------------------------------------------------- */
 
+/* A line that is not UTF-8 was sent by nobody; its bad bytes are written out, so that it can
+ * be shown. */
+static uint32_t line_text(struct texts *texts, struct slice line)
+{
+    struct buffer shown = BUFFER_INIT;
+
+    if (utf8_valid(line)) {
+        return texts_add(texts, line);
+    }
+    for (size_t i = 0; i < line.size; i++) {
+        unsigned char c = (unsigned char)line.data[i];
+        if (c < 0x80) {
+            buffer_append_char(&shown, (char)c);
+        } else {
+            buffer_printf(&shown, "\\x%02X", c);
+        }
+    }
+    uint32_t text = texts_add(texts, buffer_slice(&shown));
+    buffer_release(&shown);
+    return text;
+}
+
 static struct history_output_line output_parse(struct texts *texts, struct slice line)
 {
     const size_t gap = strlen(OUTPUT_SEPARATOR);
     const char *at = line.size == 0 ? NULL : memmem(line.data, line.size, OUTPUT_SEPARATOR, gap);
 
     if (at == NULL || at == line.data) {
-        return (struct history_output_line){TEXT_NONE, texts_add(texts, line)};
+        return (struct history_output_line){TEXT_NONE, line_text(texts, line)};
     }
     struct slice topic = {line.data, (size_t)(at - line.data)};
     struct slice message = {at + gap, line.size - topic.size - gap};
-    return (struct history_output_line){texts_add(texts, topic), texts_add(texts, message)};
+    return (struct history_output_line){line_text(texts, topic), line_text(texts, message)};
 }
 
 static bool output_read(const char *path, struct texts *texts, struct history_consumer *c,

@@ -193,7 +193,12 @@ static void evidence_put(struct writer *w, const struct history *h, const struct
     open_with(w, NULL, '{');
     put_maybe(w, "offset", e->offset);
     put_maybe(w, "line", e->line);
-    put_string(w, "message", e->text == TEXT_NONE ? NULL : texts_get(&h->texts, e->text).data);
+    member(w, "message");
+    if (e->text == TEXT_NONE) {
+        buffer_append_string(w->b, "null");
+    } else {
+        json_append_string(w->b, texts_get(&h->texts, e->text));
+    }
     put_string(w, "detail", e->detail);
     close_with(w, '}');
 }

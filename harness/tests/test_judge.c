@@ -110,6 +110,23 @@ static void test_escaped(void)
     folder_destroy(f);
 }
 
+/* Whatever bytes a consumer's file holds, what is written is text. */
+static void test_bytes(void)
+{
+    struct folder *f = folder_good(false);
+    struct cJSON *json = NULL;
+
+    line_insert(file_of(f, "consumer_2.txt"), 3, "T1     \xff\xfe\x1b[31m");
+    struct judged j = folder_judge(f);
+    CU_ASSERT_EQUAL(j.verdict, VERDICT_INVALID);
+    CU_ASSERT_EQUAL(json_parse(buffer_slice(&j.result), &json), JSON_OK);
+    CU_ASSERT(utf8_valid(buffer_slice(&j.report)));
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.summary.data, "'\\xFF\\xFE\\x1B[31m', which nobody sent"));
+    json_free(json);
+    judged_release(&j);
+    folder_destroy(f);
+}
+
 /* A run that broke off before anything was sent. */
 static void test_nothing_sent(void)
 {
@@ -214,5 +231,6 @@ static void test_wording(void)
 }
 
 SUITE("judge", {"a valid run", test_valid}, {"what comes from outside is escaped", test_escaped},
+      {"bytes that are no text", test_bytes},
       {"a run in which nothing was sent", test_nothing_sent}, {"a torn last line", test_torn},
       {"files that cannot be understood", test_failed}, {"numbers in words", test_wording})
