@@ -134,7 +134,7 @@ static void fault_judge(struct checking *k, size_t i)
     const char *target = fault_target_name(fault->planned.target);
     switch (kind) {
     case FINDING_NOT_FIRED:
-        evidence_say(e, "%s %s after %" PRId64 " acks did not happen; %" PRId64 " came", action,
+        evidence_say(e, "%s %s after %" PRId64 " acks did not happen; there were %" PRId64, action,
                      target, fault->planned.after_acks, k->c->acknowledged);
         break;
     case FINDING_NO_RECOVERY:

@@ -110,8 +110,7 @@ static void facts_put(const struct page *p)
     started_put(p);
     fact_open(p, "Took");
     word_span(p->b, span);
-    put(p, "</dd></div>\n");
-    fact_open(p, "Rate");
+    put(p, ", ");
     word_number(p->b, (int64_t)(result_rate(p->c, p->s) + 0.5));
     put(p, " messages/s</dd></div>\n");
     fact(p, "Version", run->version);
@@ -384,13 +383,15 @@ static void producers_put(const struct page *p)
 
 #define KINDS(...) ((const enum finding_kind[]){__VA_ARGS__, FINDING_KINDS})
 
-static int64_t violations_of(const struct check *c, const enum finding_kind *kinds)
+/* How many items of these kinds break a promise, or do not. */
+static int64_t items_of(const struct check *c, const enum finding_kind *kinds, bool breaking)
 {
     int64_t count = 0;
 
     for (; *kinds != FINDING_KINDS; kinds++) {
         for (size_t i = 0; i < c->findings.count; i++) {
-            count += c->findings.items[i].kind == *kinds ? c->findings.items[i].count : 0;
+            const struct finding *f = &c->findings.items[i];
+            count += f->kind == *kinds && finding_breaks(f->kind) == breaking ? f->count : 0;
         }
     }
     return count;
@@ -399,13 +400,16 @@ static int64_t violations_of(const struct check *c, const enum finding_kind *kin
 static void promise_put(const struct page *p, const char *promise, int64_t checked,
                         const char *noun, const enum finding_kind *kinds)
 {
-    int64_t violations = violations_of(p->c, kinds);
+    int64_t broken = items_of(p->c, kinds, true);
+    int64_t unknown = items_of(p->c, kinds, false);
 
     buffer_printf(p->b, "<tr><td>%s</td><td>", promise);
     word_count(p->b, checked, noun);
-    if (violations > 0) {
+    if (broken > 0) {
         put(p, "</td><td class=\"bad\">✗ ");
-        word_number(p->b, violations);
+        word_number(p->b, broken);
+    } else if (unknown > 0) {
+        put(p, "</td><td class=\"warn\">? not known");
     } else if (checked == 0) {
         put(p, "</td><td class=\"warn\">? not checked");
     } else {
@@ -435,12 +439,12 @@ static void promises_put(const struct page *p)
                 "acknowledgement", KINDS(FINDING_NOT_DENSE, FINDING_INCONSISTENT_OFFSET));
     promise_put(p, "A producer’s order is kept", c->acknowledged, "acknowledgement",
                 KINDS(FINDING_PRODUCER_ORDER));
-    promise_put(p, "Every consumer gets everything", c->received, "delivery",
+    promise_put(p, "Every consumer gets everything", c->received, "receipt",
                 KINDS(FINDING_LOST, FINDING_UNSEEN));
-    promise_put(p, "Nothing twice", c->received, "delivery", KINDS(FINDING_REDELIVERED));
-    promise_put(p, "In one order, the same for all", c->received, "delivery",
+    promise_put(p, "Nothing twice", c->received, "receipt", KINDS(FINDING_REDELIVERED));
+    promise_put(p, "In one order, the same for all", c->received, "receipt",
                 KINDS(FINDING_OUT_OF_ORDER, FINDING_ORDER_DISAGREEMENT));
-    promise_put(p, "Nothing foreign, changed or of another topic", c->received, "delivery",
+    promise_put(p, "Nothing foreign, changed or of another topic", c->received, "receipt",
                 KINDS(FINDING_PHANTOM, FINDING_CORRUPT, FINDING_MISROUTED, FINDING_FILE_DIFFERS));
     if (p->s->fault_count > 0) {
         promise_put(p, "Every fault hits requests in flight, and ends", hits, "fault",
