@@ -87,7 +87,7 @@ step() {
 }
 
 attempt() {
-    local text="${0##*/}: $1" answer=done status=0
+    local text="${0##*/}: $1" answer="done" status=0
     shift
     step_run "$text" "$@" || { status=$?; answer="did not work"; }
     printf '%s: %s, %d s\n' "$text" "$answer" "$step_seconds" >&2
