@@ -5,6 +5,9 @@
 
 #include <assert.h>
 
+/* In this time an answer that was sent reaches its producer and is in its history. */
+#define SETTLE_MS 3
+
 void injector_init(struct injector *i, const struct scenario_fault *faults, size_t fault_count)
 {
     *i = (struct injector){.faults = faults, .fault_count = fault_count, .state = INJECTOR_ARMED};
@@ -17,8 +20,45 @@ bool injector_busy(const struct injector *i)
 
 static void injector_move(struct injector *i, enum injector_state to)
 {
-    assert(to == (i->state + 1) % (INJECTOR_STARTING + 1));
+    static const unsigned legal[] = {
+        [INJECTOR_ARMED] = 1U << INJECTOR_FROZEN,
+        [INJECTOR_FROZEN] = 1U << INJECTOR_DYING | 1U << INJECTOR_ARMED,
+        [INJECTOR_DYING] = 1U << INJECTOR_DOWN,
+        [INJECTOR_DOWN] = 1U << INJECTOR_STARTING,
+        [INJECTOR_STARTING] = 1U << INJECTOR_ARMED,
+    };
+
+    assert((legal[i->state] & 1U << to) != 0);
     i->state = to;
+}
+
+static enum injector_action step_armed(struct injector *i, const struct injector_view *view)
+{
+    if (view->acks < i->faults[i->current].after_acks || view->in_flight <= 0) {
+        return INJECTOR_NOTHING;
+    }
+    i->until_ms = view->now_ms + SETTLE_MS;
+    injector_move(i, INJECTOR_FROZEN);
+    return INJECTOR_FREEZE;
+}
+
+static enum injector_action step_frozen(struct injector *i, const struct injector_view *view)
+{
+    if (view->now_ms < i->until_ms) {
+        return INJECTOR_NOTHING;
+    }
+    injector_move(i, view->in_flight > 0 ? INJECTOR_DYING : INJECTOR_ARMED);
+    return view->in_flight > 0 ? INJECTOR_KILL : INJECTOR_THAW;
+}
+
+static enum injector_action step_dying(struct injector *i, const struct injector_view *view)
+{
+    if (!view->dead) {
+        return INJECTOR_NOTHING;
+    }
+    i->until_ms = view->now_ms + i->faults[i->current].restart_ms;
+    injector_move(i, INJECTOR_DOWN);
+    return INJECTOR_HIT;
 }
 
 enum injector_action injector_step(struct injector *i, const struct injector_view *view)
@@ -26,23 +66,15 @@ enum injector_action injector_step(struct injector *i, const struct injector_vie
     if (i->current == i->fault_count) {
         return INJECTOR_NOTHING;
     }
-    const struct scenario_fault *fault = &i->faults[i->current];
     switch (i->state) {
     case INJECTOR_ARMED:
-        if (view->acks < fault->after_acks || view->in_flight <= 0) {
-            return INJECTOR_NOTHING;
-        }
-        injector_move(i, INJECTOR_DYING);
-        return INJECTOR_KILL;
+        return step_armed(i, view);
+    case INJECTOR_FROZEN:
+        return step_frozen(i, view);
     case INJECTOR_DYING:
-        if (!view->dead) {
-            return INJECTOR_NOTHING;
-        }
-        i->down_until_ms = view->now_ms + fault->restart_ms;
-        injector_move(i, INJECTOR_DOWN);
-        return INJECTOR_HIT;
+        return step_dying(i, view);
     case INJECTOR_DOWN:
-        if (view->now_ms < i->down_until_ms) {
+        if (view->now_ms < i->until_ms) {
             return INJECTOR_NOTHING;
         }
         injector_move(i, INJECTOR_STARTING);
@@ -60,8 +92,8 @@ enum injector_action injector_step(struct injector *i, const struct injector_vie
 
 int64_t injector_idle_ms(const struct injector *i, int64_t now_ms)
 {
-    if (i->state != INJECTOR_DOWN) {
+    if (i->state != INJECTOR_DOWN && i->state != INJECTOR_FROZEN) {
         return -1;
     }
-    return i->down_until_ms > now_ms ? i->down_until_ms - now_ms : 0;
+    return i->until_ms > now_ms ? i->until_ms - now_ms : 0;
 }

@@ -3,10 +3,13 @@
  *
  * The faults of a scenario happen in its order, one at a time. Each goes through
  *
- *   armed --acks--> dying --dead--> down --restart_ms--> starting --healthy--> (the next)
+ *   armed --acks--> frozen --settled--> dying --dead--> down --restart_ms--> starting
+ *     ^                |                                                        |
+ *     +--nothing-was-on-its-way                                  healthy: the next is armed
  *
- * A kill between two requests would prove nothing, so a fault that has its acks also waits
- * for a produce request that is on its way.
+ * A kill between two requests would prove nothing. So the target is first stopped for an
+ * instant: what had been answered by then reaches its producer, the rest is surely on its
+ * way, and is hit. If there is nothing on its way, the target goes on, until there is.
  *
  * The injector only decides; whoever asks it kills, restarts and writes the history, so
  * that it can be tested without a process.
@@ -18,14 +21,20 @@
 
 #include "harness/scenario.h"
 
-enum injector_state { INJECTOR_ARMED, INJECTOR_DYING, INJECTOR_DOWN, INJECTOR_STARTING };
+enum injector_state {
+    INJECTOR_ARMED,
+    INJECTOR_FROZEN,
+    INJECTOR_DYING,
+    INJECTOR_DOWN,
+    INJECTOR_STARTING,
+};
 
 struct injector {
     const struct scenario_fault *faults; /* borrowed */
     size_t fault_count;
     size_t current; /* index of the fault that is next or under way */
     enum injector_state state;
-    int64_t down_until_ms;
+    int64_t until_ms; /* frozen, down: for how long */
 };
 
 /* What the injector looks at. */
@@ -40,7 +49,9 @@ struct injector_view {
 /* What is to be done now, about the fault `current`. */
 enum injector_action {
     INJECTOR_NOTHING,
-    INJECTOR_KILL,    /* its moment has come: kill the target */
+    INJECTOR_FREEZE,  /* its moment may have come: stop the target */
+    INJECTOR_THAW,    /* it had not: let the target go on */
+    INJECTOR_KILL,    /* it has come: kill the target */
     INJECTOR_HIT,     /* the target is certainly dead */
     INJECTOR_RESTART, /* it was down for long enough */
     INJECTOR_END,     /* it answers again; `current` is the next one when this returns */
@@ -48,7 +59,7 @@ enum injector_action {
 
 void injector_init(struct injector *i, const struct scenario_fault *faults, size_t fault_count);
 
-/* Is a fault under way: killed and not yet healthy again? */
+/* Is a fault under way: its target frozen, killed, or not yet healthy again? */
 bool injector_busy(const struct injector *i);
 
 /* Ask what is to be done; ask again until it says nothing. */

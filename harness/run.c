@@ -219,6 +219,12 @@ static bool drive_faults(struct run *run)
         switch (injector_step(i, &view)) {
         case INJECTOR_NOTHING:
             return true;
+        case INJECTOR_FREEZE:
+            run->rt->ops->freeze(run->rt, fault->target);
+            break;
+        case INJECTOR_THAW:
+            run->rt->ops->thaw(run->rt, fault->target);
+            break;
         case INJECTOR_KILL:
             done = fault_kill(run, fault);
             break;
@@ -241,6 +247,7 @@ static bool drive_faults(struct run *run)
 static void show_progress(struct run *run, const char *running)
 {
     static const char *const states[] = {[INJECTOR_ARMED] = "",
+                                         [INJECTOR_FROZEN] = "killing ",
                                          [INJECTOR_DYING] = "killing ",
                                          [INJECTOR_DOWN] = "down: ",
                                          [INJECTOR_STARTING] = "restarting "};

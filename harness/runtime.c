@@ -21,6 +21,21 @@ const char *runtime_log(const struct runtime *rt, char path[PATH_MAX])
     return path;
 }
 
+void victims_freeze(struct victims *v, pid_t pid)
+{
+    v->pids[0] = pid;
+    kill(pid, SIGSTOP);
+    v->count = 1 + process_descendants(pid, v->pids + 1, VICTIMS_MAX - 1);
+    victims_signal(v, SIGSTOP);
+}
+
+void victims_signal(const struct victims *v, int number)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        kill(v->pids[i], number);
+    }
+}
+
 bool runtime_psql(struct runtime *rt, struct arguments *a, const char *folder, const char *sql,
                   int output_fd)
 {

@@ -22,6 +22,7 @@
 
 #define RUNTIME_TARGETS 2 /* TARGET_BROKER, TARGET_POSTGRES */
 #define RUNTIME_ID_BYTES_MAX 64
+#define VICTIMS_MAX 1024
 
 struct runtime_settings {
     const char *root;                 /* the project's folder: tools/, compose/ */
@@ -55,6 +56,11 @@ struct runtime_ops {
     /* The service answers: find out what kill() needs to be quick. */
     bool (*started)(struct runtime *rt, enum fault_target target);
 
+    /* Stop all of the service's processes, as SIGSTOP does; let them go on. Where that is
+     * not possible nothing happens. Either a thaw or a kill follows a freeze. */
+    void (*freeze)(struct runtime *rt, enum fault_target target);
+    void (*thaw)(struct runtime *rt, enum fault_target target);
+
     /* SIGKILL to all of the service's processes; see dead(). */
     bool (*kill)(struct runtime *rt, enum fault_target target);
 
@@ -86,6 +92,18 @@ bool runtime_docker_answers(const struct runtime_settings *settings, struct cont
                             char *reason, size_t reason_size);
 
 /* ---- for the runtimes --------------------------------------------------------------- */
+
+/* The processes of one service, as they are stopped and killed. */
+struct victims {
+    pid_t pids[VICTIMS_MAX]; /* the first process and then its descendants */
+    size_t count;            /* 0: none are frozen or being killed */
+};
+
+/* Stop `pid`, so that it makes no more processes, then all that it has made. */
+void victims_freeze(struct victims *v, pid_t pid);
+
+/* Send a signal to all. */
+void victims_signal(const struct victims *v, int number);
 
 /* The log of a service's incarnation that is about to start: RUN/logs/broker-2.log. */
 const char *runtime_next_log(struct runtime *rt, enum fault_target target, char path[PATH_MAX]);

@@ -48,6 +48,7 @@ struct container {
 struct docker_runtime {
     struct runtime base;
     struct container containers[RUNTIME_TARGETS];
+    struct victims victims; /* of the container that is frozen */
     char broker_image[256];
     char postgres_image[256];
 };
@@ -348,16 +349,40 @@ static bool started(struct runtime *rt, enum fault_target target)
     return true;
 }
 
+/* Is its first process known, and still that? Its number may have become another's since,
+ * if the container ended by itself. */
+static bool knows_pid(const struct container *container)
+{
+    char number[16];
+
+    snprintf(number, sizeof number, "%d", (int)container->pid);
+    return container->pid != 0 && is_container(number, container->id);
+}
+
+static void freeze(struct runtime *rt, enum fault_target target)
+{
+    struct container *container = &of(rt)->containers[target];
+
+    if (knows_pid(container)) {
+        victims_freeze(&of(rt)->victims, container->pid);
+    }
+}
+
+static void thaw(struct runtime *rt, enum fault_target target)
+{
+    (void)target;
+    victims_signal(&of(rt)->victims, SIGCONT);
+    of(rt)->victims.count = 0;
+}
+
 static bool kill_service(struct runtime *rt, enum fault_target target)
 {
     struct container *container = &of(rt)->containers[target];
     char log[PATH_MAX];
-    char number[16];
     struct arguments a = ARGUMENTS_INIT;
 
-    snprintf(number, sizeof number, "%d", (int)container->pid);
-    /* The number may have become another's since, if the container ended by itself. */
-    if (container->pid != 0 && is_container(number, container->id)) {
+    of(rt)->victims.count = 0;
+    if (knows_pid(container)) {
         kill(container->pid, SIGKILL);
         return true;
     }
@@ -477,6 +502,8 @@ static const struct runtime_ops docker_ops = {
     .prepare = prepare,
     .start = start,
     .started = started,
+    .freeze = freeze,
+    .thaw = thaw,
     .kill = kill_service,
     .dead = dead,
     .client = client,

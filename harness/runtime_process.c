@@ -3,15 +3,14 @@
  *
  * PostgreSQL is a private cluster in a temporary folder, reached by its Unix socket. Its
  * server is many processes, each in a session of its own. To kill it: stop the postmaster,
- * so that it makes no more of them, list its descendants, kill all. The harness is their
- * subreaper (see supervisor.h), so it can wait for each.
+ * so that it makes no more of them, then all its descendants, and kill all. The harness is
+ * their subreaper (see supervisor.h), so it can wait for each.
  */
 #include "harness/runtime.h"
 
 #include "common/clock.h"
 #include "harness/record.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,13 +21,11 @@
 #define INIT_LIMIT_MS 60000
 #define DRAIN_MS 5000 /* for a broker that is asked to end */
 #define KILLED_MS 10000
-#define VICTIMS_MAX 1024
 
 struct process_runtime {
     struct runtime base;
     char folder[128]; /* of the cluster; short, since its socket's path has a limit */
-    pid_t victims[VICTIMS_MAX]; /* processes of a killed service that may not be gone yet */
-    size_t victim_count;
+    struct victims victims; /* of the service that is frozen, or is killed and not yet gone */
 };
 
 static struct process_runtime *of(struct runtime *rt)
@@ -91,23 +88,26 @@ static bool started(struct runtime *rt, enum fault_target target)
     return true; /* a child's process id is all that is needed */
 }
 
+static void freeze(struct runtime *rt, enum fault_target target)
+{
+    if (process_runs(&rt->services[target])) {
+        victims_freeze(&of(rt)->victims, rt->services[target].pid);
+    }
+}
+
+static void thaw(struct runtime *rt, enum fault_target target)
+{
+    (void)target;
+    victims_signal(&of(rt)->victims, SIGCONT);
+    of(rt)->victims.count = 0;
+}
+
 static bool kill_service(struct runtime *rt, enum fault_target target)
 {
-    struct process_runtime *p = of(rt);
-    pid_t pid = rt->services[target].pid;
-
-    assert(p->victim_count == 0);
-    if (!process_runs(&rt->services[target])) {
-        return true;
+    if (of(rt)->victims.count == 0) {
+        freeze(rt, target);
     }
-    if (target == TARGET_POSTGRES) {
-        kill(pid, SIGSTOP);
-        p->victim_count = process_descendants(pid, p->victims, VICTIMS_MAX);
-    }
-    kill(pid, SIGKILL);
-    for (size_t i = 0; i < p->victim_count; i++) {
-        kill(p->victims[i], SIGKILL);
-    }
+    victims_signal(&of(rt)->victims, SIGKILL);
     return true;
 }
 
@@ -121,12 +121,19 @@ static bool is_gone(pid_t pid)
 
 static bool dead(struct runtime *rt, enum fault_target target)
 {
-    struct process_runtime *p = of(rt);
+    struct victims *v = &of(rt)->victims;
 
-    while (p->victim_count > 0 && is_gone(p->victims[p->victim_count - 1])) {
-        p->victim_count--;
+    if (process_runs(&rt->services[target])) {
+        return false; /* it is the first of the victims, and collected here */
     }
-    return !process_runs(&rt->services[target]) && p->victim_count == 0;
+    while (v->count > 1 && is_gone(v->pids[v->count - 1])) {
+        v->count--;
+    }
+    if (v->count > 1) {
+        return false;
+    }
+    v->count = 0;
+    return true;
 }
 
 static bool client(struct runtime *rt, struct process *out, const char *name, const char *program,
@@ -156,10 +163,11 @@ static void stop(struct runtime *rt)
 {
     int64_t deadline_ms;
 
+    victims_signal(&of(rt)->victims, SIGCONT);
     process_signal(&rt->services[TARGET_BROKER], SIGTERM);
     process_wait(&rt->services[TARGET_BROKER], rt->control, DRAIN_MS);
     for (int target = 0; target < RUNTIME_TARGETS; target++) {
-        of(rt)->victim_count = 0;
+        of(rt)->victims.count = 0;
         kill_service(rt, (enum fault_target)target);
         deadline_ms = clock_now_ms() + KILLED_MS;
         while (!dead(rt, (enum fault_target)target) && clock_now_ms() < deadline_ms) {
@@ -183,6 +191,8 @@ static const struct runtime_ops process_ops = {
     .prepare = prepare,
     .start = start,
     .started = started,
+    .freeze = freeze,
+    .thaw = thaw,
     .kill = kill_service,
     .dead = dead,
     .client = client,

@@ -35,22 +35,36 @@ static void test_waits_for_its_acks(void)
     injector_init(&i, two, 2);
     CU_ASSERT_EQUAL(step(&i, 99, 0, true, true), INJECTOR_NOTHING);
     CU_ASSERT_FALSE(injector_busy(&i));
-    CU_ASSERT_EQUAL(step(&i, 100, 0, false, true), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 100, 0, false, true), INJECTOR_FREEZE);
     CU_ASSERT_TRUE(injector_busy(&i));
 }
 
 /* Nothing on its way: a kill would hit nothing. */
+static enum injector_action step_at(struct injector *i, int64_t in_flight, int64_t now_ms)
+{
+    struct injector_view view = {.acks = 150, .in_flight = in_flight, .now_ms = now_ms};
+
+    return injector_step(i, &view);
+}
+
 static void test_waits_for_a_request(void)
 {
     struct injector i;
-    struct injector_view view = {.acks = 100};
 
     injector_init(&i, two, 2);
-    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
-    view.acks = 120;
-    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
-    view.in_flight = 1;
-    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step_at(&i, 0, 0), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(step_at(&i, 1, 1000), INJECTOR_FREEZE);
+    CU_ASSERT_TRUE(injector_busy(&i));
+    CU_ASSERT_EQUAL(step_at(&i, 1, 1000), INJECTOR_NOTHING);
+    CU_ASSERT(injector_idle_ms(&i, 1000) > 0);
+    /* It had been answered already. */
+    CU_ASSERT_EQUAL(step_at(&i, 0, 2000), INJECTOR_THAW);
+    CU_ASSERT_FALSE(injector_busy(&i));
+    CU_ASSERT_EQUAL(step_at(&i, 0, 2000), INJECTOR_NOTHING);
+    /* The next one had not. */
+    CU_ASSERT_EQUAL(step_at(&i, 2, 3000), INJECTOR_FREEZE);
+    CU_ASSERT_EQUAL(step_at(&i, 1, 4000), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(i.current, 0);
 }
 
 static void test_one_fault_in_order(void)
@@ -58,7 +72,8 @@ static void test_one_fault_in_order(void)
     struct injector i;
 
     injector_init(&i, two, 2);
-    CU_ASSERT_EQUAL(step(&i, 150, 1000, false, false), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 150, 1000, false, false), INJECTOR_FREEZE);
+    CU_ASSERT_EQUAL(step(&i, 150, 2000, false, false), INJECTOR_KILL);
     /* Dying: only its death counts. */
     CU_ASSERT_EQUAL(step(&i, 999, 9000, false, true), INJECTOR_NOTHING);
     CU_ASSERT_EQUAL(step(&i, 999, 9000, true, false), INJECTOR_HIT);
@@ -81,15 +96,17 @@ static void test_one_at_a_time(void)
     struct injector i;
 
     injector_init(&i, two, 2);
-    CU_ASSERT_EQUAL(step(&i, 100, 0, false, false), INJECTOR_KILL);
-    CU_ASSERT_EQUAL(step(&i, 200, 0, true, false), INJECTOR_HIT);
-    CU_ASSERT_EQUAL(step(&i, 200, 500, true, false), INJECTOR_RESTART);
-    CU_ASSERT_EQUAL(step(&i, 200, 501, true, true), INJECTOR_END);
-    CU_ASSERT_EQUAL(step(&i, 200, 501, true, true), INJECTOR_KILL);
-    CU_ASSERT_EQUAL(step(&i, 200, 502, true, true), INJECTOR_HIT);
+    CU_ASSERT_EQUAL(step(&i, 100, 0, false, false), INJECTOR_FREEZE);
+    CU_ASSERT_EQUAL(step(&i, 200, 100, false, false), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 200, 100, true, false), INJECTOR_HIT);
+    CU_ASSERT_EQUAL(step(&i, 200, 600, true, false), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(step(&i, 200, 601, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(step(&i, 200, 601, true, true), INJECTOR_FREEZE);
+    CU_ASSERT_EQUAL(step(&i, 200, 700, true, true), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 200, 701, true, true), INJECTOR_HIT);
     /* restart_ms is 0: at once. */
-    CU_ASSERT_EQUAL(step(&i, 200, 502, true, true), INJECTOR_RESTART);
-    CU_ASSERT_EQUAL(step(&i, 200, 503, true, true), INJECTOR_END);
+    CU_ASSERT_EQUAL(step(&i, 200, 701, true, true), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(step(&i, 200, 702, true, true), INJECTOR_END);
     CU_ASSERT_EQUAL(step(&i, 9999, 999999, true, true), INJECTOR_NOTHING);
     CU_ASSERT_EQUAL(i.current, 2);
 }
