@@ -180,6 +180,8 @@ static void say_changed(struct naming *n, struct stray *gap, struct stray *extra
     const struct stream_item *item = item_of(n, extra);
     const struct log_entry *entry = entry_of(n, gap);
     bool elsewhere = belongs_elsewhere(n, extra);
+    size_t ignored;
+    bool known = intmap_get(&n->k->sent_texts, extra->message, &ignored);
 
     if (elsewhere) {
         cell_of(n, gap->topic)->missing++;
@@ -191,8 +193,10 @@ static void say_changed(struct naming *n, struct stray *gap, struct stray *extra
                                 entry->offset, item->line, item->message);
     evidence_say(e, "line %" PRId64 " reads %s%s; offset %" PRId64 " is %s (%s)", item->line,
                  shown_text(n->k, item->message).text,
-                 elsewhere ? ", which was sent to another topic" : "", entry->offset,
-                 shown_text(n->k, entry->message).text, sender_of(n, entry).text);
+                 elsewhere ? ", which was sent to another topic"
+                 : known   ? ""
+                           : ", which nobody sent",
+                 entry->offset, shown_text(n->k, entry->message).text, sender_of(n, entry).text);
 }
 
 typedef void say_pair(struct naming *n, struct stray *gap, struct stray *extra);

@@ -28,8 +28,6 @@ static char *member_copy(const struct cJSON *object, const char *key)
 static void run_take(struct history_run *run, const struct cJSON *object)
 {
     run->scenario = member_copy(object, "scenario");
-    run->title = member_copy(object, "title");
-    run->logs = member_copy(object, "logs");
     run->runtime = member_copy(object, "runtime");
     run->runtime_reason = member_copy(object, "runtime_reason");
     run->store = member_copy(object, "store");
@@ -119,7 +117,6 @@ static bool output_read(const char *path, struct texts *texts, struct history_co
     if (!ok) {
         snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(errno));
     }
-    c->wrote = true;
     free(line);
     fclose(file);
     return ok;
@@ -205,9 +202,8 @@ void history_destroy(struct history *h)
         free(h->consumers[i].requests.items);
         free(h->consumers[i].output.items);
     }
-    char *strings[] = {h->run.scenario,       h->run.title,      h->run.logs,    h->run.runtime,
-                       h->run.runtime_reason, h->run.store,      h->run.started, h->run.version,
-                       h->run.command,        h->run.ended_early};
+    char *strings[] = {h->run.scenario, h->run.runtime, h->run.runtime_reason, h->run.store,
+                       h->run.started,  h->run.version, h->run.command,        h->run.ended_early};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
         free(strings[i]);
     }

@@ -7,7 +7,7 @@
  *   history/C1.jsonl    a consumer's operations          receives, requests
  *   history/harness.jsonl   the faults                   struct history_fault
  *   rows.jsonl          the store's own rows             struct history_row
- *   consumer_1.txt      what a consumer wrote            struct history_output
+ *   consumer_1.txt      what a consumer wrote            struct history_output_line
  *
  * An operation is one event when it begins (`invoke`) and one when its outcome is known;
  * one without an end stays OUTCOME_OPEN. A process that was killed may leave a torn last
@@ -100,7 +100,6 @@ struct history_consumer {
     bool recorded; /* it has a history file */
     HISTORY_LIST(struct history_receive) receives;
     HISTORY_LIST(struct history_request) requests;
-    bool wrote; /* consumer_N.txt is there */
     HISTORY_LIST(struct history_output_line) output;
 };
 
@@ -124,8 +123,6 @@ struct history_fault {
 /* Strings are NULL when run.json has none. */
 struct history_run {
     char *scenario;
-    char *title;
-    char *logs;
     char *runtime;
     char *runtime_reason; /* why not another one */
     char *store;

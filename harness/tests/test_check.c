@@ -208,7 +208,8 @@ static void file_foreign(struct folder *f)
 static void file_changed(struct folder *f)
 {
     line_set(file_of(f, "consumer_2.txt"), 11, "T1     never sent by anyone");
-    FOUND(f, {FINDING_CORRUPT, SOURCE_FILE, "C2", 1, 1, "line 12 reads 'never sent by anyone'"});
+    FOUND(f, {FINDING_CORRUPT, SOURCE_FILE, "C2", 1, 1,
+              "line 12 reads 'never sent by anyone', which nobody sent; offset 11 is"});
 }
 
 static void file_misrouted(struct folder *f)
@@ -389,7 +390,8 @@ static void history_changed(struct folder *f)
     size_t at = receive_at(file, 8);
     char *message = strstr(file->lines[at], "\"message\"");
     snprintf(message, strlen(message) + 1, "\"message\":\"x\"}");
-    FOUND(f, {FINDING_CORRUPT, SOURCE_HISTORY, "C2", 1, 1, "reads 'x'; offset 8 is"});
+    FOUND(f, {FINDING_CORRUPT, SOURCE_HISTORY, "C2", 1, 1,
+              "reads 'x', which nobody sent; offset 8 is"});
 }
 
 static void history_misrouted(struct folder *f)
