@@ -116,7 +116,8 @@ static struct evidence *accuse(struct joining *j, enum finding_kind kind, size_t
         process = producer_name(j->k, producer);
     }
     struct evidence *e =
-        findings_add(&j->k->c->findings, kind, SOURCE_STORE, process.text, j->topic);
+        findings_add(&j->k->c->findings, kind, j->k->h->rows_read ? SOURCE_STORE : SOURCE_HISTORY,
+                     process.text, j->topic);
     if (e != NULL) {
         e->offset = offset;
         e->text = text;

@@ -652,7 +652,7 @@ static void acked_twice_no_rows(struct folder *f)
         snprintf(name, sizeof name, "consumer_%d.txt", c);
         line_remove(file_of(f, name), file_of(f, name)->count - 1);
     }
-    FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "P3", 1, 1, "belongs to another"});
+    FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_HISTORY, "P3", 1, 1, "belongs to another"});
 }
 
 /* It ended as unknown, but is stored and was delivered: only the producer gave up. */
