@@ -87,6 +87,7 @@ struct http_loop {
     struct http_server *server;
     int index;
     pthread_t thread;
+    bool running; /* there is a thread to join */
     struct MHD_Daemon *daemon;
     int epoll_fd;
     int wake_fd;
@@ -109,7 +110,7 @@ struct http_server {
     char address[300];
     int listen_fd; /* bound; each loop listens on a copy */
     bool drained;
-    int loop_count;
+    atomic_int loop_count; /* of those in `loops` */
     struct http_loop *loops[HTTP_LOOPS_MAX];
     atomic_bool quiesce;
     atomic_bool stop;
@@ -758,20 +759,26 @@ static struct http_loop *loop_create(struct http_server *server, int index, int 
     return loop;
 }
 
+/* All loops are made before any runs: from then on other threads may look at them. */
 static bool start_loops(struct http_server *server)
 {
-    for (int i = 0; i < server->options.loops; i++) {
-        struct http_loop *loop = loop_create(server, i, server->listen_fd);
-        if (loop == NULL) {
-            return false;
+    int made = 0;
+
+    for (; made < server->options.loops; made++) {
+        server->loops[made] = loop_create(server, made, server->listen_fd);
+        if (server->loops[made] == NULL) {
+            break;
         }
-        if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
-            loop_destroy(loop);
-            return false;
-        }
-        server->loops[server->loop_count++] = loop;
     }
-    return true;
+    atomic_store(&server->loop_count, made);
+    for (int i = 0; i < made; i++) {
+        struct http_loop *loop = server->loops[i];
+        loop->running = pthread_create(&loop->thread, NULL, loop_main, loop) == 0;
+        if (!loop->running) {
+            return false;
+        }
+    }
+    return made == server->options.loops;
 }
 
 bool http_server_create(const struct http_options *options, struct http_server **out,
@@ -822,7 +829,7 @@ static void loop_wake(struct http_loop *loop)
 
 void http_server_wake(struct http_server *server)
 {
-    for (int i = 0; i < server->loop_count; i++) {
+    for (int i = 0; i < atomic_load(&server->loop_count); i++) {
         struct http_loop *loop = server->loops[i];
         mutex_lock(&loop->lock);
         bool needed = loop->wake_needed;
@@ -836,7 +843,7 @@ void http_server_wake(struct http_server *server)
 
 static void wake_all(struct http_server *server)
 {
-    for (int i = 0; i < server->loop_count; i++) {
+    for (int i = 0; i < atomic_load(&server->loop_count); i++) {
         loop_wake(server->loops[i]);
     }
 }
@@ -867,8 +874,10 @@ int http_server_drain(struct http_server *server, int limit_ms)
     atomic_store(&server->stop_deadline_ms, clock_now_ms() + limit_ms);
     atomic_store(&server->stop, true);
     wake_all(server);
-    for (int i = 0; i < server->loop_count; i++) {
-        pthread_join(server->loops[i]->thread, NULL);
+    for (int i = 0; i < atomic_load(&server->loop_count); i++) {
+        if (server->loops[i]->running) {
+            pthread_join(server->loops[i]->thread, NULL);
+        }
     }
     server->drained = true;
     return atomic_load(&server->cut_off);
@@ -882,7 +891,7 @@ void http_server_destroy(struct http_server *server)
     if (!server->drained) {
         http_server_drain(server, 0);
     }
-    for (int i = 0; i < server->loop_count; i++) {
+    for (int i = 0; i < atomic_load(&server->loop_count); i++) {
         resume_all(server->loops[i]);
         loop_destroy(server->loops[i]);
     }

@@ -57,7 +57,7 @@ struct queue_write {
     int64_t base;                 /* APPEND: offset of the first message */
     bool appended;                /* APPEND: has rows in the batch */
 
-    char bytes[]; /* names, or slices and messages */
+    _Alignas(struct slice) char bytes[]; /* a name, or slices and then messages */
 };
 
 struct queue_write *write_of(struct store_write *write);
