@@ -214,7 +214,8 @@ typedef struct MyMessage {
 } MyMessage;
 
 /*
- * A consumer that registers starts at the first message of each topic.
+ * A consumer that registers starts at the first message of each topic, whatever the broker
+ * does for those who do not ask for it.
  *
  * create_topics  a topic that does not exist is created; otherwise myconsumer_create
  *                returns MYQUEUE_UNKNOWN_TOPIC. For consumers started before producers.

@@ -57,7 +57,7 @@ struct mq_client {
     pthread_t thread;
     bool started;
 
-    pthread_mutex_t lock;   /* the library's only one; no callback and no I/O under it */
+    pthread_mutex_t lock;   /* the library's only one; no callback and no wait under it */
     pthread_cond_t changed; /* anything that is guarded by the lock */
     /* guarded by lock: */
     bool stopping;
