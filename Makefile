@@ -149,6 +149,8 @@ $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/o
 # ---- what a person calls -------------------------------------------------------------
 
 export BUILD RUNTIME
+# tools/engine puts wrappers there for a user who reaches the engine by sudo only.
+export PATH := $(abspath $(BUILD))/bin:$(PATH)
 
 .PHONY: help
 help: ## List the targets
@@ -175,6 +177,11 @@ scenario-%: scenario-programs ## Run scenarios/%, faults and all, and write its 
 scenario: scenario-programs ## Run your own log files: make scenario LOGS=DIR [CONSUMERS=3]
 	@test -n "$(LOGS)" || { echo "make scenario: LOGS=DIR is needed: the folder with producer_1.txt, …" >&2; exit 2; }
 	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) --consumers $(CONSUMERS) $(LOGS)
+
+.PHONY: images
+images: ## Build the container images, where the sources have changed
+	@tools/deps build engine
+	@tools/image
 
 .PHONY: crash-recovery
 crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQL as well

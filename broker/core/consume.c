@@ -154,8 +154,12 @@ static void read_done(struct store_read *read)
     queue->options.wake(queue->options.arg);
 }
 
-static enum consume_step begin_read(struct consume *c)
+/* Up to `end`: the store may hold more already, of a commit that is not told of yet, and who
+ * was given that would next ask for an offset that the partition does not know. */
+static enum consume_step begin_read(struct consume *c, int64_t end)
 {
+    int64_t count = end - c->from;
+
     c->state = CONSUME_READING;
     c->read = (struct store_read){
         .kind = STORE_READ_RANGE,
@@ -163,7 +167,7 @@ static enum consume_step begin_read(struct consume *c)
         .topic_id = c->partition->topic->id,
         .partition = c->partition->number,
         .from = c->from,
-        .count_max = c->count_max,
+        .count_max = count < (int64_t)c->count_max ? (size_t)count : c->count_max,
         .bytes_max = QUEUE_CONSUME_BYTES_MAX,
         .range = &c->range,
         .done = read_done,
@@ -244,8 +248,9 @@ static enum consume_step fetch(struct consume *c)
     mutex_lock(&c->partition->lock);
     bool found = tail_read_locked(&c->partition->tail, c->from, c->count_max,
                                   QUEUE_CONSUME_BYTES_MAX, &c->range);
+    int64_t end = c->partition->tail.next;
     mutex_unlock(&c->partition->lock);
-    return found ? got_range(c) : begin_read(c);
+    return found ? got_range(c) : begin_read(c, end);
 }
 
 static enum consume_step after_save(struct consume *c)

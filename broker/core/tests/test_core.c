@@ -339,6 +339,30 @@ static void what_the_tail_has_not_comes_from_the_store(void)
     teardown(&f);
 }
 
+/* The store may hold a commit already that the partition has not been told of. Who was given
+ * it would next ask for an offset beyond the end. */
+static void the_store_is_not_read_beyond_the_known_end(void)
+{
+    struct fixture f;
+    struct consume *c;
+
+    setup(&f, 0);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    append(&f, producer, "b");
+    const struct consume_request request = {slice_of("t"), consumer, 0, 10, false};
+    CU_ASSERT_EQUAL_FATAL(consume_create(f.queue, 0, &request, count, &f.notified, &c), STATUS_OK);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_WAIT);
+    CU_ASSERT_EQUAL(f.read->count_max, 2);
+    range_add(f.read->range, slice_of("a"));
+    f.read->status = STATUS_OK;
+    f.read->done(f.read);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+    consume_release(c);
+    teardown(&f);
+}
+
 static void ids_belong_to_one_topic(void)
 {
     struct fixture f;
@@ -376,4 +400,5 @@ SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_ha
       {"a_parked_consume_is_woken_by_a_message", a_parked_consume_is_woken_by_a_message},
       {"shutdown_wakes_who_waits", shutdown_wakes_who_waits},
       {"what_the_tail_has_not_comes_from_the_store", what_the_tail_has_not_comes_from_the_store},
+      {"the_store_is_not_read_beyond_the_known_end", the_store_is_not_read_beyond_the_known_end},
       {"ids_belong_to_one_topic", ids_belong_to_one_topic})
