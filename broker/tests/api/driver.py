@@ -333,18 +333,23 @@ class Broker(Process):
         check(found or not self.lines, "no listen=HOST:PORT in the first line:", self.lines)
         if any(re.search(r"\bserving\b", line) for line in self.lines):
             return found.group(1)
-        check(self.alive(), "the broker ended before it served; it said:", self.said())
+        check(self.alive(), "the broker ended before it served; it said:\n" + self.said())
         return None
 
     def stop(self):
         """SIGTERM; it must drain, exit with 0, and have nothing to complain about."""
         self.signal(signal.SIGTERM)
-        same(self.wait(), 0, "exit code after SIGTERM (it said: %s)" % brief(self.said()[-600:]))
+        code = self.wait()
         self.check_sanitizers()
+        check(code == 0, "exit code %d after SIGTERM; it said:\n%s" % (code, self.last_words()))
 
     def check_sanitizers(self):
-        for line in self.lines:
-            check("Sanitizer" not in line and "runtime error:" not in line, "in its log:", line)
+        for i, line in enumerate(self.lines):
+            check("Sanitizer" not in line and "runtime error:" not in line,
+                  "a sanitizer's report:\n" + "\n".join(self.lines[i:i + 30]))
+
+    def last_words(self):
+        return "\n".join(self.lines[-10:])
 
 
 def clean_environment(more=None):
@@ -544,10 +549,11 @@ def run(kinds, pattern, server_url):
 
 
 def run_kind(machine, kind, chosen, tally):
+    """All tests of a kind share a broker; one that a test has ended is replaced by a new one."""
     broker = None
-    if kind is not None:
-        broker = machine.broker(machine.store(kind))
     for one in chosen:
+        if kind is not None and (broker is None or not broker.alive()):
+            broker = machine.broker(machine.store(kind))
         run_one(machine, kind, broker, one, tally)
     if broker is not None:
         last = Test("shared_broker_ends_well", lambda given: broker.stop(), (), STOP_LIMIT_S)
@@ -569,8 +575,7 @@ def run_one(machine, kind, broker, one, tally):
         tally["failed"] += 1
         print("FAIL %s: %s" % (name, reason(failure, one)), flush=True)
         if broker is not None and not broker.alive():
-            print("     the shared broker has ended; it said:\n%s" % broker.said()[-2000:],
-                  flush=True)
+            print("the shared broker has ended; it said:\n%s" % broker.said()[:2000], flush=True)
     finally:
         signal.alarm(0)
         machine.end_since(mark)
