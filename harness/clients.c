@@ -55,8 +55,7 @@ void clients_release(struct clients *clients)
     clients->count = 0;
 }
 
-static struct arguments client_arguments(const struct clients *clients,
-                                         const struct client *client)
+static struct arguments client_arguments(const struct clients *clients, const struct client *client)
 {
     const char *dir = clients->rt->client_run_dir;
     struct arguments a = ARGUMENTS_INIT;
@@ -88,8 +87,8 @@ static struct arguments client_arguments(const struct clients *clients,
 
 static bool client_start(struct clients *clients, struct client *client)
 {
-    static const char *const programs[] = {[CLIENT_PRODUCER] = "myqueue-produce",
-                                           [CLIENT_CONSUMER] = "myqueue-consume"};
+    static const char *const programs[] = {
+        [CLIENT_PRODUCER] = "myqueue-produce", [CLIENT_CONSUMER] = "myqueue-consume"};
     struct runtime *rt = clients->rt;
     char path[PATH_MAX];
 
@@ -98,8 +97,7 @@ static bool client_start(struct clients *clients, struct client *client)
         return false;
     }
     struct arguments a = client_arguments(clients, client);
-    bool done =
-        rt->ops->client(rt, &client->process, client->name, programs[client->kind], &a);
+    bool done = rt->ops->client(rt, &client->process, client->name, programs[client->kind], &a);
     arguments_release(&a);
     return done;
 }

@@ -26,7 +26,7 @@ struct client {
 };
 
 struct clients {
-    struct runtime *rt;              /* borrowed, as all three */
+    struct runtime *rt; /* borrowed, as all three */
     const struct scenario *scenario;
     const struct record *record;
     struct client *items; /* the consumers, then the producers */

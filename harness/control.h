@@ -24,13 +24,13 @@
 
 struct control {
     int signal_fd;
-    int inotify_fd;    /* what wakes the harness when a history grows */
-    bool terminal;     /* standard output is one */
-    bool interrupted;  /* SIGINT, SIGTERM or SIGHUP has come */
-    bool stopping;     /* things are being taken down: an interrupt changes nothing now */
-    bool failed;       /* `failure` says why */
+    int inotify_fd;   /* what wakes the harness when a history grows */
+    bool terminal;    /* standard output is one */
+    bool interrupted; /* SIGINT, SIGTERM or SIGHUP has come */
+    bool stopping;    /* things are being taken down: an interrupt changes nothing now */
+    bool failed;      /* `failure` says why */
     int64_t started_ms;
-    int64_t shown_ms;  /* when the step's line was last printed */
+    int64_t shown_ms; /* when the step's line was last printed */
     char step[CONTROL_TEXT_BYTES_MAX];
     char detail[CONTROL_TEXT_BYTES_MAX];
     char failure[CONTROL_FAILURE_BYTES_MAX];
@@ -46,16 +46,14 @@ int control_open(struct control *c, int64_t started_ms);
 void control_close(struct control *c);
 
 /* Begin a step: "starting PostgreSQL". Ends the one before. */
-void control_step(struct control *c, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void control_step(struct control *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* How far the step is: "1,203 of 4,965 acknowledged"; shown behind it. */
 void control_detail(struct control *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Say something beside the step, which goes on. */
-void control_note(struct control *c, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void control_note(struct control *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The last step is done: its line is complete, and what is printed now stands below. */
 void control_end_steps(struct control *c);

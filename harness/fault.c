@@ -6,7 +6,7 @@
 #include <assert.h>
 
 /* In this time an answer that was sent reaches its producer and is in its history. */
-#define SETTLE_MS 3
+#define SETTLE_MS 5
 
 void injector_init(struct injector *i, const struct scenario_fault *faults, size_t fault_count)
 {

@@ -300,7 +300,7 @@ static bool read_relation(const char *pid, struct relation *out)
     if (end == NULL || sscanf(end + 1, " %*c %d", &parent) != 1) {
         return false;
     }
-    out->pid = (pid_t)atoi(pid);
+    out->pid = (pid_t)strtol(pid, NULL, 10);
     out->parent = parent;
     return true;
 }

@@ -27,7 +27,10 @@ struct arguments {
     size_t count;
 };
 
-#define ARGUMENTS_INIT {NULL, 0}
+#define ARGUMENTS_INIT                                                                             \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
 
 void arguments_add(struct arguments *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -178,7 +178,8 @@ void record_phase(struct record *r, const char *name)
 {
     struct buffer line = BUFFER_INIT;
 
-    buffer_printf(&line, "{\"t\":%lld,\"process\":\"harness\",\"op\":\"phase\",\"type\":\"ok\",\"name\":",
+    buffer_printf(&line,
+                  "{\"t\":%lld,\"process\":\"harness\",\"op\":\"phase\",\"type\":\"ok\",\"name\":",
                   (long long)clock_now_ns());
     json_append_string(&line, slice_of(name));
     record_line(r, &line);
@@ -197,14 +198,14 @@ void record_fault_begin(struct record *r, size_t number, const struct scenario_f
     record_line(r, &line);
 }
 
-void record_fault(struct record *r, size_t number, const char *type, int64_t at_ns)
+void record_fault(struct record *r, size_t number, const char *type)
 {
     struct buffer line = BUFFER_INIT;
 
     buffer_printf(&line,
                   "{\"t\":%lld,\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
                   "\"fault\":%zu",
-                  (long long)at_ns, type, number);
+                  (long long)clock_now_ns(), type, number);
     record_line(r, &line);
 }
 

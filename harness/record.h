@@ -61,8 +61,8 @@ void record_phase(struct record *r, const char *name);
 void record_fault_begin(struct record *r, size_t number, const struct scenario_fault *fault,
                         int64_t acks);
 
-/* type: "hit", "restart", "end"; at_ns: when it was so. */
-void record_fault(struct record *r, size_t number, const char *type, int64_t at_ns);
+/* type: "hit", "restart", "end". */
+void record_fault(struct record *r, size_t number, const char *type);
 
 /* Point `latest` to this run. false: see control_fail(). */
 bool record_publish(struct record *r, struct control *c);

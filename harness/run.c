@@ -34,7 +34,7 @@
 #define HEALTH_EVERY_MS 5
 #define TOPIC_LIMIT_MS 20000
 #define TICK_MS 100
-#define CLIENTS_END_MS 3000    /* for clients that were asked to end */
+#define CLIENTS_END_MS 3000 /* for clients that were asked to end */
 #define DOWN_LIMIT_MS 60000
 #define NAME_BYTES_MAX 100
 
@@ -44,10 +44,10 @@
 #define PORT_FIRST 20000
 #define PORT_COUNT 12000
 
-#define ROWS_SQL                                                                                  \
+#define ROWS_SQL                                                                                   \
     "SELECT json_build_object('topic', t.name, 'partition', l.partition, 'offset', l.\"offset\", " \
-    "'producer_id', l.producer_id, 'sequence', l.sequence, 'message', l.message) "                \
-    "FROM myqueue.log l JOIN myqueue.topic t ON t.id = l.topic_id "                               \
+    "'producer_id', l.producer_id, 'sequence', l.sequence, 'message', l.message) "                 \
+    "FROM myqueue.log l JOIN myqueue.topic t ON t.id = l.topic_id "                                \
     "ORDER BY t.name, l.partition, l.\"offset\""
 
 struct run {
@@ -61,7 +61,6 @@ struct run {
     struct clients clients;
     struct injector injector;
     struct watch_counts counts;
-    int64_t killed_ns;   /* when the last kill was sent */
     int64_t starting_ms; /* when a service was started last */
     int64_t began_ms;    /* when the clients' work began */
     int64_t alive_ms;    /* when the counts changed last */
@@ -180,22 +179,19 @@ static bool run_up(struct run *run)
 static bool fault_kill(struct run *run, const struct scenario_fault *fault)
 {
     record_fault_begin(&run->record, run->injector.current + 1, fault, run->counts.acknowledged);
-    bool done = run->rt->ops->kill(run->rt, fault->target);
-    /* A client can notice the death before we do, but not before this. */
-    run->killed_ns = clock_now_ns();
-    return done;
+    return run->rt->ops->kill(run->rt, fault->target);
 }
 
 static bool fault_restart(struct run *run, const struct scenario_fault *fault)
 {
-    record_fault(&run->record, run->injector.current + 1, "restart", clock_now_ns());
+    record_fault(&run->record, run->injector.current + 1, "restart");
     run->starting_ms = clock_now_ms();
     return run->rt->ops->start(run->rt, fault->target);
 }
 
 static bool fault_end(struct run *run, size_t number)
 {
-    record_fault(&run->record, number, "end", clock_now_ns());
+    record_fault(&run->record, number, "end");
     return run->rt->ops->started(run->rt, run->injector.faults[number - 1].target);
 }
 
@@ -229,7 +225,7 @@ static bool drive_faults(struct run *run)
             done = fault_kill(run, fault);
             break;
         case INJECTOR_HIT:
-            record_fault(&run->record, number, "hit", run->killed_ns);
+            record_fault(&run->record, number, "hit");
             break;
         case INJECTOR_RESTART:
             done = fault_restart(run, fault);
@@ -254,11 +250,11 @@ static void show_progress(struct run *run, const char *running)
     const struct injector *i = &run->injector;
     const char *target = injector_busy(i) ? fault_target_name(i->faults[i->current].target) : "";
 
-    control_detail(&run->control, "%lld of %lld acknowledged, %lld received, %zu of %zu kills%s%s%s%s%s",
-                   (long long)run->counts.acknowledged, (long long)run->scenario->expected,
-                   (long long)run->counts.received, i->current, i->fault_count,
-                   target[0] != '\0' ? ", " : "", states[i->state], target,
-                   running[0] != '\0' ? ", running: " : "", running);
+    control_detail(
+        &run->control, "%lld of %lld acknowledged, %lld received, %zu of %zu kills%s%s%s%s%s",
+        (long long)run->counts.acknowledged, (long long)run->scenario->expected,
+        (long long)run->counts.received, i->current, i->fault_count, target[0] != '\0' ? ", " : "",
+        states[i->state], target, running[0] != '\0' ? ", running: " : "", running);
 }
 
 /* Is there a reason to give the run up? It goes to ended_early. */
@@ -448,8 +444,8 @@ static int run_body(void *arg)
 {
     struct run *run = arg;
 
-    bool done = clients_init(&run->clients, run->rt, run->scenario, &run->record) &&
-                run_through(run);
+    bool done =
+        clients_init(&run->clients, run->rt, run->scenario, &run->record) && run_through(run);
     run_down(run);
     control_end_steps(&run->control);
     clients_release(&run->clients);

@@ -25,17 +25,17 @@
 #define VICTIMS_MAX 1024
 
 struct runtime_settings {
-    const char *root;                 /* the project's folder: tools/, compose/ */
-    const char *programs;             /* the folder of myqueue-broker and the others */
-    const char *run_dir;              /* absolute */
-    char id[RUNTIME_ID_BYTES_MAX];    /* lower-case letters, digits, '-': the mark */
-    int port;                         /* of the broker, on 127.0.0.1 */
+    const char *root;              /* the project's folder: tools/, compose/ */
+    const char *programs;          /* the folder of myqueue-broker and the others */
+    const char *run_dir;           /* absolute */
+    char id[RUNTIME_ID_BYTES_MAX]; /* lower-case letters, digits, '-': the mark */
+    int port;                      /* of the broker, on 127.0.0.1 */
 };
 
 struct runtime {
     const struct runtime_ops *ops;
-    const struct runtime_settings *settings; /* borrowed */
-    struct control *control;                 /* borrowed */
+    const struct runtime_settings *settings;  /* borrowed */
+    struct control *control;                  /* borrowed */
     struct process services[RUNTIME_TARGETS]; /* by enum fault_target: the latest incarnation */
     int incarnations[RUNTIME_TARGETS];
     char broker[64];               /* the broker's address for the harness */
@@ -84,8 +84,7 @@ struct runtime_ops {
 };
 
 struct runtime *runtime_docker_create(const struct runtime_settings *settings, struct control *c);
-struct runtime *runtime_process_create(const struct runtime_settings *settings,
-                                       struct control *c);
+struct runtime *runtime_process_create(const struct runtime_settings *settings, struct control *c);
 
 /* Does a container engine answer? Otherwise `reason` says in one line why not. */
 bool runtime_docker_answers(const struct runtime_settings *settings, struct control *c,

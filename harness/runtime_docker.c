@@ -40,8 +40,8 @@
 #define REMOVALS_AT_ONCE 16
 
 struct container {
-    char id[72];       /* all 64 digits; "": not made */
-    pid_t pid;         /* of its first process, as we see it; 0: not known */
+    char id[72];           /* all 64 digits; "": not made */
+    pid_t pid;             /* of its first process, as we see it; 0: not known */
     struct process killer; /* the `docker kill`, where we cannot do it ourselves */
 };
 
@@ -332,7 +332,7 @@ static pid_t find_pid(const char *id)
 
     for (struct dirent *e; proc != NULL && found == 0 && (e = readdir(proc)) != NULL;) {
         if (isdigit((unsigned char)e->d_name[0]) && is_container(e->d_name, id)) {
-            found = (pid_t)atoi(e->d_name);
+            found = (pid_t)strtol(e->d_name, NULL, 10);
         }
     }
     if (proc != NULL) {
@@ -391,8 +391,8 @@ static bool kill_service(struct runtime *rt, enum fault_target target)
     arguments_add(&a, "kill");
     arguments_add(&a, "--signal=KILL");
     arguments_add(&a, "%s", container->id);
-    bool done = process_start(&container->killer, rt->control, "docker kill", &a,
-                              runtime_log(rt, log), -1);
+    bool done =
+        process_start(&container->killer, rt->control, "docker kill", &a, runtime_log(rt, log), -1);
     arguments_release(&a);
     return done;
 }

@@ -24,7 +24,7 @@
 
 struct process_runtime {
     struct runtime base;
-    char folder[128]; /* of the cluster; short, since its socket's path has a limit */
+    char folder[128];       /* of the cluster; short, since its socket's path has a limit */
     struct victims victims; /* of the service that is frozen, or is killed and not yet gone */
 };
 
@@ -71,8 +71,7 @@ static struct arguments broker_command(struct runtime *rt)
 static bool start(struct runtime *rt, enum fault_target target)
 {
     char log[PATH_MAX];
-    struct arguments a =
-        target == TARGET_BROKER ? broker_command(rt) : postgres_command(rt, "run");
+    struct arguments a = target == TARGET_BROKER ? broker_command(rt) : postgres_command(rt, "run");
     const char *name = fault_target_name(target);
 
     bool done = process_start(&rt->services[target], rt->control, name, &a,

@@ -114,5 +114,4 @@ static void test_one_at_a_time(void)
 SUITE("fault", {"a scenario without faults", test_no_faults},
       {"a fault waits for its acks", test_waits_for_its_acks},
       {"a fault waits for a request", test_waits_for_a_request},
-      {"kill, hit, restart, end", test_one_fault_in_order},
-      {"one at a time", test_one_at_a_time})
+      {"kill, hit, restart, end", test_one_fault_in_order}, {"one at a time", test_one_at_a_time})

@@ -60,9 +60,9 @@ static void test_kinds(void)
 /* A message may hold what a history line looks like; in JSON its quotes are escaped. */
 static void test_text_is_not_taken_for_more(void)
 {
-    struct watch_counts counts =
-        count("{\"t\":1,\"process\":\"C1\",\"op\":\"receive\",\"type\":\"ok\",\"line\":1,\"topic\":"
-              "\"T1\",\"offset\":0,\"message\":\"{\\\"op\\\":\\\"send\\\",\\\"type\\\":\\\"ok\\\"}\"}\n");
+    struct watch_counts counts = count(
+        "{\"t\":1,\"process\":\"C1\",\"op\":\"receive\",\"type\":\"ok\",\"line\":1,\"topic\":"
+        "\"T1\",\"offset\":0,\"message\":\"{\\\"op\\\":\\\"send\\\",\\\"type\\\":\\\"ok\\\"}\"}\n");
 
     CU_ASSERT_EQUAL(counts.acknowledged, 0);
     CU_ASSERT_EQUAL(counts.received, 1);
@@ -146,5 +146,6 @@ static void test_missing_folder(void)
 
 SUITE("watch", {"each kind of line", test_kinds},
       {"a message's text is not taken for more", test_text_is_not_taken_for_more},
-      {"requests that are open", test_open_requests}, {"unfinished lines wait", test_unfinished_lines_wait},
+      {"requests that are open", test_open_requests},
+      {"unfinished lines wait", test_unfinished_lines_wait},
       {"follows a file", test_follows_a_file}, {"a missing folder", test_missing_folder})
