@@ -218,6 +218,37 @@ def two_brokers_on_one_database(given):
 
 
 @test(POSTGRES)
+def a_fenced_broker_changes_nothing(given):
+    """Whatever it is asked first: what it said yes to, the younger one would not know of."""
+    asked_first = {
+        "create a topic": lambda api, p, c: api.create("late"),
+        "register a producer": lambda api, p, c: api.call("POST", "/producer/register",
+                                                          json={"topic": "t"}),
+        "register a producer of a new topic": lambda api, p, c: api.call(
+            "POST", "/producer/register", json={"topic": "late"}),
+        "register a consumer": lambda api, p, c: api.call("POST", "/consumer/register",
+                                                          json={"topic": "t"}),
+        "produce": lambda api, p, c: api.produce("t", p, "late"),
+        "consume": lambda api, p, c: api.consume("t", c),
+        "consume by offset": lambda api, p, c: api.consume("t", c, offset=1),
+    }
+    for what, ask in asked_first.items():
+        url = given.machine.database()
+        older = given.machine.broker(url)
+        producer_id, consumer_id = older.api.filled("t", 2), older.api.consumer("t")
+        younger = given.machine.broker(url)
+        try:
+            answer = ask(older.api, producer_id, consumer_id)
+            check(answer.http == 503 and answer.body["code"] == "fenced", "%s:" % what, answer)
+        except requests.ConnectionError:
+            pass  # it has noticed by itself
+        check(older.wait() != 0, "the fenced broker ended with exit code 0")
+        younger.api.create("late").succeeded(message="Topic 'late' created successfully")
+        same(younger.api.size("t", consumer_id), 2, "size")
+        younger.stop()
+
+
+@test(POSTGRES)
 def takeover_under_load(given):
     """The younger broker takes the older one's log while clients write: nothing is lost."""
     url = given.machine.database()
