@@ -186,6 +186,9 @@ static bool check_end(struct clients *clients, struct client *client)
 
     if (WIFEXITED(p->status) && WEXITSTATUS(p->status) == EXIT_INCOMPLETE) {
         control_note(c, "%s ended incomplete; its log is %s", client->name, p->log);
+        if (clients->incomplete == NULL) {
+            clients->incomplete = client;
+        }
         return true;
     }
     return process_succeeded(p) || control_fail(c, p->log, "%s ended badly: %s", client->name,

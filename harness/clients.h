@@ -31,6 +31,7 @@ struct clients {
     const struct record *record;
     struct client *items; /* the consumers, then the producers */
     size_t count;
+    const struct client *incomplete; /* the first that ended with something missing; or NULL */
 };
 
 /* Producers send nothing before this file is in the run folder. */
@@ -49,7 +50,7 @@ bool clients_start(struct clients *clients, enum client_kind kind);
 struct watch_counts clients_read(struct clients *clients);
 
 /* Notice who has ended: with exit code 1 (something was not delivered) that is said, and
- * for the judge to judge; in any other bad way it is a failure. */
+ * kept in `incomplete`; in any other bad way it is a failure. */
 bool clients_check(struct clients *clients);
 
 /* How many still run; their names, as "P1 C2", go to `names`. */

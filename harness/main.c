@@ -37,6 +37,23 @@ static bool find_programs(char dir[PATH_MAX])
     return true;
 }
 
+/* The nearest folder above the programs' that has our tools; NULL when there is none. */
+static char *find_root(const char *programs)
+{
+    char dir[PATH_MAX];
+    char tool[PATH_MAX + 32];
+
+    snprintf(dir, sizeof dir, "%s", programs);
+    for (char *slash; (slash = strrchr(dir, '/')) != NULL;) {
+        *slash = '\0';
+        snprintf(tool, sizeof tool, "%s/tools/postgres", dir);
+        if (access(tool, X_OK) == 0) {
+            return strdup(dir[0] != '\0' ? dir : "/");
+        }
+    }
+    return NULL;
+}
+
 /* tools/engine puts a `docker` there that goes through sudo, where that is needed. */
 static void extend_path(const char *programs)
 {
@@ -62,7 +79,6 @@ static const char *only_operand(int argc, char **argv, int first, const char *wh
 static int main_run(int argc, char **argv)
 {
     char programs[PATH_MAX];
-    char root[PATH_MAX + 4];
     const char *given_root;
     struct run_options o = {0};
     const struct option_row rows[] = {
@@ -111,7 +127,8 @@ static int main_run(int argc, char **argv)
          .type = OPTION_TEXT,
          .value = &given_root,
          .unit = "FOLDER",
-         .help = "of the project, with tools/ and compose/; default: above this program's"},
+         .help =
+             "of the project, with tools/ and compose/; default: the nearest above this program"},
     };
     const struct options options = {
         .program = "myqueue-harness run",
@@ -139,16 +156,18 @@ static int main_run(int argc, char **argv)
         fprintf(stderr, "myqueue-harness: cannot tell which folder it is in (/proc/self/exe)\n");
         return EXIT_HARNESS;
     }
-    snprintf(root, sizeof root, "%s/..", programs);
-    o.root = realpath(given_root != NULL ? given_root : root, NULL);
-    if (o.root == NULL) {
-        fprintf(stderr, "myqueue-harness run: --root %s: no such folder\n", given_root);
+    char *root = given_root != NULL ? realpath(given_root, NULL) : find_root(programs);
+    if (root == NULL) {
+        fprintf(stderr, "myqueue-harness run: %s; give the project's folder with --root\n",
+                given_root != NULL ? "--root: there is no such folder"
+                                   : "no folder above this program has tools/postgres");
         return EXIT_USAGE;
     }
+    o.root = root;
     o.programs = programs;
     extend_path(programs);
     int code = run_scenario(&o);
-    free((char *)o.root);
+    free(root);
     return code;
 }
 

@@ -387,6 +387,9 @@ static bool run_through(struct run *run)
     if (run->ended_early[0] != '\0') {
         control_note(&run->control, "given up: %s", run->ended_early);
         end_clients(run);
+    } else if (run->clients.incomplete != NULL) {
+        snprintf(run->ended_early, sizeof run->ended_early, "%s ended with exit code 1",
+                 run->clients.incomplete->name);
     }
     return read_rows(run) && record_run(&run->record, &run->control, &run->about);
 }

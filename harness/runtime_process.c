@@ -158,17 +158,37 @@ static bool query(struct runtime *rt, const char *sql, int output_fd)
     return runtime_psql(rt, &a, of(rt)->folder, sql, output_fd);
 }
 
+/* A broker that is asked to end does so, and well: a sanitizer speaks last of all. */
+static void stop_broker(struct runtime *rt)
+{
+    struct process *broker = &rt->services[TARGET_BROKER];
+    char how[32];
+
+    if (!process_runs(broker)) {
+        return;
+    }
+    victims_signal(&of(rt)->victims, SIGCONT);
+    process_signal(broker, SIGTERM);
+    bool ended = process_wait(broker, rt->control, DRAIN_MS);
+    if (rt->control->interrupted) {
+        return; /* it may have been told before it could listen */
+    }
+    if (!ended) {
+        control_fail(rt->control, broker->log, "the broker did not end within %d s of SIGTERM",
+                     DRAIN_MS / 1000);
+    } else if (!process_succeeded(broker)) {
+        control_fail(rt->control, broker->log, "the broker ended badly on SIGTERM: %s",
+                     process_end(broker, how, sizeof how));
+    }
+}
+
 static void stop(struct runtime *rt)
 {
-    int64_t deadline_ms;
-
-    victims_signal(&of(rt)->victims, SIGCONT);
-    process_signal(&rt->services[TARGET_BROKER], SIGTERM);
-    process_wait(&rt->services[TARGET_BROKER], rt->control, DRAIN_MS);
+    stop_broker(rt);
     for (int target = 0; target < RUNTIME_TARGETS; target++) {
+        int64_t deadline_ms = clock_now_ms() + KILLED_MS;
         of(rt)->victims.count = 0;
         kill_service(rt, (enum fault_target)target);
-        deadline_ms = clock_now_ms() + KILLED_MS;
         while (!dead(rt, (enum fault_target)target) && clock_now_ms() < deadline_ms) {
             control_wait(rt->control, 5);
         }

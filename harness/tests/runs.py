@@ -42,6 +42,8 @@ def test(function):
 class Run:
     """A harness that runs, its output so far, and what belongs to it."""
 
+    started = []  # of the present test
+
     def __init__(self, folder, *arguments, harness=HARNESS):
         self.folder = Path(folder)
         if arguments[:1] == ("run",) and "--root" not in arguments:
@@ -51,6 +53,16 @@ class Run:
             self.process = subprocess.Popen(
                 [harness, *map(str, arguments)], stdout=output, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, cwd=folder, start_new_session=True)
+        Run.started.append(self)
+
+    @classmethod
+    def end_all(cls):
+        """Whatever a test has left running takes down what it has started, and ends."""
+        for run in cls.started:
+            if not run.ended():
+                run.process.terminate()
+                run.process.wait(LIMIT_S)
+        cls.started = []
 
     def text(self):
         return self.output.read_text(errors="replace")
@@ -63,8 +75,6 @@ class Run:
         try:
             return self.process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
-            self.process.terminate()
-            self.process.wait(60)
             raise AssertionError(f"not done within {LIMIT_S} s:\n{self.text()}") from None
 
     def wait_for(self, text):
@@ -215,7 +225,7 @@ def bad_usage(folder):
     refused(folder, "run", scenario, scenario, says=["one scenario folder", "2"])
     refused(folder, "run", "--runtime", "podman", scenario, says=["podman", "auto|docker|process"])
     refused(folder, "run", "--consumers", "0", scenario, says=["consumers", "'0'", "1 to"])
-    refused(folder, "run", "--root", "/nonexistent", scenario, says=["/nonexistent"])
+    refused(folder, "run", "--root", "/nonexistent", scenario, says=["--root", "no such folder"])
     refused(folder, "check", says=["run folder"])
 
 
@@ -478,6 +488,29 @@ def broker_dies_by_itself(folder):
     given_up(folder, run, "broker ended by itself: signal 9")
 
 
+@test
+def broker_ends_badly(folder):
+    harness = make_programs(folder, broker=f"""#!/bin/sh
+trap 'kill $broker; wait $broker; echo "a leak" >&2; exit 23' TERM
+{BUILD}/myqueue-broker "$@" &
+broker=$!
+wait $broker
+""")
+    breaks(folder, harness, "the broker ended badly on SIGTERM: exit code 23", "a leak")
+
+
+@test
+def client_ends_incomplete(folder):
+    """It says that something is missing, though nothing is: that is not valid."""
+    harness = make_programs(folder, consume=f"""#!/bin/sh
+{BUILD}/myqueue-consume "$@"
+exit 1
+""")
+    scenario = make_scenario(folder, *MAPPING)
+    run = Run(folder, "run", "--runtime", "process", scenario, harness=harness)
+    given_up(folder, run, "ended with exit code 1")
+
+
 # ---- the runner ---------------------------------------------------------------------------
 
 
@@ -497,6 +530,7 @@ def main():
     parser.add_argument("-k", metavar="PATTERN", default="", help="only tests with this in the name")
     pattern = parser.parse_args().k
     os.environ["PATH"] = f"{BUILD / 'bin'}:{os.environ['PATH']}"
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     passed = failed = 0
     for function in TESTS:
         if not re.search(pattern, function.__name__):
@@ -512,6 +546,8 @@ def main():
             except Exception as error:  # whatever it is, the others go on
                 failed += 1
                 result = f"FAIL: {type(error).__name__}: {error}"
+            finally:
+                Run.end_all()
         print(f"runs: {function.__name__} {result}, {time.monotonic() - started:.1f} s", flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
