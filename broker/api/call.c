@@ -67,6 +67,21 @@ void answer_failure_text(struct call *call, enum status status, const char *form
     failure(call, status, words);
 }
 
+void answer_registered(struct call *call, const char *id_name)
+{
+    const struct queue_result *result = queue_write_result(call->write);
+    struct buffer body;
+
+    if (result->status != STATUS_OK) {
+        answer_failure(call, result->status);
+        return;
+    }
+    answer_begin(&body);
+    buffer_printf(&body, ", \"%s\": ", id_name);
+    buffer_append_int(&body, result->id);
+    answer_end(call, &body);
+}
+
 void call_wait(struct call *call, http_resume *resume)
 {
     http_request_wait(call->request, resume);

@@ -59,6 +59,9 @@ void answer_failure(struct call *call, enum status status);
 void answer_failure_text(struct call *call, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A producer or consumer has been registered, or not: call->write tells. */
+void answer_registered(struct call *call, const char *id_name);
+
 /* The call waits: `done` has it resumed on its loop, with `resume`. */
 void call_wait(struct call *call, http_resume *resume);
 void call_done(void *request); /* a queue_done; arg is the call's http_request */

@@ -9,18 +9,7 @@
 
 static void registered(struct http_request *request)
 {
-    struct call *call = http_request_state(request);
-    const struct queue_result *result = queue_write_result(call->write);
-    struct buffer body;
-
-    if (result->status != STATUS_OK) {
-        answer_failure(call, result->status);
-        return;
-    }
-    answer_begin(&body);
-    buffer_append_string(&body, ", \"consumer_id\": ");
-    buffer_append_int(&body, result->id);
-    answer_end(call, &body);
+    answer_registered(http_request_state(request), "consumer_id");
 }
 
 static bool take_start(struct call *call, enum queue_start *start)

@@ -10,18 +10,7 @@
 
 static void registered(struct http_request *request)
 {
-    struct call *call = http_request_state(request);
-    const struct queue_result *result = queue_write_result(call->write);
-    struct buffer body;
-
-    if (result->status != STATUS_OK) {
-        answer_failure(call, result->status);
-        return;
-    }
-    answer_begin(&body);
-    buffer_append_string(&body, ", \"producer_id\": ");
-    buffer_append_int(&body, result->id);
-    answer_end(call, &body);
+    answer_registered(http_request_state(request), "producer_id");
 }
 
 void producer_register(struct call *call)
