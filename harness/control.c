@@ -22,7 +22,7 @@
 
 #define REDRAW_MS 100
 #define REPEAT_MS 5000 /* where nothing can be redrawn, a step's line comes again */
-#define FAILURE_LOG_BYTES_MAX (16 << 20)
+#define LOG_BYTES_MAX (16 << 20)
 #define FAILURE_LOG_LINES 12
 
 int control_open(struct control *c, int64_t started_ms)
@@ -73,10 +73,41 @@ static int terminal_columns(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
+/* Where the last `lines` lines of the text begin. */
+static const char *last_lines(const struct buffer *text, int lines)
+{
+    const char *p = text->data + text->size;
+
+    if (p > text->data && p[-1] == '\n') {
+        p--;
+    }
+    while (p > text->data) {
+        if (p[-1] == '\n' && --lines == 0) {
+            break;
+        }
+        p--;
+    }
+    return p;
+}
+
+static void read_followed(struct control *c)
+{
+    struct buffer text = BUFFER_INIT;
+
+    if (buffer_read_file(&text, c->followed, LOG_BYTES_MAX) == 0 && text.size > 0) {
+        const char *line = last_lines(&text, 1);
+        control_detail(c, "%.*s", (int)strcspn(line, "\n"), line);
+    }
+    buffer_release(&text);
+}
+
 static void show(struct control *c)
 {
     char line[2 * CONTROL_TEXT_BYTES_MAX + 32];
 
+    if (c->followed[0] != '\0') {
+        read_followed(c);
+    }
     c->shown_ms = clock_now_ms();
     snprintf(line, sizeof line, "[%5.1f s] %s%s%s", (double)(c->shown_ms - c->started_ms) / 1000,
              c->step, c->detail[0] != '\0' ? ": " : "", c->detail);
@@ -135,6 +166,11 @@ void control_note(struct control *c, const char *format, ...)
     fflush(stdout);
 }
 
+void control_follow(struct control *c, const char *path)
+{
+    snprintf(c->followed, sizeof c->followed, "%s", path != NULL ? path : "");
+}
+
 static void drain_signals(struct control *c)
 {
     struct signalfd_siginfo info;
@@ -185,30 +221,13 @@ bool control_fail(struct control *c, const char *log, const char *format, ...)
     return false;
 }
 
-/* Where the last `lines` lines of the text begin. */
-static const char *last_lines(const struct buffer *text, int lines)
-{
-    const char *p = text->data + text->size;
-
-    if (p > text->data && p[-1] == '\n') {
-        p--;
-    }
-    while (p > text->data) {
-        if (p[-1] == '\n' && --lines == 0) {
-            break;
-        }
-        p--;
-    }
-    return p;
-}
-
 void control_print_failure(const struct control *c)
 {
     struct buffer text = BUFFER_INIT;
 
     fprintf(stderr, "myqueue-harness: %s\n", c->failure);
-    if (c->failure_log[0] != '\0' &&
-        buffer_read_file(&text, c->failure_log, FAILURE_LOG_BYTES_MAX) == 0 && text.size > 0) {
+    if (c->failure_log[0] != '\0' && buffer_read_file(&text, c->failure_log, LOG_BYTES_MAX) == 0 &&
+        text.size > 0) {
         fprintf(stderr, "the end of %s:\n", c->failure_log);
         for (const char *p = last_lines(&text, FAILURE_LOG_LINES); *p != '\0';) {
             size_t size = strcspn(p, "\n");

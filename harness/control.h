@@ -33,6 +33,7 @@ struct control {
     int64_t shown_ms; /* when the step's line was last printed */
     char step[CONTROL_TEXT_BYTES_MAX];
     char detail[CONTROL_TEXT_BYTES_MAX];
+    char followed[PATH_MAX]; /* the detail is the last line of this file; "": of none */
     char failure[CONTROL_FAILURE_BYTES_MAX];
     char failure_log[PATH_MAX]; /* its end explains the failure; "": none does */
 };
@@ -51,6 +52,10 @@ void control_step(struct control *c, const char *format, ...) __attribute__((for
 /* How far the step is: "1,203 of 4,965 acknowledged"; shown behind it. */
 void control_detail(struct control *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* From now on the last line of this file is the step's detail: it says how far a command
+ * is. NULL: no longer. */
+void control_follow(struct control *c, const char *path);
 
 /* Say something beside the step, which goes on. */
 void control_note(struct control *c, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -121,6 +121,7 @@ bool runtime_docker_answers(const struct runtime_settings *settings, struct cont
 static bool make_images(struct runtime *rt)
 {
     struct docker_runtime *d = of(rt);
+    char log[PATH_MAX];
     struct buffer output = BUFFER_INIT;
     struct arguments a = ARGUMENTS_INIT;
 
@@ -128,7 +129,9 @@ static bool make_images(struct runtime *rt)
     arguments_add(&a, "env");
     arguments_add(&a, "BUILD=%s", rt->settings->programs);
     arguments_add(&a, "%s/tools/image", rt->settings->root);
+    control_follow(rt->control, runtime_log(rt, log));
     bool done = command(rt, "tools/image", &a, &output, IMAGE_LIMIT_MS);
+    control_follow(rt->control, NULL);
     for (char *word, *rest = output.data; done && (word = next_word(&rest)) != NULL;) {
         if (strncmp(word, "myqueue-broker:", 15) == 0) {
             snprintf(d->broker_image, sizeof d->broker_image, "%s", word);
