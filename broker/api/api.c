@@ -38,6 +38,7 @@ static void call_destroy(void *state)
     struct call *call = state;
 
     json_free(call->json);
+    buffer_release(&call->topic_copy);
     queue_write_release(call->write);
     consume_release(call->consume);
     queue_ping_release(call->ping);

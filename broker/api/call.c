@@ -172,11 +172,18 @@ bool call_topic(struct call *call)
     static const char *const names[] = {"topic", "topic_name", "name"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct slice name;
         bool found;
-        if (!call_text(call, names[i], &call->topic, &found)) {
+        if (!call_text(call, names[i], &name, &found)) {
             return false;
         }
         if (found) {
+            buffer_append_slice(&call->topic_copy, name);
+            if (call->topic_copy.failed) {
+                answer_failure(call, STATUS_NO_MEMORY);
+                return false;
+            }
+            call->topic = buffer_slice(&call->topic_copy);
             return true;
         }
     }

@@ -22,10 +22,11 @@ struct call {
     struct queue_write *write;
     struct consume *consume;
     struct queue_ping *ping;
-    struct slice topic; /* as asked, for answers; borrowed from the request */
-    size_t count;       /* produce: messages sent as a batch, or 0 */
-    bool as_list;       /* consume: the answer is a list */
-    int64_t wait_ms;    /* consume */
+    struct slice topic;       /* as asked, for answers */
+    struct buffer topic_copy; /* where it is: the query ends when the client leaves */
+    size_t count;             /* produce: messages sent as a batch, or 0 */
+    bool as_list;             /* consume: the answer is a list */
+    int64_t wait_ms;          /* consume */
 };
 
 /* ---- parameters: false means that the call has been answered with a 400 ------------------ */

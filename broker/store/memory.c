@@ -238,7 +238,8 @@ static enum status memory_find_sequence(struct store_session *session,
 
     mutex_lock(&m->lock);
     const struct memory_topic *topic = &m->topics[topic_id - 1];
-    for (int64_t i = offset_max; i >= 0; i--) {
+    int64_t end = (int64_t)topic->count; /* the limit may lie beyond it: a batch is on its way */
+    for (int64_t i = offset_max < end ? offset_max : end - 1; i >= 0; i--) {
         if (topic->rows[i].producer_id == wanted->producer_id &&
             topic->rows[i].sequence == wanted->sequence) {
             *offset = i;

@@ -28,12 +28,11 @@
 #define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
 
 #define COMMIT_SQL                                                                                 \
-    "SELECT commit_batch($1::bigint[], $2::text[], $3::bigint[], $4::bigint[],"                    \
-    " $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::bigint[],"           \
-    " $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::bigint[],"                     \
-    " $16::bigint[], $17::bigint[], $18::text[], $19::bigint[], $20::int[],"                       \
-    " $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[],"                     \
-    " $26::bigint[], $27::bigint[])"
+    "SELECT commit_batch($1::bigint, $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],"        \
+    " $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::int[], $11::bigint[],"          \
+    " $12::bigint[], $13::bigint[], $14::bigint[], $15::int[], $16::bigint[], $17::bigint[],"      \
+    " $18::bigint[], $19::text[], $20::bigint[], $21::int[], $22::bigint[], $23::bigint[],"        \
+    " $24::bigint[], $25::bigint[], $26::int[], $27::bigint[], $28::bigint[])"
 
 /* Rows up to the byte limit, the first one always: `before` is what stands in front. */
 #define READ_SQL                                                                                   \
@@ -61,6 +60,7 @@ struct postgres_session {
     struct store_session session;
     struct pg *pg; /* NULL or lost: revive() connects anew */
     bool prepared;
+    int64_t owner_epoch; /* from load(): under which this session may register */
     struct pg_parameters parameters;
 };
 
@@ -306,16 +306,24 @@ static enum status check_version(struct postgres_session *s, char error[STORE_ER
 
 static enum status take_ownership(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
 {
+    PGresult *result = NULL;
     char host[65] = "?";
-    char sql[256];
+    char sql[512];
 
     gethostname(host, sizeof host - 1);
     for (char *p = host; *p != '\0'; p++) {
         *p = *p == '\'' || *p == '\\' ? '_' : *p;
     }
-    snprintf(sql, sizeof sql, "UPDATE partition SET epoch = epoch + 1, owner = '%s:%ld'", host,
-             (long)getpid());
-    return load_query(s, sql, NULL, error);
+    snprintf(sql, sizeof sql,
+             "UPDATE partition SET epoch = epoch + 1, owner = '%s:%ld';"
+             "UPDATE ownership SET epoch = epoch + 1, owner = '%s:%ld' RETURNING epoch",
+             host, (long)getpid(), host, (long)getpid());
+    enum status status = load_query(s, sql, &result, error);
+    if (status == STATUS_OK) {
+        s->owner_epoch = text_int(result, 0, 0);
+    }
+    PQclear(result);
+    return status;
 }
 
 static void warn_unsafe(struct postgres_session *s)
@@ -437,9 +445,10 @@ static void add_clients(struct pg_parameters *p, const struct store_batch *b,
     }
 }
 
-static void add_batch(struct pg_parameters *p, const struct store_batch *b)
+static void add_batch(struct pg_parameters *p, int64_t owner_epoch, const struct store_batch *b)
 {
     pg_parameters_clear(p);
+    pg_add_int8(p, owner_epoch);
     ADD_ARRAY(p, int8, b->topics, b->topic_count, id);
     ADD_ARRAY(p, text, b->topics, b->topic_count, name);
     add_clients(p, b, b->producers, b->producer_count);
@@ -475,7 +484,7 @@ static enum status postgres_commit(struct store_session *session, const struct s
     if (status != STATUS_OK) {
         return status;
     }
-    add_batch(&s->parameters, batch);
+    add_batch(&s->parameters, s->owner_epoch, batch);
     enum pg_outcome outcome = pg_execute(s->pg, "commit", &s->parameters, STATEMENT_LIMIT_MS, NULL);
     status = status_of(s, outcome, "commit");
     return outcome == PG_LOST ? STATUS_OUTCOME_UNKNOWN : status;

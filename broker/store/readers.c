@@ -77,6 +77,11 @@ static enum status run(struct readers *readers, struct store_session *session,
 {
     char why[STORE_ERROR_BYTES_MAX];
 
+    /* Its time has passed in the queue. A try may last REVIVE_LIMIT_MS, and those behind it
+     * would wait for each. */
+    if (clock_now_ms() >= read->deadline_ms) {
+        return STATUS_STORE_AWAY;
+    }
     for (;;) {
         enum status status = session->store->ops->revive(session, REVIVE_LIMIT_MS, why);
         if (status == STATUS_OK) {

@@ -16,6 +16,14 @@ CREATE SEQUENCE IF NOT EXISTS topic_id;
 CREATE SEQUENCE IF NOT EXISTS producer_id;
 CREATE SEQUENCE IF NOT EXISTS consumer_id;
 
+-- Whose turn it is: one row. Each broker that starts makes the epoch one larger, and the one
+-- before can register nothing more.
+CREATE TABLE IF NOT EXISTS ownership (
+    epoch bigint NOT NULL,
+    owner text
+);
+INSERT INTO ownership SELECT 0 WHERE NOT EXISTS (SELECT FROM ownership);
+
 CREATE TABLE IF NOT EXISTS topic (
     id         bigint PRIMARY KEY,
     name       text NOT NULL UNIQUE,
@@ -74,9 +82,10 @@ CREATE TABLE IF NOT EXISTS log (
 );
 
 -- One batch of the committer, in one round trip: all arguments are arrays, one set of
--- arrays per kind of row. Raises MQ001 (fenced) when a partition does not stand where its
--- owner believes, or has another epoch. Without messages it may be repeated.
+-- arrays per kind of row. Raises MQ001 (fenced) when another broker has become the owner, or
+-- a partition does not stand where its owner believes. Without messages it may be repeated.
 CREATE OR REPLACE FUNCTION commit_batch(
+    owner_epoch bigint,
     topic_ids bigint[], topic_names text[],
     producer_ids bigint[], producer_topics bigint[],
     consumer_ids bigint[], consumer_topics bigint[], consumer_offsets bigint[],
@@ -92,6 +101,14 @@ CREATE OR REPLACE FUNCTION commit_batch(
 DECLARE
     found_count bigint;
 BEGIN
+    IF cardinality(topic_ids) + cardinality(producer_ids) + cardinality(consumer_ids) > 0 THEN
+        -- FOR SHARE, here and below: a new owner waits for this transaction, or this one sees
+        -- its epoch.
+        PERFORM FROM ownership WHERE epoch = owner_epoch FOR SHARE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'another broker owns the log' USING ERRCODE = 'MQ001';
+        END IF;
+    END IF;
     IF cardinality(topic_ids) > 0 THEN
         INSERT INTO topic (id, name)
             SELECT * FROM unnest(topic_ids, topic_names) ON CONFLICT DO NOTHING;
@@ -139,7 +156,6 @@ BEGIN
             DO UPDATE SET sequence = excluded.sequence, "offset" = excluded."offset";
     END IF;
     IF cardinality(position_consumers) > 0 THEN
-        -- FOR SHARE: a new owner waits for this transaction, or this one sees its epoch.
         SELECT count(*) INTO found_count FROM (
             SELECT FROM unnest(position_topics, position_partitions, position_epochs)
                 AS w (topic_id, number, epoch)

@@ -466,6 +466,29 @@ static void reads_wait_for_the_store(void)
     teardown(&f);
 }
 
+/* Each try takes its time: who stands in the queue when his time is over does not get one. */
+static void reads_do_not_outlive_their_time(void)
+{
+    struct fixture f;
+    struct queue_ping *pings[40];
+    atomic_int count = 0;
+
+    setup(&f);
+    atomic_store(&f.faulty->revive_ms, 500);
+    atomic_store(&f.faulty->away, true);
+    int64_t begin_ms = clock_now_ms();
+    for (int i = 0; i < 40; i++) {
+        CU_ASSERT_EQUAL_FATAL(queue_ping_create(f.queue, answered, &count, &pings[i]), STATUS_OK);
+    }
+    CU_ASSERT_TRUE(wait_for(&count, 40)); /* two seconds each, together; not 10 */
+    CU_ASSERT(clock_now_ms() - begin_ms < 6000);
+    for (int i = 0; i < 40; i++) {
+        CU_ASSERT_EQUAL(queue_ping_status(pings[i]), STATUS_STORE_AWAY);
+        queue_ping_release(pings[i]);
+    }
+    teardown(&f);
+}
+
 SUITE("committer", {"writes_are_committed_in_order", writes_are_committed_in_order},
       {"one_commit_for_what_has_gathered", one_commit_for_what_has_gathered},
       {"a_refused_commit_is_tried_again", a_refused_commit_is_tried_again},
@@ -480,4 +503,5 @@ SUITE("committer", {"writes_are_committed_in_order", writes_are_committed_in_ord
       {"an_error_of_the_store_is_told", an_error_of_the_store_is_told},
       {"what_finds_no_room_is_refused", what_finds_no_room_is_refused},
       {"stopping_commits_what_waits", stopping_commits_what_waits},
-      {"reads_wait_for_the_store", reads_wait_for_the_store})
+      {"reads_wait_for_the_store", reads_wait_for_the_store},
+      {"reads_do_not_outlive_their_time", reads_do_not_outlive_their_time})

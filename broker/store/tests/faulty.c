@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct faulty_session {
     struct store_session session;
@@ -59,6 +60,7 @@ static enum status faulty_revive(struct store_session *session, int limit_ms,
 
     if (atomic_load(&f->away)) {
         atomic_fetch_add(&f->revives, 1);
+        usleep((useconds_t)atomic_load(&f->revive_ms) * 1000);
         snprintf(error, STORE_ERROR_BYTES_MAX, "away, as the test wants it");
         return STATUS_STORE_AWAY;
     }

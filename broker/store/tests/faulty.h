@@ -22,6 +22,7 @@ struct faulty_store {
     atomic_int break_commit;  /* STATUS_INTERNAL */
     atomic_int refuse_read;   /* STATUS_STORE_AWAY */
     atomic_bool away;         /* revive() fails for as long as this is set */
+    atomic_int revive_ms;     /* how long a revive() takes to fail */
     atomic_bool hold_commit;  /* commit() waits for as long as this is set */
     atomic_int commits_held;  /* how many wait */
     atomic_int commits;       /* how many have been tried */

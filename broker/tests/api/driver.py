@@ -462,6 +462,11 @@ class Machine:
         self.endings.append(cluster.destroy)
         return cluster
 
+    def own(self, thing):
+        """Anything else that has a close()."""
+        self.endings.append(thing.close)
+        return thing
+
     def end_since(self, mark):
         """End what was started after there were `mark` things; one failing keeps none alive."""
         while len(self.endings) > mark:

@@ -1,10 +1,13 @@
 """How a broker ends: SIGTERM lets what is under way end, and the exit code is 0."""
 
 import signal
+import socket
+import struct
+import time
 
 import requests
 
-from driver import LONG_POLL_MS, Broker, Together, check, same, test, until
+from driver import LONG_POLL_MS, Broker, Together, check, same, sql, test, until
 
 
 @test()
@@ -81,4 +84,33 @@ def listens_by_the_environment_too(given):
     broker = given.fresh_broker(listen=None, env={"MYQUEUE_LISTEN": "127.0.0.1:0"})
     check(isinstance(broker, Broker) and not broker.address.endswith(":0"), broker.address)
     broker.api.call("GET", "/healthz").succeeded()
+    broker.stop()
+
+
+@test(("postgres",))
+def client_leaves_while_its_topic_is_committed(given):
+    """The name came in the query, which libmicrohttpd frees with the connection."""
+    url = given.machine.database()
+    broker = given.machine.broker(url)
+    api = broker.api
+    api.create("first")
+    name = "n" * 150
+    holder = given.machine.process(["psql", "-X", "-c", "BEGIN; LOCK TABLE myqueue.topic; "
+                                    "SELECT pg_sleep(3); COMMIT", url])
+    until(lambda: sql(url, "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND "
+                      "relation = 'myqueue.topic'::regclass AND granted"), "the lock")
+    host, port = broker.address.rsplit(":", 1)
+    for suffix in ("a", "a", "b"):  # created, and `topic_exists`
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(("POST /topics?name=%s%s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+                            % (name, suffix)).encode())
+            time.sleep(0.2)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    holder.wait()
+    try:
+        until(lambda: name + "b" in api.topics(), "the topics to be there")
+    except requests.ConnectionError:
+        broker.wait()
+        broker.check_sanitizers()
+        raise
     broker.stop()
