@@ -7,13 +7,12 @@
 #   BUILD=build         where everything that is made goes
 #   SANITIZE=           e.g. address,undefined or thread
 #   RUNTIME=auto        docker | process | auto: where scenarios run
-#   LOGS= CONSUMERS=3   for `make scenario`
+#   LOGS= CONSUMERS=    for `make scenario`
 #   V=1                 show the commands
 
 BUILD     ?= build
 SANITIZE  ?=
 RUNTIME   ?= auto
-CONSUMERS ?= 3
 VERSION   := 0.1.0
 
 CC       ?= gcc
@@ -156,8 +155,8 @@ export PATH := $(abspath $(BUILD))/bin:$(PATH)
 help: ## List the targets
 	@echo "Targets (BUILD=$(BUILD), RUNTIME=$(RUNTIME); V=1 shows the commands):"
 	@sed -n 's/^\([a-zA-Z%][a-zA-Z0-9%_-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
-	    while IFS='|' read -r name words; do printf '  %-18s %s\n' "$$name" "$$words"; done
-	@for s in $(SCENARIOS); do printf '  %-18s %s\n' "scenario-$$s" \
+	    while IFS='|' read -r name words; do printf '  %-23s %s\n' "$$name" "$$words"; done
+	@for s in $(SCENARIOS); do printf '  %-23s %s\n' "scenario-$$s" \
 	    "$$(sed -n 's/^title *= *//p' scenarios/$$s/scenario.conf)"; done
 
 .PHONY: deps
@@ -168,15 +167,16 @@ deps: ## Install what is missing (Debian, Ubuntu) or name it
 .PHONY: scenario-programs
 scenario-programs:
 	@tools/deps build engine
-	@$(MAKE) --no-print-directory -j$(shell nproc) $(PROGRAMS)
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) $(PROGRAMS)
 
 scenario-%: scenario-programs ## Run scenarios/%, faults and all, and write its report
 	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) scenarios/$*
 
 .PHONY: scenario
-scenario: scenario-programs ## Run your own log files: make scenario LOGS=DIR [CONSUMERS=3]
+scenario: scenario-programs ## Run your own log files: make scenario LOGS=DIR [CONSUMERS=N] [NAME=REPORT]
 	@test -n "$(LOGS)" || { echo "make scenario: LOGS=DIR is needed: the folder with producer_1.txt, …" >&2; exit 2; }
-	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) --consumers $(CONSUMERS) $(LOGS)
+	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) $(if $(CONSUMERS),--consumers "$(CONSUMERS)") \
+	    $(if $(NAME),--name "$(NAME)") "$(LOGS)"
 
 .PHONY: images
 images: ## Build the container images, where the sources have changed
@@ -193,7 +193,7 @@ scenarios-generate: ## Write the scenarios' log files anew (they come out the sa
 .PHONY: test
 test: ## Build, lint and run every suite; ends with `N passed, N failed`
 	@tools/deps build test engine
-	@$(MAKE) --no-print-directory -j$(shell nproc) all $(TESTS)
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) all $(TESTS)
 	@tools/run-tests lint suites api scenarios
 
 # Suites and API driver on an instrumented build, and a scenario with a kill.
@@ -209,7 +209,7 @@ tsan: ## The suites under ThreadSanitizer
 
 .PHONY: sanitized
 sanitized:
-	@$(MAKE) --no-print-directory -j$(shell nproc) all $(TESTS)
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) all $(TESTS)
 	@RUNTIME=process tools/run-tests suites api scenario
 
 .PHONY: tests

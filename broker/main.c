@@ -62,6 +62,7 @@ struct broker {
     int signal_fd;
     int fenced_fd; /* an eventfd */
     bool serving;
+    bool stopped_early; /* by a signal, while it waited for the store */
 };
 
 static enum options_result parse_options(struct settings *s, int argc, char **argv)
@@ -199,7 +200,8 @@ static bool stop_asked(struct broker *b, int ms)
     return poll(&ready, 1, ms) > 0;
 }
 
-/* Connect and load, for as long as --store-wait says. NULL: it has been said why. */
+/* Connect and load, for as long as --store-wait says. NULL: it has been said why, or a signal
+ * has come. */
 static struct store_session *load(struct broker *b)
 {
     const struct store_ops *ops = b->store->ops;
@@ -228,7 +230,9 @@ static struct store_session *load(struct broker *b)
             said = true;
         }
         if (stop_asked(b, RETRY_PAUSE_MS)) {
-            break;
+            b->stopped_early = true;
+            ops->session_close(session);
+            return NULL;
         }
     }
     if (status == STATUS_OK) {
@@ -431,5 +435,5 @@ int main(int argc, char **argv)
     }
     close(b.signal_fd);
     close(b.fenced_fd);
-    return good ? 0 : 1;
+    return good || b.stopped_early ? 0 : 1;
 }

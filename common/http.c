@@ -647,7 +647,8 @@ static int bind_address(const char *address, char error[HTTP_ERROR_BYTES_MAX])
 
     if (!split_address(address, host, port)) {
         snprintf(error, HTTP_ERROR_BYTES_MAX,
-                 "cannot listen on '%.100s': an address is HOST:PORT, for example 127.0.0.1:5000",
+                 "cannot listen on '%.100s': an address is HOST:PORT, for example 127.0.0.1:5000, "
+                 "with a port from 0 to 65535",
                  address);
         return -1;
     }

@@ -187,7 +187,8 @@ bool call_topic(struct call *call)
             return true;
         }
     }
-    answer_failure_text(call, STATUS_BAD_REQUEST, "'topic' is missing");
+    answer_failure_text(call, STATUS_BAD_REQUEST,
+                        "'topic' is missing (also taken as 'topic_name' or 'name')");
     return false;
 }
 
