@@ -308,22 +308,26 @@ static enum status take_ownership(struct postgres_session *s, char error[STORE_E
 {
     PGresult *result = NULL;
     char host[65] = "?";
-    char sql[512];
+    char sql[256];
 
-    gethostname(host, sizeof host - 1);
-    for (char *p = host; *p != '\0'; p++) {
-        *p = *p == '\'' || *p == '\\' ? '_' : *p;
-    }
-    snprintf(sql, sizeof sql,
-             "UPDATE partition SET epoch = epoch + 1, owner = '%s:%ld';"
-             "UPDATE ownership SET epoch = epoch + 1, owner = '%s:%ld' RETURNING epoch",
-             host, (long)getpid(), host, (long)getpid());
-    enum status status = load_query(s, sql, &result, error);
+    /* This row first: it waits for what the owner before is just registering, so that the
+     * partitions of that are seen below, and what that one begins later finds another epoch. */
+    enum status status =
+        load_query(s, "UPDATE ownership SET epoch = epoch + 1 RETURNING epoch", &result, error);
     if (status == STATUS_OK) {
         s->owner_epoch = text_int(result, 0, 0);
     }
     PQclear(result);
-    return status;
+    if (status != STATUS_OK) {
+        return status;
+    }
+    gethostname(host, sizeof host - 1);
+    for (char *p = host; *p != '\0'; p++) {
+        *p = *p == '\'' || *p == '\\' ? '_' : *p;
+    }
+    snprintf(sql, sizeof sql, "UPDATE partition SET epoch = epoch + 1, owner = '%s:%ld'", host,
+             (long)getpid());
+    return load_query(s, sql, NULL, error);
 }
 
 static void warn_unsafe(struct postgres_session *s)

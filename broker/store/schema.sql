@@ -18,10 +18,7 @@ CREATE SEQUENCE IF NOT EXISTS consumer_id;
 
 -- Whose turn it is: one row. Each broker that starts makes the epoch one larger, and the one
 -- before can register nothing more.
-CREATE TABLE IF NOT EXISTS ownership (
-    epoch bigint NOT NULL,
-    owner text
-);
+CREATE TABLE IF NOT EXISTS ownership (epoch bigint NOT NULL);
 INSERT INTO ownership SELECT 0 WHERE NOT EXISTS (SELECT FROM ownership);
 
 CREATE TABLE IF NOT EXISTS topic (
