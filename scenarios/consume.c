@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "myqueue.h"
 #include "scenarios/history.h"
@@ -40,7 +41,6 @@ struct consume {
     struct progress progress;
     MyConsumer *consumer;
     int64_t received;
-    int64_t first_ms, last_ms; /* when messages came */
 
     pthread_mutex_t lock;
     /* guarded by lock: */
@@ -88,6 +88,10 @@ static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
     if (attempt->phase == MYQUEUE_BEGIN) {
         return;
     }
+    if (strcmp(attempt->path, "/topics") == 0 && attempt->http == 200) {
+        fprintf(stderr, "%s: topic %s did not exist and was created\n", consume->name,
+                attempt->topic);
+    }
     if (strcmp(attempt->code, "no_message") == 0) {
         consume_quiet(consume, attempt->topic);
     } else if (attempt->http != 200) {
@@ -120,9 +124,7 @@ static bool consume_write(struct consume *consume, const MyMessage *message)
 static bool consume_take(struct consume *consume, const MyMessage *message)
 {
     consume_busy(consume);
-    consume->last_ms = interrupt_clock_ms();
     if (consume->received == 0) {
-        consume->first_ms = consume->last_ms;
         progress_start(&consume->progress, consume->name, consume->settings->expect);
     }
     consume->received++;
@@ -164,14 +166,13 @@ static bool consume_all(struct consume *consume)
 static int consume_report(const struct consume *consume, bool good)
 {
     int64_t expect = consume->settings->expect;
-    double seconds = (double)(consume->last_ms - consume->first_ms) / 1000.0;
+    char words[PROGRESS_WORDS_BYTES];
+    progress_words(&consume->progress, words);
     printf("%s: %" PRId64, consume->name, consume->received);
     if (expect >= 0) {
         printf(" of %" PRId64, expect);
     }
-    printf(" messages received in %.2f s (%.0f/s)%s\n", seconds,
-           seconds > 0 ? (double)consume->received / seconds : 0.0,
-           interrupt_caught() ? ", stopped by a signal" : "");
+    printf(" messages received%s%s\n", words, interrupt_caught() ? ", stopped by a signal" : "");
     return good && (expect < 0 || consume->received == expect) ? EXIT_DONE : EXIT_MISSING;
 }
 
@@ -189,9 +190,11 @@ static int consume_connect(struct consume *consume)
     options.create_topics = true; /* consumers are started before producers */
     options.observer = on_attempt;
     options.observer_arg = consume;
+    interrupt_connecting(consume->name, settings->broker, settings->retry_s);
     enum myqueue_status status =
         myconsumer_create(settings->broker, settings->topics, settings->topic_count, &options,
                           &consume->consumer, error);
+    interrupt_catch();
     if (status == MYQUEUE_OK) {
         return EXIT_DONE;
     }
@@ -200,15 +203,37 @@ static int consume_connect(struct consume *consume)
     return input ? EXIT_BAD_INPUT : EXIT_MISSING;
 }
 
+/* Open the file as it is, so that one that cannot be written is found at once. What an earlier
+ * run received goes only when there is something new to come: see consume_empty. */
+static bool consume_open(struct consume *consume)
+{
+    const struct settings *settings = consume->settings;
+    snprintf(consume->path, sizeof consume->path, "%s/consumer_%d.txt", settings->logs,
+             settings->id);
+    consume->file = fopen(consume->path, "a");
+    if (consume->file == NULL) {
+        fprintf(stderr, "%s: cannot write %s: %s\n", consume->name, consume->path, strerror(errno));
+    }
+    return consume->file != NULL;
+}
+
+static bool consume_empty(struct consume *consume)
+{
+    bool good = ftruncate(fileno(consume->file), 0) == 0;
+    if (!good) {
+        fprintf(stderr, "%s: cannot empty %s: %s\n", consume->name, consume->path, strerror(errno));
+    }
+    return good;
+}
+
 static int consume_run(struct consume *consume)
 {
-    interrupt_catch();
     pthread_mutex_init(&consume->lock, NULL);
     int code = consume_connect(consume);
     if (code == EXIT_DONE) {
         consume_busy(consume);
         progress_start(&consume->progress, consume->name, consume->settings->expect);
-        bool good = consume_all(consume);
+        bool good = consume_empty(consume) && consume_all(consume);
         myconsumer_stop(consume->consumer);
         progress_clear(&consume->progress);
         code = consume_report(consume, good);
@@ -229,11 +254,7 @@ int main(int argc, char **argv)
     int code = EXIT_BAD_INPUT;
     snprintf(consume.name, sizeof consume.name, "consumer %d", settings.id);
     snprintf(process, sizeof process, "C%d", settings.id);
-    snprintf(consume.path, sizeof consume.path, "%s/consumer_%d.txt", settings.logs, settings.id);
-    consume.file = fopen(consume.path, "w");
-    if (consume.file == NULL) {
-        fprintf(stderr, "%s: cannot write %s: %s\n", consume.name, consume.path, strerror(errno));
-    } else {
+    if (consume_open(&consume)) {
         if (history_open(settings.history, process, &consume.history)) {
             code = consume_run(&consume);
         }

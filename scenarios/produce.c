@@ -23,7 +23,7 @@ enum {
     EXIT_BAD_INPUT = 2,
     SLICE_MS = 100, /* waits are cut up, to show progress and to notice a signal */
     GATE_POLL_MS = 10,
-    STOPPED_WAIT_MS = 5000, /* for what is on its way when a signal came */
+    STOPPED_WAIT_MS = 1000, /* for what is on its way when a signal came */
     HALF_DAY_S = 12 * 3600,
 };
 
@@ -34,8 +34,12 @@ struct produce {
     struct history *history;
     struct progress progress;
     MyProducer *producer;
+    atomic_bool failing; /* the last request was not answered, or not well */
+
+    /* How messages ended. All others in the file never reached the broker's store. */
     atomic_long delivered;
-    size_t taken; /* lines that the library took */
+    atomic_long unknown;
+    atomic_long refused; /* by the broker */
 };
 
 static void on_delivered(void *arg, const struct myqueue_delivery *delivery)
@@ -44,6 +48,10 @@ static void on_delivered(void *arg, const struct myqueue_delivery *delivery)
     history_sent(produce->history, delivery, myqueue_status_name(delivery->status));
     if (delivery->status == MYQUEUE_OK) {
         atomic_fetch_add(&produce->delivered, 1);
+    } else if (delivery->status == MYQUEUE_OUTCOME_UNKNOWN) {
+        atomic_fetch_add(&produce->unknown, 1);
+    } else if (delivery->status != MYQUEUE_EXPIRED) {
+        atomic_fetch_add(&produce->refused, 1);
     }
 }
 
@@ -51,6 +59,9 @@ static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
 {
     struct produce *produce = arg;
     history_attempt(produce->history, attempt);
+    if (attempt->phase == MYQUEUE_END) {
+        atomic_store(&produce->failing, attempt->http == 0 || attempt->http >= 500);
+    }
 }
 
 /* ---- before sending --------------------------------------------------------------- */
@@ -100,9 +111,11 @@ static int produce_connect(struct produce *produce)
     options.delivered_arg = produce;
     options.observer = on_attempt;
     options.observer_arg = produce;
+    interrupt_connecting(produce->name, settings->broker, settings->retry_s);
     enum myqueue_status status =
         myproducer_create(settings->broker, settings->topics, settings->topic_count, &options,
                           &produce->producer, error);
+    interrupt_catch();
     if (status == MYQUEUE_OK) {
         return EXIT_DONE;
     }
@@ -152,7 +165,6 @@ static bool produce_send(struct produce *produce, const struct logfile_line *lin
         progress_show(&produce->progress, atomic_load(&produce->delivered));
     } while (status == MYQUEUE_FULL && !interrupt_caught());
     if (status == MYQUEUE_OK) {
-        produce->taken++;
         return true;
     }
     struct myqueue_delivery refused = {.topic = line->topic,
@@ -198,17 +210,46 @@ static void produce_all(struct produce *produce)
     produce_flush(produce);
 }
 
-/* The totals, after all is over. */
-static int produce_report(const struct produce *produce, enum myqueue_status reason,
-                          int64_t took_ms)
+/* Wait for what is on its way; after a signal only a moment, and not for a broker that is
+ * away. What is left is given up. */
+static enum myqueue_status produce_stop(struct produce *produce)
 {
+    int64_t until_ms = INT64_MAX;
+    while (myproducer_flush(produce->producer, SLICE_MS) == MYQUEUE_TIMEOUT) {
+        progress_show(&produce->progress, atomic_load(&produce->delivered));
+        if (interrupt_caught() && until_ms == INT64_MAX) {
+            until_ms = interrupt_clock_ms() + STOPPED_WAIT_MS;
+        }
+        if (interrupt_caught() &&
+            (atomic_load(&produce->failing) || interrupt_clock_ms() >= until_ms)) {
+            break;
+        }
+    }
+    enum myqueue_status reason = myproducer_stop(produce->producer, 0, NULL);
+    progress_show(&produce->progress, atomic_load(&produce->delivered));
+    progress_clear(&produce->progress);
+    return reason;
+}
+
+/* The totals, after all is over: every line of the file is in one of the numbers. */
+static int produce_report(const struct produce *produce, enum myqueue_status reason)
+{
+    char words[PROGRESS_WORDS_BYTES];
+    long count = (long)produce->file.count;
     long delivered = atomic_load(&produce->delivered);
-    size_t count = produce->file.count;
-    double seconds = (double)took_ms / 1000.0;
-    printf("%s: %ld of %zu messages delivered in %.2f s (%.0f/s)", produce->name, delivered, count,
-           seconds, seconds > 0 ? (double)delivered / seconds : 0.0);
-    if (produce->taken < count) {
-        printf(", %zu not sent", count - produce->taken);
+    long unknown = atomic_load(&produce->unknown);
+    long refused = atomic_load(&produce->refused);
+    long not_sent = count - delivered - unknown - refused;
+    progress_words(&produce->progress, words);
+    printf("%s: %ld of %ld messages delivered%s", produce->name, delivered, count, words);
+    if (unknown > 0) {
+        printf(", %ld unknown (stored or not)", unknown);
+    }
+    if (refused > 0) {
+        printf(", %ld refused", refused);
+    }
+    if (not_sent > 0) {
+        printf(", %ld not sent", not_sent);
     }
     if (interrupt_caught()) {
         printf(", stopped by a signal");
@@ -216,12 +257,11 @@ static int produce_report(const struct produce *produce, enum myqueue_status rea
         printf(": %s", myqueue_status_words(reason));
     }
     printf("\n");
-    return (size_t)delivered == count ? EXIT_DONE : EXIT_UNDELIVERED;
+    return delivered == count ? EXIT_DONE : EXIT_UNDELIVERED;
 }
 
 static int produce_run(struct produce *produce)
 {
-    interrupt_catch();
     int code = produce_connect(produce);
     if (code != EXIT_DONE) {
         return code;
@@ -229,10 +269,8 @@ static int produce_run(struct produce *produce)
     produce_wait_for_gate(produce);
     progress_start(&produce->progress, produce->name, (int64_t)produce->file.count);
     produce_all(produce);
-    enum myqueue_status reason = myproducer_stop(
-        produce->producer, interrupt_caught() ? STOPPED_WAIT_MS : MYQUEUE_FOREVER, NULL);
-    progress_clear(&produce->progress);
-    return produce_report(produce, reason, interrupt_clock_ms() - produce->progress.started_ms);
+    enum myqueue_status reason = produce_stop(produce);
+    return produce_report(produce, reason);
 }
 
 int main(int argc, char **argv)

@@ -133,7 +133,9 @@ static bool set_topics_list(struct settings *settings, const char *value, const 
 
 static const struct setting rows[] = {
     {"id", BOTH, "N", NULL, true, set_id, "which of the producers or consumers this one is"},
-    {"topics", BOTH, "TOPIC...", NULL, true, set_topics, "the topics, with blanks between them"},
+    {"topics", BOTH, "TOPIC...", NULL, true, set_topics,
+     "the topics, with blanks between them; one that does not exist\n"
+     "is created"},
     {"broker", BOTH, "HOST:PORT", "localhost:5000", false, set_broker, "where the broker listens"},
     {"logs", BOTH, "DIR", NULL, true, set_logs,
      "the folder with producer_N.txt to send, or consumer_N.txt to write"},

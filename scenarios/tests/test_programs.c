@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/tests/suite.h"
+#include "scenarios/progress.h"
 
 static char output[65536]; /* of the last command, stdout and stderr */
 static char folder[64];    /* for this test's files */
@@ -126,6 +127,12 @@ static void write_log(const char *text)
     fclose(file);
 }
 
+/* The broker's faults from now on; see fake_broker.py. */
+static void make_plan(const char *faults)
+{
+    CHECK_RUN(0, "curl -sf -d '{\"faults\":[%s]}' http://$MYQUEUE_BROKER/fake/plan", faults);
+}
+
 /* ---- options ---------------------------------------------------------------------- */
 
 static void refuses_bad_usage(void)
@@ -167,6 +174,7 @@ static void says_what_it_is(void)
     check_output("MYQUEUE_PACE");
     CHECK_RUN(0, "$CONSUME --help");
     check_output("--expect MESSAGES");
+    check_output("one that does not exist");
     CHECK_RUN(0, "$CONSUME --version");
     check_output("myqueue-consume ");
 }
@@ -203,6 +211,58 @@ static void a_broker_that_is_down_is_given_up(void)
     check_output("did not answer for 0 ms");
     CHECK_RUN(1, "$CONSUME --id 1 --topics T1 --logs $DIR --broker localhost:1 --retry 0 2>&1");
     check_output("did not answer for 0 ms");
+    end();
+}
+
+/* The broker takes the registration and is silent from then on. */
+static void a_wait_for_the_broker_is_told_and_a_signal_ends_it(void)
+{
+    begin();
+    write_log("21:52:23\tINFO\tP1-1\tT1\n");
+    make_plan("{\"path\":\"/producer/register\",\"do\":\"hang\",\"times\":-1},"
+              "{\"path\":\"/consumer/register\",\"do\":\"hang\",\"times\":-1}");
+    static const char *const programs[] = {"$PRODUCE", "$CONSUME"};
+    static const char *const names[] = {"producer 1", "consumer 1"};
+    for (size_t i = 0; i < 2; i++) {
+        char expected[128];
+        CHECK_RUN(1,
+                  "echo kept > $DIR/consumer_1.txt; "
+                  "%s --id 1 --topics T1 --logs $DIR --retry 90 2> $DIR/err & p=$!; "
+                  "until grep -qs waiting $DIR/err || ! kill -0 $p; do sleep 0.02; done; "
+                  "kill -TERM $p; wait $p; code=$?; cat $DIR/err; rm $DIR/err; exit $code",
+                  programs[i]);
+        snprintf(expected, sizeof expected,
+                 "%s: waiting for the broker at localhost:%d (up to 90 s)\n", names[i],
+                 broker_port);
+        check_output(expected);
+        snprintf(expected, sizeof expected,
+                 "%s: stopped by a signal while it waited for the broker\n", names[i]);
+        check_output(expected);
+        CU_ASSERT_EQUAL(output_lines(), 2);
+        CHECK_RUN(0, "echo kept | diff - $DIR/consumer_1.txt");
+    }
+    end();
+}
+
+static void what_was_received_before_is_kept_until_the_broker_answers(void)
+{
+    begin();
+    CHECK_RUN(0, "echo kept > $DIR/consumer_1.txt");
+    CHECK_RUN(1, "$CONSUME --id 1 --topics T1 --logs $DIR --broker localhost:1 --retry 0 2>&1");
+    CHECK_RUN(0, "echo kept | diff - $DIR/consumer_1.txt");
+    CHECK_RUN(0, "$CONSUME --id 1 --topics T1 --logs $DIR --expect 0 2>&1");
+    CHECK_RUN(0, "test -f $DIR/consumer_1.txt -a ! -s $DIR/consumer_1.txt");
+    end();
+}
+
+static void a_consumer_tells_which_topics_it_created(void)
+{
+    static const char told[] = "consumer 1: topic TYPO did not exist and was created\n";
+    begin();
+    CHECK_RUN(0, "$CONSUME --id 1 --topics TYPO --logs $DIR --expect 0 2>&1");
+    check_output(told);
+    CHECK_RUN(0, "$CONSUME --id 1 --topics TYPO --logs $DIR --expect 0 2>&1");
+    CU_ASSERT_PTR_NULL(strstr(output, "created"));
     end();
 }
 
@@ -326,6 +386,48 @@ static void a_signal_ends_them_cleanly(void)
     end();
 }
 
+/* The first message was stored, but the answer never arrives; the second was not sent. */
+static void a_stopped_producer_accounts_for_every_message(void)
+{
+    static const char *const faults[] = {"drop_reply", "hang"};
+    for (size_t i = 0; i < 2; i++) {
+        char plan[128];
+        begin();
+        write_log("00:00:00\ta\tP1-1\tT1\n00:00:00\tb\tP1-2\tT1\n00:00:00\tc\tP1-3\tT1\n");
+        snprintf(plan, sizeof plan, "{\"path\":\"/producer/produce\",\"do\":\"%s\",\"times\":-1}",
+                 faults[i]);
+        make_plan(plan);
+        CHECK_RUN(1, "$PRODUCE --id 1 --topics T1 --logs $DIR --history $DIR/h & p=$!; "
+                     "until curl -sf http://$MYQUEUE_BROKER/fake/state | "
+                     "grep -q 'producer/produce'; do sleep 0.02; done; "
+                     "kill -TERM $p; wait $p");
+        check_output("producer 1: 0 of 3 messages delivered, 1 unknown (stored or not), "
+                     "2 not sent, stopped by a signal\n");
+        CHECK_RUN(0, "grep '\"op\":\"send\",\"type\":\"info\",\"line\":1,' $DIR/h");
+        end();
+    }
+}
+
+static void a_rate_is_of_a_time_that_can_be_measured(void)
+{
+    static const struct {
+        int64_t done, took_us;
+        const char *words;
+    } rows[] = {
+        {994, 2000000, " in 2.00 s (497/s)"},
+        {100, 10000, " in 0.01 s (10000/s)"},
+        {997, 1000, " in under 0.01 s"},
+        {1, 0, " in under 0.01 s"},
+        {0, 0, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct progress progress = {.done = rows[i].done, .done_us = rows[i].took_us};
+        char words[PROGRESS_WORDS_BYTES];
+        progress_words(&progress, words);
+        CU_ASSERT_STRING_EQUAL(words, rows[i].words);
+    }
+}
+
 static void the_generator_writes_what_is_committed(void)
 {
     CHECK_RUN(0, "/usr/bin/python3 scenarios/generate.py --check 2>&1");
@@ -336,12 +438,20 @@ static const struct suite_test tests[] = {
     {"says what it is", says_what_it_is},
     {"a bad line stops it before anything is sent", a_bad_line_stops_it_before_anything_is_sent},
     {"a broker that is down is given up", a_broker_that_is_down_is_given_up},
+    {"a wait for the broker is told, and a signal ends it",
+     a_wait_for_the_broker_is_told_and_a_signal_ends_it},
+    {"what was received before is kept until the broker answers",
+     what_was_received_before_is_kept_until_the_broker_answers},
+    {"a consumer tells which topics it created", a_consumer_tells_which_topics_it_created},
     {"a whole scenario is delivered", a_whole_scenario_is_delivered},
     {"histories tell all", histories_tell_all},
     {"too few messages are a failure", too_few_messages_are_a_failure},
     {"a newline in a message makes no line", a_newline_in_a_message_makes_no_line},
     {"the time stamps can be followed", the_time_stamps_can_be_followed},
     {"a signal ends them cleanly", a_signal_ends_them_cleanly},
+    {"a stopped producer accounts for every message",
+     a_stopped_producer_accounts_for_every_message},
+    {"a rate is of a time that can be measured", a_rate_is_of_a_time_that_can_be_measured},
     {"the generator writes what is committed", the_generator_writes_what_is_committed},
 };
 
