@@ -4,14 +4,16 @@
 #include "common/options.h"
 #include "harness/judge.h"
 #include "harness/run.h"
+#include "harness/scenario.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CONSUMERS_MAX 256
 #define SECONDS_MAX 86400
 
 static const char usage[] =
@@ -76,10 +78,31 @@ static const char *only_operand(int argc, char **argv, int first, const char *wh
     return argv[first];
 }
 
+/* By hand, since the table's numbers have a default, and this one may be absent. */
+static bool parse_consumers(const char *text, int64_t *consumers)
+{
+    char *end;
+
+    *consumers = 0;
+    if (text == NULL) {
+        return true;
+    }
+    *consumers = strtoll(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end != '\0' || *consumers < 1 ||
+        *consumers > SCENARIO_CLIENTS_MAX) {
+        fprintf(stderr,
+                "myqueue-harness run: --consumers: '%s' is not a whole number from 1 to %d\n", text,
+                SCENARIO_CLIENTS_MAX);
+        return false;
+    }
+    return true;
+}
+
 static int main_run(int argc, char **argv)
 {
     char programs[PATH_MAX];
     const char *given_root;
+    const char *consumers;
     struct run_options o = {0};
     const struct option_row rows[] = {
         {.name = "runtime",
@@ -89,12 +112,11 @@ static int main_run(int argc, char **argv)
          .choices = "auto|docker|process",
          .help = "where the programs run; auto: in containers if an engine answers"},
         {.name = "consumers",
-         .type = OPTION_INT,
-         .value = &o.consumers,
-         .number = 3,
-         .smallest = 1,
-         .largest = CONSUMERS_MAX,
-         .help = "how many consumers read every topic, if DIR has no scenario.conf"},
+         .type = OPTION_TEXT,
+         .value = &consumers,
+         .unit = "NUMBER",
+         .help = "how many consumers read every topic: 1 to 256, 3 if not given;\n"
+                 "not for a DIR with a scenario.conf, which says so itself"},
         {.name = "reports",
          .type = OPTION_TEXT,
          .value = &o.reports,
@@ -149,7 +171,7 @@ static int main_run(int argc, char **argv)
         return EXIT_USAGE;
     }
     o.dir = only_operand(argc, argv, first, "scenario folder");
-    if (o.dir == NULL) {
+    if (o.dir == NULL || !parse_consumers(consumers, &o.consumers)) {
         return EXIT_USAGE;
     }
     if (!find_programs(programs)) {
@@ -169,6 +191,15 @@ static int main_run(int argc, char **argv)
     int code = run_scenario(&o);
     free(root);
     return code;
+}
+
+/* run.json is written before anything is started, so every run that began has one. */
+static bool is_run_folder(const char *dir)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/run.json", dir);
+    return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 static int main_check(int argc, char **argv)
@@ -194,6 +225,13 @@ static int main_check(int argc, char **argv)
     if (dir == NULL) {
         return EXIT_USAGE;
     }
+    if (!is_run_folder(dir)) {
+        fprintf(stderr,
+                "myqueue-harness check: '%s' is not a run's folder, there is no run.json in it; "
+                "give one like reports/5p3c/latest\n",
+                dir);
+        return EXIT_USAGE;
+    }
     enum verdict verdict = judge_run(dir, NULL, stdout, error, sizeof error);
     if (verdict == VERDICT_FAILED) {
         fprintf(stderr, "myqueue-harness: %s\n", error);
@@ -203,15 +241,18 @@ static int main_check(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    const char *command = argc > 1 ? argv[1] : "";
-
+    if (argc < 2) {
+        fprintf(stderr, "myqueue-harness: a command is needed: run or check; try --help\n");
+        return EXIT_USAGE;
+    }
+    const char *command = argv[1];
     if (strcmp(command, "run") == 0) {
         return main_run(argc - 1, argv + 1);
     }
     if (strcmp(command, "check") == 0) {
         return main_check(argc - 1, argv + 1);
     }
-    if (strcmp(command, "--help") == 0) {
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
         fputs(usage, stdout);
         return 0;
     }
@@ -219,6 +260,6 @@ int main(int argc, char **argv)
         printf("myqueue-harness %s\n", MYQUEUE_VERSION);
         return 0;
     }
-    fprintf(stderr, "myqueue-harness: '%s' is not a command; try --help\n", command);
+    fprintf(stderr, "myqueue-harness: '%s' is not a command: run or check; try --help\n", command);
     return EXIT_USAGE;
 }

@@ -19,6 +19,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -495,6 +496,7 @@ static void choose_command(struct run *run)
     const struct run_options *o = run->options;
     char scenarios[PATH_MAX];
     char dir[PATH_MAX];
+    char consumers[32] = "";
     const char *runtime = strcmp(o->runtime, "auto") == 0 ? "" : " RUNTIME=";
     size_t size;
 
@@ -505,8 +507,11 @@ static void choose_command(struct run *run)
                  runtime[0] != '\0' ? o->runtime : "");
         return;
     }
-    snprintf(run->command, sizeof run->command, "make scenario LOGS=%s CONSUMERS=%lld%s%s", o->dir,
-             (long long)o->consumers, runtime, runtime[0] != '\0' ? o->runtime : "");
+    if (o->consumers > 0) {
+        snprintf(consumers, sizeof consumers, " CONSUMERS=%" PRId64, o->consumers);
+    }
+    snprintf(run->command, sizeof run->command, "make scenario LOGS=%s%s%s%s", o->dir, consumers,
+             runtime, runtime[0] != '\0' ? o->runtime : "");
 }
 
 static bool choose_runtime(struct run *run)

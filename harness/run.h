@@ -16,7 +16,7 @@ struct run_options {
     const char *name;     /* of the reports' folder; NULL: the scenario's folder's name */
     const char *root;     /* the project's folder */
     const char *programs; /* the folder of myqueue-broker and the others */
-    int64_t consumers;    /* for a folder without scenario.conf */
+    int64_t consumers;    /* of every topic; 0: not given, see scenario_load() */
     int64_t limit_s;      /* for the whole run, once the images are made */
     int64_t stall_s;      /* … without any sign of life of the clients */
 };

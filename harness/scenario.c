@@ -10,6 +10,7 @@
 #include "harness/scenario_conf.h"
 #include "scenarios/logfile.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -18,10 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define CONF_NAME "scenario.conf"
 #define FILE_ID_MAX 1000000000 /* of producer_N.txt */
+#define ALPHANUMERIC "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 /* Names in a folder without a conf. */
 struct names {
@@ -246,7 +249,7 @@ static bool logs_load(struct loading *l)
     return true;
 }
 
-/* ---- a folder without a conf ------------------------------------------------------ */
+/* ---- which log files there are ---------------------------------------------------- */
 
 /* The N of producer_N.txt. */
 static bool file_id(const char *name, int64_t *id)
@@ -263,21 +266,80 @@ static bool file_id(const char *name, int64_t *id)
     return errno == 0 && *id <= FILE_ID_MAX && strcmp(end, ".txt") == 0;
 }
 
-static bool files_find(struct loading *l)
+/* Does it look like a log file's name: Producer_2.txt, producer_02.txt, producer_2.log?
+ * An editor's copy, producer_2.txt~, does not. */
+static bool file_is_like_log(const char *name)
 {
-    struct ids ids = {NULL, 0, 0};
+    static const char prefix[] = "producer";
+
+    if (strncasecmp(name, prefix, sizeof prefix - 1) != 0 || name[strlen(name) - 1] == '~') {
+        return false;
+    }
+    name += sizeof prefix - 1;
+    return isdigit((unsigned char)name[strcspn(name, ALPHANUMERIC)]);
+}
+
+/* The log files of a folder by their ids, in no order. One that would be passed over because
+ * of its name is refused: its messages would be missing, and the run be valid nonetheless. */
+static bool files_list(const struct loading *l, const char *dir, struct ids *ids)
+{
+    char misnamed[NAME_MAX + 1] = "";
     int64_t id;
 
-    DIR *folder = opendir(l->dir);
+    DIR *folder = opendir(dir);
     if (folder == NULL) {
-        return refuse(l, "%s: cannot be read: %s", l->dir, strerror(errno));
+        return refuse(l, "%s: cannot be read: %s", dir, strerror(errno));
     }
     for (struct dirent *file = readdir(folder); file != NULL; file = readdir(folder)) {
         if (file_id(file->d_name, &id)) {
-            MEMORY_PUSH(&ids, id);
+            MEMORY_PUSH(ids, id);
+        } else if (file_is_like_log(file->d_name) &&
+                   (misnamed[0] == '\0' || strcmp(file->d_name, misnamed) < 0)) {
+            snprintf(misnamed, sizeof misnamed, "%s", file->d_name);
         }
     }
     closedir(folder);
+    return misnamed[0] == '\0' ||
+           refuse(l,
+                  "%s/%s: not named producer_N.txt (N from 1, without zeros in front), so nobody "
+                  "would read it: rename it or move it away",
+                  dir, misnamed);
+}
+
+/* Every log file beside those that the conf's producers read is one of them. */
+static bool files_are_used(const struct loading *l)
+{
+    const struct scenario *s = l->s;
+    struct ids ids = {NULL, 0, 0};
+    int64_t unused = INT64_MAX;
+
+    bool ok = files_list(l, s->logs, &ids);
+    for (size_t i = 0; ok && i < ids.count; i++) {
+        if (ids.items[i] < unused &&
+            client_find(s->producers, s->producer_count, ids.items[i]) == s->producer_count) {
+            unused = ids.items[i];
+        }
+    }
+    free(ids.items);
+    if (ok && unused != INT64_MAX) {
+        return refuse(l,
+                      "%s/producer_%" PRId64 ".txt is not used: no topic of %s names P%" PRId64
+                      "; map it or move it away",
+                      s->logs, unused, l->conf_path, unused);
+    }
+    return ok;
+}
+
+/* ---- a folder without a conf ------------------------------------------------------ */
+
+static bool files_find(struct loading *l)
+{
+    struct ids ids = {NULL, 0, 0};
+
+    if (!files_list(l, l->dir, &ids)) {
+        free(ids.items);
+        return false;
+    }
     l->s->producers = clients_make(&ids, &l->s->producer_count);
     free(ids.items);
     if (l->s->producer_count == 0) {
@@ -419,7 +481,7 @@ static bool conf_load(struct loading *l)
     l->s->logs = memory_string(slice_of(logs));
     l->s->title = conf->title == NULL ? NULL : memory_string(slice_of(conf->title));
     l->conf = conf;
-    bool ok = conf_apply(l) && logs_load(l) && faults_check(l);
+    bool ok = conf_apply(l) && logs_load(l) && files_are_used(l) && faults_check(l);
     l->conf = NULL;
     scenario_conf_destroy(conf);
     return ok;
@@ -444,7 +506,22 @@ static void consumers_count(struct scenario *s)
     }
 }
 
-bool scenario_load(const char *dir, int64_t consumers_default, struct scenario **out, char *error,
+/* Whoever asks for a number of consumers is not given another one without a word. */
+static bool load(struct loading *l, int64_t consumers)
+{
+    if (access(l->conf_path, F_OK) != 0) {
+        return folder_load(l, consumers > 0 ? consumers : SCENARIO_CONSUMERS_DEFAULT);
+    }
+    if (consumers > 0) {
+        return refuse(l,
+                      "%s says how many consumers there are: leave out --consumers (CONSUMERS=), "
+                      "or move %s away",
+                      l->conf_path, CONF_NAME);
+    }
+    return conf_load(l);
+}
+
+bool scenario_load(const char *dir, int64_t consumers, struct scenario **out, char *error,
                    size_t error_size)
 {
     struct loading l = {.dir = dir, .error = error, .error_size = error_size};
@@ -452,8 +529,7 @@ bool scenario_load(const char *dir, int64_t consumers_default, struct scenario *
     *out = NULL;
     l.s = memory_zeroed(1, sizeof *l.s);
     snprintf(l.conf_path, sizeof l.conf_path, "%s/" CONF_NAME, dir);
-    bool has_conf = access(l.conf_path, F_OK) == 0;
-    if (!(has_conf ? conf_load(&l) : folder_load(&l, consumers_default))) {
+    if (!load(&l, consumers)) {
         scenario_destroy(l.s);
         return false;
     }

@@ -13,6 +13,9 @@
  * Without a scenario.conf it is every producer_N.txt of the folder, every topic found
  * in them, each read by C1 … Cn, and no faults.
  *
+ * No log file is passed over: one whose producer no topic names is refused, and so is one
+ * whose name is nearly right (producer_02.txt), in the folder of `logs` as well.
+ *
  * Always, once loaded: ids are positive and ascend, as do the faults' `after_acks`;
  * every producer has a readable log file whose lines all go to topics that it is mapped
  * to; every topic has a producer and a consumer.
@@ -29,6 +32,7 @@
 #include <stdint.h>
 
 #define SCENARIO_TOPICS_MAX 256
+#define SCENARIO_CONSUMERS_DEFAULT 3
 #define SCENARIO_CLIENTS_MAX 256 /* producers, and consumers, each */
 #define SCENARIO_FAULTS_MAX 1000
 #define SCENARIO_ERROR_BYTES_MAX 1024
@@ -90,12 +94,12 @@ struct scenario {
 /*
  * Load the scenario of a folder.
  *
- * consumers_default   how many consumers read every topic when there is no scenario.conf
- * error               gets one line, `file:line: what is wrong and what would be right`
+ * consumers   how many read every topic; 0: not given. Not with a scenario.conf: it says so
+ * error       gets one line, `file:line: what is wrong and what would be right`
  *
  * true gives a scenario that scenario_destroy() frees.
  */
-bool scenario_load(const char *dir, int64_t consumers_default, struct scenario **out, char *error,
+bool scenario_load(const char *dir, int64_t consumers, struct scenario **out, char *error,
                    size_t error_size);
 
 /*

@@ -8,6 +8,7 @@ RUNTIME=process, and, unless RUNTIME=docker, where no engine answers. Every wait
 condition and has a limit. The last line is `N passed, N failed`.
 """
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -219,12 +221,14 @@ def refused(folder, *arguments, says):
 @test
 def bad_usage(folder):
     scenario = make_scenario(folder, *MAPPING)
-    refused(folder, says=["--help"])
-    refused(folder, "walk", says=["walk", "--help"])
+    refused(folder, says=["a command is needed: run or check", "--help"])
+    refused(folder, "walk", says=["walk", "run or check", "--help"])
     refused(folder, "run", says=["scenario folder"])
     refused(folder, "run", scenario, scenario, says=["one scenario folder", "2"])
     refused(folder, "run", "--runtime", "podman", scenario, says=["podman", "auto|docker|process"])
     refused(folder, "run", "--consumers", "0", scenario, says=["consumers", "'0'", "1 to"])
+    refused(folder, "run", "--consumers", "5x", scenario, says=["consumers", "'5x'", "1 to"])
+    refused(folder, "run", "--consumers", "3", scenario, says=["scenario.conf", "--consumers"])
     refused(folder, "run", "--root", "/nonexistent", scenario, says=["--root", "no such folder"])
     refused(folder, "check", says=["run folder"])
 
@@ -243,7 +247,25 @@ def broken_scenarios(folder):
 
 
 @test
+def unread_logs(folder):
+    scenario = make_scenario(folder, "T1: P1 : C1", "T2: P1 : C1")
+    refused(folder, "run", scenario, says=["producer_2.txt is not used", "P2"])
+    (scenario / "scenario.conf").unlink()
+    (scenario / "producer_2.txt").rename(scenario / "Producer_2.txt")
+    refused(folder, "run", scenario, says=["Producer_2.txt", "producer_N.txt"])
+
+
+@test
+def help_is_short_too(folder):
+    texts = [run_to_end(folder, argument) for argument in ("-h", "--help")]
+    assert [code for code, _ in texts] == [0, 0] and texts[0][1].text() == texts[1][1].text()
+
+
+@test
 def check_wants_a_run(folder):
+    refused(folder, "check", folder, says=[folder, "run.json"])
+    refused(folder, "check", "nowhere", says=["nowhere", "run.json"])
+    (Path(folder) / "run.json").write_text("{}")  # one, but broken
     code, run = run_to_end(folder, "check", folder)
     assert code == 255 and folder in run.text(), f"{code}: {run.text()}"
 
@@ -326,6 +348,46 @@ def two_at_once_on_processes(folder):
 def two_at_once_in_containers(folder):
     need_docker()
     two_at_once(folder, "docker")
+
+
+def load_image(folder, name, labels):
+    """An empty image, two years old, with these labels."""
+    folder = Path(folder) / name
+    folder.mkdir()
+    with tarfile.open(folder / "layer.tar", "w"):
+        pass
+    layer = hashlib.sha256((folder / "layer.tar").read_bytes()).hexdigest()
+    config = {"architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
+              "config": {"Labels": labels},
+              "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer}"]}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "manifest.json").write_text(json.dumps(
+        [{"Config": "config.json", "RepoTags": [f"{name}:test"], "Layers": ["layer.tar"]}]))
+    with tarfile.open(folder / "image.tar", "w") as image:
+        for part in ("config.json", "layer.tar", "manifest.json"):
+            image.add(folder / part, part)
+    docker("load", "--quiet", "--input", str(folder / "image.tar"))
+
+
+@test
+def images_of_trees_that_are_gone(folder):
+    """Only those go: not a living tree's, not one in use, and nothing that is not ours."""
+    need_docker()
+    prefix = f"myqueue-test-{os.getpid()}"
+    images = {"gone": {"myqueue.tree": f"{folder}/gone"}, "used": {"myqueue.tree": f"{folder}/used"},
+              "there": {"myqueue.tree": folder}, "other": {"other.tree": f"{folder}/gone"}}
+    try:
+        for name, labels in images.items():
+            load_image(folder, f"{prefix}-{name}", {**labels, "myqueue.test": name})
+        docker("create", "--name", prefix, f"{prefix}-used:test", "/none")
+        subprocess.run([ROOT / "tools/image"], env={**os.environ, "BUILD": str(BUILD)}, check=True,
+                       capture_output=True, timeout=LIMIT_S)
+        left = docker("image", "ls", "--format", "{{.Repository}}", f"--filter=reference={prefix}-*")
+        assert sorted(left) == [f"{prefix}-{name}" for name in ("other", "there", "used")], left
+    finally:
+        subprocess.run(["docker", "rm", prefix], capture_output=True, check=False)
+        subprocess.run(["docker", "image", "rm", *(f"{prefix}-{name}:test" for name in images)],
+                       capture_output=True, check=False)
 
 
 # ---- runs that are ended ------------------------------------------------------------------

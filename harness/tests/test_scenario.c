@@ -50,7 +50,7 @@ static void test_whole(void)
                               "fault = after 2 acks: kill postgres, restart after 0 ms");
     struct scenario *s = NULL;
 
-    CU_ASSERT_FATAL(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
     CU_ASSERT_STRING_EQUAL(s->title, "two");
     CU_ASSERT_EQUAL(s->expected, 3);
     CU_ASSERT_EQUAL(s->topic_count, 2);
@@ -89,9 +89,9 @@ static void test_save(void)
              "fault = after 1 acks: kill postgres, restart after 20 ms\n",
              strrchr(logs.dir, '/'));
     temp_write(&t, "scenario.conf", conf);
-    CU_ASSERT_FATAL(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
     CU_ASSERT_FATAL(scenario_save(s, saved.dir, t.error, sizeof t.error));
-    CU_ASSERT_FATAL(scenario_load(saved.dir, 3, &again, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(saved.dir, 0, &again, t.error, sizeof t.error));
     CU_ASSERT_STRING_EQUAL(again->title, s->title);
     CU_ASSERT_EQUAL(again->expected, 3);
     CU_ASSERT_EQUAL(again->consumers[1].id, 7);
@@ -129,10 +129,10 @@ static void test_nothing_there(void)
     struct scenario *s = NULL;
 
     temp_make(&t);
-    CU_ASSERT_FALSE(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "neither a scenario.conf nor a log file"));
     dir_remove(t.dir);
-    CU_ASSERT_FALSE(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "cannot be read"));
 }
 
@@ -181,7 +181,7 @@ static void test_refused(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct temp t = temp_with(cases[i].conf);
         struct scenario *s = NULL;
-        bool loaded = scenario_load(t.dir, 3, &s, t.error, sizeof t.error);
+        bool loaded = scenario_load(t.dir, 0, &s, t.error, sizeof t.error);
         bool right = !loaded && strstr(t.error, cases[i].line) != NULL &&
                      strstr(t.error, cases[i].words) != NULL && strchr(t.error, '\n') == NULL;
         if (!right) {
@@ -193,17 +193,93 @@ static void test_refused(void)
     }
 }
 
+/* A log file that nobody would read is refused, whichever it is, and wherever `logs` are. */
+static void test_unread(void)
+{
+    static const struct {
+        const char *conf;  /* NULL: none */
+        const char *extra; /* a file beside producer_1.txt and producer_2.txt; NULL: none */
+        const char *words; /* NULL: loaded */
+    } cases[] = {
+        {"T1: P1 : C1\nT2: P1 : C1\n", NULL, "/producer_2.txt is not used: no topic of "},
+        {TOPICS, "producer_10.txt", "names P10; map it or move it away"},
+        {TOPICS, "producer_02.txt", "/producer_02.txt: not named producer_N.txt (N from 1"},
+        {NULL, "producer_02.txt", "/producer_02.txt: not named producer_N.txt (N from 1"},
+        {NULL, "Producer_3.txt", "/Producer_3.txt: not named"},
+        {NULL, "producer_4.log", "/producer_4.log: not named"},
+        {NULL, "producer_0.txt", "/producer_0.txt: not named"},
+        {NULL, "producer5.txt", "/producer5.txt: not named"},
+        {NULL, "producer-6", "/producer-6: not named"},
+        {NULL, "producer_99999999999.txt", "/producer_99999999999.txt: not named"},
+        {NULL, "producer_1.txt~", NULL},
+        {NULL, "producers.md", NULL},
+        {NULL, "consumer_1.txt", NULL},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct temp t = temp_with(cases[i].conf);
+        struct scenario *s = NULL;
+        if (cases[i].extra != NULL) {
+            temp_write(&t, cases[i].extra, LOG_2);
+        }
+        bool loaded = scenario_load(t.dir, 0, &s, t.error, sizeof t.error);
+        bool right = loaded ? cases[i].words == NULL
+                            : cases[i].words != NULL && strstr(t.error, cases[i].words) != NULL;
+        if (!right) {
+            printf("\n    case %zu gave: %s\n", i, loaded ? "(loaded)" : t.error);
+        }
+        CU_ASSERT(right);
+        scenario_destroy(s);
+        dir_remove(t.dir);
+    }
+}
+
+static void test_unread_elsewhere(void)
+{
+    struct temp logs = temp_with(NULL);
+    struct temp t;
+    char conf[512];
+    struct scenario *s = NULL;
+
+    temp_make(&t);
+    snprintf(conf, sizeof conf, "logs = %s\nT1: P1 : C1\nT2: P1 : C1\n", logs.dir);
+    temp_write(&t, "scenario.conf", conf);
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.error, logs.dir));
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "/producer_2.txt is not used"));
+    dir_remove(logs.dir);
+    dir_remove(t.dir);
+}
+
+/* How many consumers: asked for or three; a conf that says it suffers no second word. */
+static void test_consumers(void)
+{
+    struct temp t = temp_with(NULL);
+    struct scenario *s = NULL;
+
+    CU_ASSERT_FATAL(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_EQUAL(s->consumer_count, 3);
+    scenario_destroy(s);
+    temp_write(&t, "scenario.conf", TOPICS);
+    CU_ASSERT_FALSE(scenario_load(t.dir, 5, &s, t.error, sizeof t.error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "scenario.conf says how many consumers there are"));
+    dir_remove(t.dir);
+}
+
 static void test_bad_log(void)
 {
     struct temp t = temp_with(NULL);
     struct scenario *s = NULL;
 
     temp_write(&t, "producer_2.txt", LOG_2 "half a line\n");
-    CU_ASSERT_FALSE(scenario_load(t.dir, 3, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "producer_2.txt:2: "));
     dir_remove(t.dir);
 }
 
 SUITE("scenario", {"a whole conf", test_whole}, {"saved and loaded again", test_save},
       {"a folder without a conf", test_no_conf}, {"nothing is there", test_nothing_there},
-      {"wrong confs are refused", test_refused}, {"a bad log file is refused", test_bad_log})
+      {"wrong confs are refused", test_refused},
+      {"a log file that nobody reads is refused", test_unread},
+      {"also where the conf takes its logs from", test_unread_elsewhere},
+      {"how many consumers", test_consumers}, {"a bad log file is refused", test_bad_log})
