@@ -216,7 +216,7 @@ enum options_result options_parse(const struct options *options, int argc, char 
     /* --help must answer even where the environment is wrong, so the line comes first
      * for help, and once more for its values. */
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(options);
             return OPTIONS_EXIT;
         }
