@@ -2,8 +2,8 @@
 
     broker -- 127.0.0.1:port -- Proxy -- the server (its Unix socket, or host and port)
 
-Connections are passed through until a test asks for a fault. A fault is for the next exchange on any
-connection; its `struck` event tells that it has happened.
+Connections are passed through until a test asks for a fault. A fault is for the next exchange on
+any connection that is logged in; the `struck` event tells that it has happened.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ class Proxy:
             server.close()
 
     def _exchange(self, client, server):
-        losing_reply = False
+        logged_in = losing_reply = False
         while True:
             ready, _, _ = select.select([client, server], [], [])
             self.thawed.wait()
@@ -89,13 +89,15 @@ class Proxy:
                 data = source.recv(1 << 20)
                 if not data:
                     return
-                if source is client and self.fault == LOSE_REQUEST:
-                    return self._strike()
-                if source is client and self.fault == LOSE_REPLY:
-                    losing_reply = True
                 # ReadyForQuery ends a reply: by then the server has committed.
+                reply_ends = source is server and data[-6:-1] == b"Z\x00\x00\x00\x05"
+                logged_in = logged_in or reply_ends
+                if source is client and logged_in and self.fault == LOSE_REQUEST:
+                    return self._strike()
+                if source is client and logged_in and self.fault == LOSE_REPLY:
+                    losing_reply = True
                 if source is server and losing_reply:
-                    if data[-6:-1] == b"Z\x00\x00\x00\x05":
+                    if reply_ends:
                         return self._strike()
                     continue
                 (server if source is client else client).sendall(data)

@@ -102,8 +102,8 @@ def client_leaves_while_its_topic_is_committed(given):
     host, port = broker.address.rsplit(":", 1)
     for suffix in ("a", "a", "b"):  # created, and `topic_exists`
         with socket.create_connection((host, int(port))) as client:
-            client.sendall(("POST /topics?name=%s%s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
-                            % (name, suffix)).encode())
+            client.sendall(("POST /topics?name=%s%s HTTP/1.1\r\nHost: x\r\n"
+                            "Content-Length: 0\r\n\r\n" % (name, suffix)).encode())
             time.sleep(0.2)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     holder.wait()
