@@ -32,8 +32,9 @@
 #define BATCH_BYTES_MAX (8 * 1024 * 1024)
 #define BATCH_WRITES_MAX 10000
 #define RETRY_PAUSE_MS 100
-#define SILENCE_MS 2000     /* of waiting for the store, before a line in the log says so */
-#define DRAIN_EXTRA_MS 5000 /* to write the last answers */
+#define SILENCE_MS 2000  /* of waiting for the store, before a line in the log says so */
+#define STORE_HANGS_S 22 /* a commit and a resolve that hang to their limits, and a connect */
+#define DRAIN_EXTRA_MS (STORE_HANGS_S * 1000 + 5000) /* and to write the last answers */
 #define EXIT_USAGE 2
 
 struct settings {
@@ -250,7 +251,7 @@ static bool open_store(struct broker *b)
 {
     char why[STORE_ERROR_BYTES_MAX] = "";
 
-    b->store = store_open(b->settings.store, why);
+    b->store = store_open(b->settings.store, (int)(b->settings.store_timeout_s * 1000), why);
     if (b->store == NULL) {
         complain("--store", why);
     }
@@ -320,6 +321,7 @@ static bool bind_http(struct broker *b)
                 .listen = b->settings.listen,
                 .loops = http_loops(&b->settings),
                 .connections_max = (int)b->settings.connections_max,
+                .answer_s_max = (int)b->settings.store_timeout_s + STORE_HANGS_S,
                 .body_bytes_max = api_body_bytes_max((size_t)b->settings.message_bytes_max),
                 .handle = api_handle,
                 .pass_end = api_pass_end,

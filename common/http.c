@@ -725,6 +725,12 @@ static void loop_destroy(struct http_loop *loop)
     free(loop);
 }
 
+/* To libmicrohttpd a request that waits for its answer is an idle connection. */
+static int idle_timeout_s(const struct http_options *options)
+{
+    return options->answer_s_max > IDLE_TIMEOUT_S ? options->answer_s_max : IDLE_TIMEOUT_S;
+}
+
 static struct http_loop *loop_create(struct http_server *server, int index, int listen_fd)
 {
     struct http_loop *loop = calloc(1, sizeof *loop);
@@ -748,7 +754,7 @@ static struct http_loop *loop_create(struct http_server *server, int index, int 
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, loop,
         MHD_OPTION_LISTEN_SOCKET, own_fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)connections_per_loop(&server->options), MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
+        (unsigned)idle_timeout_s(&server->options), MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, loop, MHD_OPTION_END);
     /* clang-format on */
     if (loop->daemon == NULL || loop->epoll_fd < 0 || loop->wake_fd < 0 ||

@@ -43,6 +43,7 @@ struct http_options {
     const char *listen;      /* "HOST:PORT", "[::1]:PORT"; port 0 picks a free one */
     int loops;               /* 1 to HTTP_LOOPS_MAX */
     int connections_max;     /* of all loops together */
+    int answer_s_max;        /* a request that waits is not cut off before; 0: IDLE_TIMEOUT_S */
     size_t body_bytes_max;   /* a larger body is read, dropped, and told to the handler */
     http_handler *handle;    /* a request has been read */
     http_pass_end *pass_end; /* a loop has handled all that was there; before it sleeps */

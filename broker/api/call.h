@@ -26,7 +26,7 @@ struct call {
     struct buffer topic_copy; /* where it is: the query ends when the client leaves */
     size_t count;             /* produce: messages sent as a batch, or 0 */
     bool as_list;             /* consume: the answer is a list */
-    int64_t wait_ms;          /* consume */
+    int64_t wait_until_ms;    /* consume: clock_now_ms() */
 };
 
 /* ---- parameters: false means that the call has been answered with a 400 ------------------ */

@@ -3,6 +3,8 @@
  */
 #include "broker/api/call.h"
 
+#include "common/clock.h"
+
 #include <string.h>
 
 #define INT_MAX_EXACT ((int64_t)1 << 53)
@@ -103,6 +105,14 @@ static void unparked(struct http_request *request)
     step(request);
 }
 
+/* For what is left of its time: who is woken in vain parks again. */
+static void park(struct http_request *request, int64_t until_ms)
+{
+    int64_t left_ms = until_ms - clock_now_ms();
+
+    http_request_park(request, left_ms > 0 ? left_ms : 0, unparked);
+}
+
 static void step(struct http_request *request)
 {
     struct call *call = http_request_state(request);
@@ -112,7 +122,7 @@ static void step(struct http_request *request)
         call_wait(call, step);
         return;
     case CONSUME_PARK:
-        http_request_park(request, call->wait_ms, unparked);
+        park(request, call->wait_until_ms);
         return;
     case CONSUME_DONE:
         break;
@@ -129,19 +139,21 @@ void consumer_consume(struct call *call)
 {
     struct consume_request request = {.offset = -1, .count_max = 1};
     int64_t max = 0;
+    int64_t wait_ms = 0;
 
     if (!call_topic(call) ||
         !call_int(call, "consumer_id", -INT_MAX_EXACT, INT_MAX_EXACT, true, &request.consumer_id) ||
         !call_int(call, "offset", 0, INT_MAX_EXACT, false, &request.offset) ||
         !call_int(call, "max", 1, QUEUE_CONSUME_MAX, false, &max) ||
-        !call_int(call, "wait_ms", 0, INT_MAX_EXACT, false, &call->wait_ms)) {
+        !call_int(call, "wait_ms", 0, INT_MAX_EXACT, false, &wait_ms)) {
         return;
     }
-    if (call->wait_ms > HTTP_PARK_MS_MAX) {
-        call->wait_ms = HTTP_PARK_MS_MAX;
+    if (wait_ms > HTTP_PARK_MS_MAX) {
+        wait_ms = HTTP_PARK_MS_MAX;
     }
+    call->wait_until_ms = clock_now_ms() + wait_ms;
     request.topic = call->topic;
-    request.may_wait = call->wait_ms > 0;
+    request.may_wait = wait_ms > 0;
     if (max > 0) {
         request.count_max = (size_t)max;
         call->as_list = true;

@@ -121,8 +121,8 @@ static void found_sequence(struct store_read *read)
     struct queue *queue = w->queue;
 
     w->result.offset = read->sequence.offset;
-    /* Not to be found: it is in a batch that is not committed yet; the producer asks again. */
-    write_answer(w, read->status == STATUS_NO_MESSAGE ? STATUS_OVERLOADED : read->status);
+    /* Not to be found: it is in a batch that is not committed yet. */
+    write_answer(w, read->status == STATUS_NO_MESSAGE ? STATUS_OUTCOME_UNKNOWN : read->status);
     queue_write_release(w);
     queue->options.wake(queue->options.arg);
 }

@@ -16,6 +16,7 @@
 #include "broker/core/internal.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -272,7 +273,11 @@ static enum consume_step after_read(struct consume *c)
     if (c->read.status != STATUS_OK) {
         return over(c, c->read.status);
     }
-    assert(c->range.count > 0); /* it was below the committed end of the log */
+    if (c->range.count == 0) { /* below the committed end of the log: not by us */
+        log_error("rows_missing", LOG_INT("topic_id", c->partition->topic->id),
+                  LOG_INT("offset", c->from));
+        return over(c, STATUS_INTERNAL);
+    }
     return got_range(c);
 }
 

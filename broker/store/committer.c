@@ -191,6 +191,7 @@ static enum status find_out(struct committer *c)
     bool committed = false;
 
     log_warn("commit_outcome_unknown", LOG_INT("messages", c->batch.message_count));
+    expire(c, STATUS_OUTCOME_UNKNOWN); /* the commit may have taken all their time */
     do {
         if (!revive(c, STATUS_OUTCOME_UNKNOWN)) {
             return STATUS_OUTCOME_UNKNOWN;

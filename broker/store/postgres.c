@@ -8,6 +8,8 @@
  * What may break: the connection can die before, inside or after the commit, and nobody
  * can tell which from here. Then commit() says STATUS_OUTCOME_UNKNOWN, and resolve()
  * asks the counter row, FOR UPDATE, so that it waits for a transaction that still runs.
+ * The commit may even be in the network yet, and begin after that answer: so the server's
+ * process that it was sent to is ended first.
  */
 #include "broker/store/schema.h"
 #include "broker/store/stores.h"
@@ -23,7 +25,7 @@
 
 #define SCHEMA_VERSION 1
 #define SCHEMA_LOCK "7526769304728101" /* any number that only this program locks */
-#define STATEMENT_LIMIT_MS 10000
+#define STATEMENT_LIMIT_MS 10000       /* less when requests wait for less */
 #define LOAD_LIMIT_MS 120000
 #define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
 
@@ -54,19 +56,34 @@
 struct postgres_store {
     struct store store;
     char *url;
+    int statement_limit_ms;
+};
+
+/* The server's process behind a connection. Process ids come again, with another start. */
+struct backend {
+    int64_t pid; /* 0: none */
+    int64_t start_us;
 };
 
 struct postgres_session {
     struct store_session session;
     struct pg *pg; /* NULL or lost: revive() connects anew */
     bool prepared;
-    int64_t owner_epoch; /* from load(): under which this session may register */
+    struct backend backend; /* of `pg` */
+    struct backend lost;    /* one that may still do what it was sent, see end_lost() */
+    int64_t owner_epoch;    /* from load(): under which this session may register */
     struct pg_parameters parameters;
 };
 
 static struct postgres_session *postgres_of(struct store_session *session)
 {
     return (struct postgres_session *)(void *)session;
+}
+
+/* How long a statement may take before its connection is given up. */
+static int limit_ms(const struct postgres_session *s)
+{
+    return ((const struct postgres_store *)(const void *)s->session.store)->statement_limit_ms;
 }
 
 /* ---- what went wrong ------------------------------------------------------------------ */
@@ -87,6 +104,12 @@ static enum status refused(struct postgres_session *s, const char *what)
 
     if (strcmp(state, "MQ001") == 0) {
         return STATUS_FENCED;
+    }
+    if (strcmp(state, "25006") == 0) { /* a standby after a failover: look for the new primary */
+        pg_close(s->pg);
+        s->pg = NULL;
+        log_warn("store_read_only", LOG_STR("what", what));
+        return STATUS_STORE_AWAY;
     }
     bool passing = state_in_class(state, "40") || state_in_class(state, "53") ||
                    state_in_class(state, "55") || state_in_class(state, "57") ||
@@ -137,6 +160,53 @@ static void postgres_session_close(struct store_session *session)
     free(s);
 }
 
+static int64_t text_int(const PGresult *result, int row, int column)
+{
+    return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static enum pg_outcome note_backend(struct postgres_session *s, int limit_ms)
+{
+    PGresult *result = NULL;
+    enum pg_outcome outcome =
+        pg_query(s->pg,
+                 "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::bigint"
+                 " FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+                 limit_ms, &result);
+
+    s->backend = (struct backend){0, 0};
+    if (outcome == PG_DONE && PQntuples(result) == 1) {
+        s->backend = (struct backend){text_int(result, 0, 0), text_int(result, 0, 1)};
+    }
+    PQclear(result);
+    return outcome;
+}
+
+/* After an unknown outcome: whatever the old connection's process has not begun, it never will. */
+static enum status end_lost(struct postgres_session *s)
+{
+    char sql[256];
+    PGresult *result = NULL;
+
+    if (s->lost.pid == 0) {
+        return STATUS_OK;
+    }
+    snprintf(sql, sizeof sql,
+             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %lld"
+             " AND (extract(epoch FROM backend_start) * 1000000)::bigint = %lld",
+             (long long)s->lost.pid, (long long)s->lost.start_us);
+    enum pg_outcome outcome = pg_query(s->pg, sql, limit_ms(s), &result);
+    enum status status = status_of(s, outcome, "end_lost");
+    if (status == STATUS_OK && PQntuples(result) > 0 && PQgetvalue(result, 0, 0)[0] != 't') {
+        status = STATUS_STORE_AWAY; /* it still runs: try again */
+    } else if (status == STATUS_OK || status == STATUS_INTERNAL) {
+        s->lost.pid = 0; /* or not allowed (it is in the log): go on without */
+        status = STATUS_OK;
+    }
+    PQclear(result);
+    return status;
+}
+
 static enum status postgres_revive(struct store_session *session, int limit_ms,
                                    char error[STORE_ERROR_BYTES_MAX])
 {
@@ -157,7 +227,8 @@ static enum status postgres_revive(struct store_session *session, int limit_ms,
     if (pg_query(s->pg,
                  "SELECT set_config('synchronous_commit', 'on', false)"
                  " WHERE current_setting('synchronous_commit') IN ('off', 'local')",
-                 limit_ms, NULL) != PG_DONE) {
+                 limit_ms, NULL) != PG_DONE ||
+        note_backend(s, limit_ms) != PG_DONE) {
         snprintf(error, STORE_ERROR_BYTES_MAX, "%.500s", pg_message(s->pg));
         pg_close(s->pg);
         s->pg = NULL;
@@ -180,7 +251,7 @@ static enum status prepare(struct postgres_session *s)
     }
     for (size_t i = 0; !s->prepared && i < sizeof statements / sizeof *statements; i++) {
         enum pg_outcome outcome =
-            pg_prepare(s->pg, statements[i].name, statements[i].sql, STATEMENT_LIMIT_MS);
+            pg_prepare(s->pg, statements[i].name, statements[i].sql, limit_ms(s));
         if (outcome != PG_DONE) {
             enum status status = status_of(s, outcome, "prepare");
             pg_close(s->pg); /* half of them are there: begin afresh */
@@ -210,11 +281,6 @@ static enum status load_query(struct postgres_session *s, const char *sql, PGres
     return outcome == PG_DONE   ? STATUS_OK
            : outcome == PG_LOST ? STATUS_STORE_AWAY
                                 : refused(s, "load");
-}
-
-static int64_t text_int(const PGresult *result, int row, int column)
-{
-    return strtoll(PQgetvalue(result, row, column), NULL, 10);
 }
 
 static enum status load_topic(const struct store_loader *l, const PGresult *r, int row)
@@ -330,6 +396,22 @@ static enum status take_ownership(struct postgres_session *s, char error[STORE_E
     return load_query(s, sql, NULL, error);
 }
 
+/* In another encoding a character that it lacks would fail a whole batch. */
+static enum status check_encoding(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
+{
+    PGresult *result = NULL;
+
+    enum status status = load_query(s, "SHOW server_encoding", &result, error);
+    if (status == STATUS_OK && strcmp(PQgetvalue(result, 0, 0), "UTF8") != 0) {
+        snprintf(error, STORE_ERROR_BYTES_MAX,
+                 "the database has encoding %.40s; create one with ENCODING 'UTF8'",
+                 PQgetvalue(result, 0, 0));
+        status = STATUS_INTERNAL;
+    }
+    PQclear(result);
+    return status;
+}
+
 static void warn_unsafe(struct postgres_session *s)
 {
     PGresult *result = NULL;
@@ -351,6 +433,9 @@ static enum status postgres_load(struct store_session *session, const struct sto
     /* The lock lasts as long as the transaction: brokers that start at once take turns. */
     enum status status =
         load_query(s, "BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK ")", NULL, error);
+    if (status == STATUS_OK) {
+        status = check_encoding(s, error);
+    }
     if (status == STATUS_OK) {
         status = check_version(s, error);
     }
@@ -389,7 +474,7 @@ static enum status assign(struct postgres_session *s, const char *sequence, size
         return STATUS_OK; /* a batch gets its ids at once, so the first tells of all */
     }
     snprintf(sql, sizeof sql, "SELECT nextval('%s') FROM generate_series(1, %zu)", sequence, count);
-    status = status_of(s, pg_query(s->pg, sql, STATEMENT_LIMIT_MS, &result), "assign_ids");
+    status = status_of(s, pg_query(s->pg, sql, limit_ms(s), &result), "assign_ids");
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         *id_at(batch, i) = text_int(result, (int)i, 0);
     }
@@ -485,13 +570,20 @@ static enum status postgres_commit(struct store_session *session, const struct s
     struct postgres_session *s = postgres_of(session);
 
     enum status status = prepare(s);
+    if (status == STATUS_OK) {
+        status = end_lost(s);
+    }
     if (status != STATUS_OK) {
         return status;
     }
     add_batch(&s->parameters, s->owner_epoch, batch);
-    enum pg_outcome outcome = pg_execute(s->pg, "commit", &s->parameters, STATEMENT_LIMIT_MS, NULL);
+    enum pg_outcome outcome = pg_execute(s->pg, "commit", &s->parameters, limit_ms(s), NULL);
     status = status_of(s, outcome, "commit");
-    return outcome == PG_LOST ? STATUS_OUTCOME_UNKNOWN : status;
+    if (outcome == PG_LOST) {
+        s->lost = s->backend;
+        return STATUS_OUTCOME_UNKNOWN;
+    }
+    return status;
 }
 
 static enum status postgres_resolve(struct store_session *session, const struct store_batch *batch,
@@ -503,14 +595,17 @@ static enum status postgres_resolve(struct store_session *session, const struct 
 
     assert(batch->advance_count > 0);
     enum status status = prepare(s);
+    if (status == STATUS_OK) {
+        status = end_lost(s);
+    }
     if (status != STATUS_OK) {
         return status;
     }
     pg_parameters_clear(&s->parameters);
     pg_add_int8(&s->parameters, advance->topic_id);
     pg_add_int4(&s->parameters, advance->partition);
-    status = status_of(s, pg_execute(s->pg, "resolve", &s->parameters, STATEMENT_LIMIT_MS, &result),
-                       "resolve");
+    status =
+        status_of(s, pg_execute(s->pg, "resolve", &s->parameters, limit_ms(s), &result), "resolve");
     if (status == STATUS_OK) {
         bool ours = PQntuples(result) == 1 && pg_get_int(result, 0, 1) == advance->epoch;
         int64_t next_offset = ours ? pg_get_int(result, 0, 0) : 0;
@@ -529,7 +624,10 @@ static enum status take_range(const PGresult *result, int64_t from, struct store
 {
     for (int row = 0; row < PQntuples(result); row++) {
         struct slice message = {PQgetvalue(result, row, 1), (size_t)PQgetlength(result, row, 1)};
-        assert(pg_get_int(result, row, 0) == from + row); /* offsets are dense */
+        if (pg_get_int(result, row, 0) != from + row) { /* not by us: offsets are dense */
+            log_error("rows_missing", LOG_INT("offset", from + row));
+            return STATUS_INTERNAL;
+        }
         if (!range_add(range, message)) {
             return STATUS_NO_MEMORY;
         }
@@ -554,8 +652,7 @@ static enum status postgres_read(struct store_session *session, int64_t topic_id
     pg_add_int8(&s->parameters, from);
     pg_add_int8(&s->parameters, (int64_t)count_max);
     pg_add_int8(&s->parameters, (int64_t)bytes_max);
-    status = status_of(s, pg_execute(s->pg, "read", &s->parameters, STATEMENT_LIMIT_MS, &result),
-                       "read");
+    status = status_of(s, pg_execute(s->pg, "read", &s->parameters, limit_ms(s), &result), "read");
     if (status == STATUS_OK) {
         status = take_range(result, from, range);
     }
@@ -580,8 +677,7 @@ static enum status postgres_find_sequence(struct store_session *session,
     pg_add_int8(&s->parameters, offset_max);
     pg_add_int8(&s->parameters, wanted->producer_id);
     pg_add_int8(&s->parameters, wanted->sequence);
-    status = status_of(s, pg_execute(s->pg, "find", &s->parameters, STATEMENT_LIMIT_MS, &result),
-                       "find");
+    status = status_of(s, pg_execute(s->pg, "find", &s->parameters, limit_ms(s), &result), "find");
     if (status == STATUS_OK && PQntuples(result) == 0) {
         status = STATUS_NO_MESSAGE;
     } else if (status == STATUS_OK) {
@@ -595,7 +691,7 @@ static enum status postgres_ping(struct store_session *session)
 {
     struct postgres_session *s = postgres_of(session);
 
-    return status_of(s, pg_query(s->pg, "SELECT 1", STATEMENT_LIMIT_MS, NULL), "ping");
+    return status_of(s, pg_query(s->pg, "SELECT 1", limit_ms(s), NULL), "ping");
 }
 
 static void postgres_destroy(struct store *store)
@@ -619,7 +715,7 @@ static const struct store_ops postgres_ops = {
     .destroy = postgres_destroy,
 };
 
-struct store *postgres_store_create(const char *url, char error[STORE_ERROR_BYTES_MAX])
+struct store *postgres_store_create(const char *url, int wait_ms, char error[STORE_ERROR_BYTES_MAX])
 {
     if (!pg_url_valid(url, error)) {
         return NULL;
@@ -634,5 +730,6 @@ struct store *postgres_store_create(const char *url, char error[STORE_ERROR_BYTE
     }
     store->store.ops = &postgres_ops;
     store->url = copy;
+    store->statement_limit_ms = wait_ms < STATEMENT_LIMIT_MS ? wait_ms : STATEMENT_LIMIT_MS;
     return &store->store;
 }

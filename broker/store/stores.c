@@ -11,7 +11,7 @@ static bool starts_with(const char *string, const char *prefix)
     return strncmp(string, prefix, strlen(prefix)) == 0;
 }
 
-struct store *store_open(const char *url, char error[STORE_ERROR_BYTES_MAX])
+struct store *store_open(const char *url, int wait_ms, char error[STORE_ERROR_BYTES_MAX])
 {
     if (strcmp(url, "memory:") == 0) {
         struct store *store = memory_store_create();
@@ -21,7 +21,7 @@ struct store *store_open(const char *url, char error[STORE_ERROR_BYTES_MAX])
         return store;
     }
     if (starts_with(url, "postgres://") || starts_with(url, "postgresql://")) {
-        return postgres_store_create(url, error);
+        return postgres_store_create(url, wait_ms, error);
     }
     snprintf(error, STORE_ERROR_BYTES_MAX,
              "'%.200s' is no store: 'memory:' and 'postgres://USER@HOST/DATABASE' are", url);

@@ -8,14 +8,16 @@
 
 /*
  * "memory:" or "postgres://…" ("postgresql://…", too). No connection is made yet.
- * NULL: `error` says in one line what would be right.
+ * NULL: `error` says in one line what would be right. `wait_ms` is how long requests wait
+ * for a store that hangs.
  */
-struct store *store_open(const char *url, char error[STORE_ERROR_BYTES_MAX]);
+struct store *store_open(const char *url, int wait_ms, char error[STORE_ERROR_BYTES_MAX]);
 
 /* Keeps everything in this process, and forgets it with it. */
 struct store *memory_store_create(void);
 
 /* `url` is copied. NULL, and why in `error`, when libpq cannot read it. */
-struct store *postgres_store_create(const char *url, char error[STORE_ERROR_BYTES_MAX]);
+struct store *postgres_store_create(const char *url, int wait_ms,
+                                    char error[STORE_ERROR_BYTES_MAX]);
 
 #endif

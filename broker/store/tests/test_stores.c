@@ -106,9 +106,9 @@ static struct fixture setup(enum kind kind)
 
     if (kind == POSTGRES) {
         empty_database();
-        f.store = store_open(postgres_url(), f.error);
+        f.store = store_open(postgres_url(), 10000, f.error);
     } else {
-        f.store = store_open("memory:", f.error);
+        f.store = store_open("memory:", 10000, f.error);
     }
     CU_ASSERT_FATAL(f.store != NULL);
     if (kind == FAULTY) {
@@ -423,7 +423,7 @@ static void refuses_what_is_no_store(void)
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char error[STORE_ERROR_BYTES_MAX] = "";
-        CU_ASSERT(store_open(wrong[i], error) == NULL);
+        CU_ASSERT(store_open(wrong[i], 10000, error) == NULL);
         CU_ASSERT(strlen(error) > 10);
     }
 }

@@ -29,6 +29,7 @@ import test_at_once  # noqa: E402,F401
 import test_curl  # noqa: E402,F401
 import test_lifetime  # noqa: E402,F401
 import test_database  # noqa: E402,F401
+import test_late  # noqa: E402,F401
 import test_wire  # noqa: E402,F401
 import test_command_line  # noqa: E402,F401
 import test_openapi  # noqa: E402,F401

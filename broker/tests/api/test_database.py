@@ -265,6 +265,21 @@ def takeover_under_load(given):
 
 
 @test(POSTGRES)
+def rows_that_a_person_has_deleted(given):
+    """Reading there fails, the broker lives."""
+    url = given.machine.database()
+    broker = given.machine.broker(url, "--tail-bytes", "0")
+    api = broker.api
+    api.filled("t", 10)
+    consumer_id = api.consumer("t")
+    sql(url, 'DELETE FROM myqueue.log WHERE "offset" IN (0, 1, 2, 5)')
+    api.consume("t", consumer_id).refused("internal")
+    api.consume("t", consumer_id, offset=3, max=100).refused("internal")
+    api.consume("t", consumer_id, offset=6).succeeded(message="m6", offset=6)
+    broker.stop()
+
+
+@test(POSTGRES)
 def a_newer_schema_is_not_touched(given):
     url = given.machine.database()
     given.machine.broker(url).stop()
@@ -274,3 +289,21 @@ def a_newer_schema_is_not_touched(given):
     check(process.wait() != 0, "it has started on a schema that it cannot know")
     check("999" in process.lines[-1], "its last line:", process.lines[-1:])
     same(sql(url, "SELECT version FROM myqueue.schema_version"), ["999"], "version")
+
+
+@test(POSTGRES)
+def a_topic_that_is_created_during_the_takeover(given):
+    """The older broker's transaction ends while the younger one starts: its topic is fenced, too."""
+    url = given.machine.database()
+    given.machine.broker(url).stop()
+    older = given.machine.process(["psql", "-X", "-c", "BEGIN; SET search_path = myqueue; "
+        "SELECT commit_batch(o.epoch, '{77}', '{new}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', "
+        "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', "
+        "'{}', '{}', '{}') FROM ownership o; SELECT pg_sleep(3); COMMIT", url])
+    until(lambda: sql(url, "SELECT 1 FROM pg_locks WHERE mode = 'RowShareLock' AND granted AND "
+                      "relation = 'myqueue.ownership'::regclass"), "the older one's transaction")
+    younger = given.machine.broker(url)
+    same(older.wait(), 0, "exit code of psql")
+    same(younger.api.topics(), ["new"], "topics")
+    same(sql(url, "SELECT epoch FROM myqueue.partition"), ["2"], "epoch")
+    younger.stop()
