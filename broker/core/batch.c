@@ -65,6 +65,7 @@ static bool prepare_topic(struct queue_write *w, struct store_batch *batch)
 static bool prepare_producer(struct queue_write *w, struct store_batch *batch)
 {
     struct topic *topic = registry_topic(&w->queue->registry, w->name);
+    size_t topics_before = batch->topic_count;
     size_t topic_index = 0;
 
     if (topic == NULL && !find_in_batch(batch, w->name, &topic_index)) {
@@ -78,6 +79,7 @@ static bool prepare_producer(struct queue_write *w, struct store_batch *batch)
     w->index = batch->producer_count;
     struct store_client *client = batch_add_producer(batch);
     if (client == NULL) {
+        batch->topic_count = topics_before; /* its name is this write's */
         return refuse(w, STATUS_NO_MEMORY);
     }
     client->topic_id = topic != NULL ? topic->id : 0;
@@ -248,6 +250,7 @@ static bool add_counters(struct queue_write *w, struct store_batch *batch,
     if (*sequence == NULL) {
         *sequence = batch_add_sequence(batch);
         if (*sequence == NULL) {
+            batch->advance_count -= (*advance)->count == 0; /* it was added for this write */
             return false;
         }
         **sequence = (struct store_sequence){w->producer->id, p->number, w->producer->pending.last,

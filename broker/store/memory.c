@@ -100,10 +100,15 @@ static enum status memory_assign_ids(struct store_session *session, struct store
     return STATUS_OK;
 }
 
-static bool reserve_topics(struct memory_store *m, const struct store_batch *batch)
+/* Ids may be skipped (a batch that failed), so the room is for the largest one. */
+static size_t topics_needed(const struct memory_store *m, const struct store_batch *batch)
 {
-    size_t needed = m->topic_count + batch->topic_count;
+    return batch->topic_count == 0 ? m->topic_count
+                                   : (size_t)batch->topics[batch->topic_count - 1].id;
+}
 
+static bool reserve_topics(struct memory_store *m, size_t needed)
+{
     if (needed <= m->topic_room) {
         return true;
     }
@@ -180,11 +185,12 @@ static enum status memory_commit(struct store_session *session, const struct sto
     enum status status = STATUS_NO_MEMORY;
 
     mutex_lock(&m->lock);
-    if (reserve_topics(m, batch)) {
+    size_t topics = topics_needed(m, batch);
+    if (reserve_topics(m, topics)) {
         char **copies = copy_messages(m, batch);
         if (copies != NULL) {
-            memset(m->topics + m->topic_count, 0, batch->topic_count * sizeof *m->topics);
-            m->topic_count += batch->topic_count;
+            memset(m->topics + m->topic_count, 0, (topics - m->topic_count) * sizeof *m->topics);
+            m->topic_count = topics;
             add_rows(m, batch, copies);
             free(copies);
             status = STATUS_OK;
