@@ -187,26 +187,25 @@ static void note_sequence(struct queue_write *w)
     state->last_offset = w->base + (int64_t)w->count - 1;
 }
 
+/* The row of this partition, if the batch has one: where it was put is remembered, and that it
+ * is there still is checked, since every batch begins anew. */
 static struct store_advance *advance_of(const struct store_batch *batch, const struct topic *topic)
 {
-    /* Most batches are of few partitions, and the newest is the likeliest. */
-    for (size_t i = batch->advance_count; i > 0; i--) {
-        if (batch->advances[i - 1].topic_id == topic->id) {
-            return &batch->advances[i - 1];
-        }
-    }
-    return NULL;
+    size_t i = topic->partition.advance_index;
+
+    return i < batch->advance_count && batch->advances[i].topic_id == topic->id
+               ? &batch->advances[i]
+               : NULL;
 }
 
 static struct store_sequence *sequence_of(const struct store_batch *batch,
                                           const struct producer *producer)
 {
-    for (size_t i = batch->sequence_count; i > 0; i--) {
-        if (batch->sequences[i - 1].producer_id == producer->id) {
-            return &batch->sequences[i - 1];
-        }
-    }
-    return NULL;
+    size_t i = producer->sequence_index;
+
+    return i < batch->sequence_count && batch->sequences[i].producer_id == producer->id
+               ? &batch->sequences[i]
+               : NULL;
 }
 
 static bool add_messages(struct queue_write *w, struct store_batch *batch)
@@ -236,6 +235,7 @@ static bool add_counters(struct queue_write *w, struct store_batch *batch,
 
     *advance = advance_of(batch, w->topic);
     if (*advance == NULL) {
+        p->advance_index = batch->advance_count;
         *advance = batch_add_advance(batch);
         if (*advance == NULL) {
             return false;
@@ -248,6 +248,7 @@ static bool add_counters(struct queue_write *w, struct store_batch *batch,
     }
     *sequence = sequence_of(batch, w->producer);
     if (*sequence == NULL) {
+        w->producer->sequence_index = batch->sequence_count;
         *sequence = batch_add_sequence(batch);
         if (*sequence == NULL) {
             batch->advance_count -= (*advance)->count == 0; /* it was added for this write */

@@ -19,6 +19,7 @@ struct partition {
     int32_t number;       /* fixed */
     int64_t epoch;        /* fixed: under which this broker owns it */
     int64_t pending_next; /* the committer's own: next offset, with the batch that it makes */
+    size_t advance_index; /* the committer's own: its row in that batch, if it has one */
 
     struct mutex lock; /* rank: MUTEX_PARTITION */
     /* guarded by lock: */
@@ -48,6 +49,7 @@ struct producer {
     struct topic *topic;             /* fixed */
     struct sequence_state committed; /* the committer's own, like the next */
     struct sequence_state pending;   /* with the batch that it makes */
+    size_t sequence_index;           /* its row in that batch, if it has one */
 };
 
 struct consumer {
