@@ -37,6 +37,8 @@
 #define DRAIN_EXTRA_MS (STORE_HANGS_S * 1000 + 5000) /* and to write the last answers */
 #define EXIT_USAGE 2
 
+_Static_assert(HTTP_LOOPS_MAX <= QUEUE_LOOPS_MAX, "the queue stages for every loop");
+
 struct settings {
     const char *listen;
     const char *store;

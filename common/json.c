@@ -123,11 +123,6 @@ bool json_is_array(const struct cJSON *value)
     return cJSON_IsArray(value);
 }
 
-bool json_is_string(const struct cJSON *value)
-{
-    return cJSON_IsString(value);
-}
-
 bool json_is_null(const struct cJSON *value)
 {
     return cJSON_IsNull(value);

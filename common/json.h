@@ -28,7 +28,6 @@ void json_free(struct cJSON *document); /* NULL is fine */
 
 bool json_is_object(const struct cJSON *value);
 bool json_is_array(const struct cJSON *value);
-bool json_is_string(const struct cJSON *value);
 bool json_is_null(const struct cJSON *value); /* the null of JSON */
 
 /* A member of an object, by its exact name; NULL when there is none. */

@@ -53,7 +53,6 @@ static bool path_matches(struct slice path, const char *route)
 static void no_route(struct call *call, struct slice path)
 {
     struct buffer allow = BUFFER_INIT;
-    struct buffer body = BUFFER_INIT;
 
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (path_matches(path, routes[i].path)) {
@@ -61,11 +60,11 @@ static void no_route(struct call *call, struct slice path)
             buffer_append_string(&allow, routes[i].method);
         }
     }
-    enum status status = allow.size > 0 ? STATUS_WRONG_METHOD : STATUS_UNKNOWN_PATH;
-    buffer_printf(&body, "{\"status\": \"failure\", \"message\": \"%s\", \"code\": \"%s\"}",
-                  status_words(status), status_code(status));
-    http_request_answer(call->request, status_http(status), &body,
-                        allow.size > 0 ? allow.data : NULL);
+    if (allow.size > 0) {
+        answer_wrong_method(call, allow.data);
+    } else {
+        answer_failure(call, STATUS_UNKNOWN_PATH);
+    }
     buffer_release(&allow);
 }
 

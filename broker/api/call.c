@@ -25,7 +25,7 @@ void answer_end(struct call *call, struct buffer *body)
     http_request_answer(call->request, 200, body, NULL);
 }
 
-static void failure(struct call *call, enum status status, const char *words)
+static void failure(struct call *call, enum status status, const char *words, const char *allow)
 {
     struct buffer body = BUFFER_INIT;
 
@@ -37,7 +37,7 @@ static void failure(struct call *call, enum status status, const char *words)
         buffer_append_int(&body, queue_write_result(call->write)->expected);
     }
     buffer_append_string(&body, "}");
-    http_request_answer(call->request, status_http(status), &body, NULL);
+    http_request_answer(call->request, status_http(status), &body, allow);
 }
 
 void answer_failure(struct call *call, enum status status)
@@ -49,11 +49,16 @@ void answer_failure(struct call *call, enum status status)
         snprintf(words, sizeof words, "%s: '%.*s'", status_words(status), (int)call->topic.size,
                  call->topic.data);
         if (utf8_valid(slice_of(words))) {
-            failure(call, status, words);
+            failure(call, status, words, NULL);
             return;
         }
     }
-    failure(call, status, status_words(status));
+    failure(call, status, status_words(status), NULL);
+}
+
+void answer_wrong_method(struct call *call, const char *allow)
+{
+    failure(call, STATUS_WRONG_METHOD, status_words(STATUS_WRONG_METHOD), allow);
 }
 
 void answer_failure_text(struct call *call, enum status status, const char *format, ...)
@@ -64,7 +69,7 @@ void answer_failure_text(struct call *call, enum status status, const char *form
     va_start(args, format);
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
-    failure(call, status, words);
+    failure(call, status, words, NULL);
 }
 
 void answer_registered(struct call *call, const char *id_name)

@@ -56,6 +56,9 @@ void answer_end(struct call *call, struct buffer *body);
 
 void answer_failure(struct call *call, enum status status);
 
+/* `allow`: the methods that the path takes, for the header of that name. */
+void answer_wrong_method(struct call *call, const char *allow);
+
 /* A message of our own instead of the status' words. */
 void answer_failure_text(struct call *call, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

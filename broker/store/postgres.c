@@ -565,6 +565,12 @@ static void add_batch(struct pg_parameters *p, int64_t owner_epoch, const struct
     ADD_ARRAY(p, int8, b->positions, b->position_count, offset);
 }
 
+/* Run a prepared statement with the session's parameters. */
+static enum status execute(struct postgres_session *s, const char *name, PGresult **result)
+{
+    return status_of(s, pg_execute(s->pg, name, &s->parameters, limit_ms(s), result), name);
+}
+
 static enum status postgres_commit(struct store_session *session, const struct store_batch *batch)
 {
     struct postgres_session *s = postgres_of(session);
@@ -604,8 +610,7 @@ static enum status postgres_resolve(struct store_session *session, const struct 
     pg_parameters_clear(&s->parameters);
     pg_add_int8(&s->parameters, advance->topic_id);
     pg_add_int4(&s->parameters, advance->partition);
-    status =
-        status_of(s, pg_execute(s->pg, "resolve", &s->parameters, limit_ms(s), &result), "resolve");
+    status = execute(s, "resolve", &result);
     if (status == STATUS_OK) {
         bool ours = PQntuples(result) == 1 && pg_get_int(result, 0, 1) == advance->epoch;
         int64_t next_offset = ours ? pg_get_int(result, 0, 0) : 0;
@@ -652,7 +657,7 @@ static enum status postgres_read(struct store_session *session, int64_t topic_id
     pg_add_int8(&s->parameters, from);
     pg_add_int8(&s->parameters, (int64_t)count_max);
     pg_add_int8(&s->parameters, (int64_t)bytes_max);
-    status = status_of(s, pg_execute(s->pg, "read", &s->parameters, limit_ms(s), &result), "read");
+    status = execute(s, "read", &result);
     if (status == STATUS_OK) {
         status = take_range(result, from, range);
     }
@@ -677,7 +682,7 @@ static enum status postgres_find_sequence(struct store_session *session,
     pg_add_int8(&s->parameters, offset_max);
     pg_add_int8(&s->parameters, wanted->producer_id);
     pg_add_int8(&s->parameters, wanted->sequence);
-    status = status_of(s, pg_execute(s->pg, "find", &s->parameters, limit_ms(s), &result), "find");
+    status = execute(s, "find", &result);
     if (status == STATUS_OK && PQntuples(result) == 0) {
         status = STATUS_NO_MESSAGE;
     } else if (status == STATUS_OK) {
