@@ -162,6 +162,7 @@ struct check *check_run(const struct scenario *s, struct history *h)
     check_debts(&k);
     check_streams(&k);
     check_faults(&k);
+    check_forgotten(&k);
     producers_take(&k);
     times_take(&k);
     verdict_take(&k);

@@ -119,6 +119,7 @@ void check_log(struct checking *k);
 void check_debts(struct checking *k);
 void check_streams(struct checking *k);
 void check_faults(struct checking *k);
+void check_forgotten(struct checking *k);
 void check_sentence(struct checking *k);
 
 /* The index of a topic's entry with this offset; false when there is none. */

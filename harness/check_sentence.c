@@ -14,6 +14,7 @@
 #include <string.h>
 
 static const char *const words[FINDING_KINDS] = {
+    [FINDING_FORGOTTEN] = "the broker no longer knew %p of %t",
     [FINDING_LOST] = "%p %l %n of %t",
     [FINDING_REDELIVERED] = "%p %g %n of %t twice",
     [FINDING_OUT_OF_ORDER] = "%p %g %n of %t out of order",

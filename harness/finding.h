@@ -22,6 +22,7 @@
 
 /* kind, name, whether it breaks a promise (else: not enough was seen), title */
 #define FINDING_MAP(X)                                                                             \
+    X(FINDING_FORGOTTEN, "forgotten", true, "The broker no longer knew it")                        \
     X(FINDING_LOST, "lost", true, "Lost")                                                          \
     X(FINDING_REDELIVERED, "redelivered", true, "Delivered twice")                                 \
     X(FINDING_OUT_OF_ORDER, "out-of-order", true, "Out of order")                                  \

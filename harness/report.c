@@ -418,6 +418,19 @@ static void promise_put(const struct page *p, const char *promise, int64_t check
     put(p, "</td></tr>\n");
 }
 
+static int64_t requests_of(const struct history *h)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < h->producer_count; i++) {
+        count += h->producers[i].requests.count;
+    }
+    for (size_t i = 0; i < h->consumer_count; i++) {
+        count += h->consumers[i].requests.count;
+    }
+    return (int64_t)count;
+}
+
 static void promises_put(const struct page *p)
 {
     const struct check *c = p->c;
@@ -439,6 +452,8 @@ static void promises_put(const struct page *p)
                 "acknowledgement", KINDS(FINDING_NOT_DENSE, FINDING_INCONSISTENT_OFFSET));
     promise_put(p, "A producer’s order is kept", c->acknowledged, "acknowledgement",
                 KINDS(FINDING_PRODUCER_ORDER));
+    promise_put(p, "No topic, producer or consumer is forgotten", requests_of(p->h), "request",
+                KINDS(FINDING_FORGOTTEN));
     promise_put(p, "Every consumer gets everything", c->received, "receipt",
                 KINDS(FINDING_LOST, FINDING_UNSEEN));
     promise_put(p, "Nothing twice", c->received, "receipt", KINDS(FINDING_REDELIVERED));

@@ -582,6 +582,19 @@ static void row_same_offset(struct folder *f)
     FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "", 1, 1, "more than one row"});
 }
 
+/* The topic, or the producer, was there when it registered. */
+static void forgotten(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    line_edit(p2, line_with(p2, "\"type\":\"info\"", "request", 0), "\"info\"", "\"fail\"");
+    line_edit(p2, line_with(p2, "\"type\":\"fail\"", "request", 0), "\"http\":0",
+              "\"http\":400,\"code\":\"unknown_producer\"");
+    struct file *c1 = file_of(f, "history/C1.jsonl");
+    line_edit(c1, c1->count - 1, "no_message", "unknown_topic");
+    FOUND(f, {FINDING_FORGOTTEN, SOURCE_HISTORY, "P2", 1, 1, "HTTP 400 unknown_producer"},
+          {FINDING_FORGOTTEN, SOURCE_HISTORY, "C1", 2, 1, "HTTP 400 unknown_topic"});
+}
+
 static void rows_absent(struct folder *f)
 {
     snprintf(file_of(f, "rows.jsonl")->name, 32, "no-rows");
@@ -614,6 +627,7 @@ static void test_store(void)
     WITH_BOTH(row_producer)
     WITH_BOTH(row_twice)
     WITH_BOTH(row_same_offset)
+    WITH_BOTH(forgotten)
     WITH_BOTH(rows_absent)
     WITH_BOTH(not_dense)
 }
