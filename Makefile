@@ -7,12 +7,15 @@
 #   BUILD=build         where everything that is made goes
 #   SANITIZE=           e.g. address,undefined or thread
 #   RUNTIME=auto        docker | process | auto: where scenarios run
+#   STORE=              postgres | sqlite | memory: where their broker keeps the messages;
+#                       if not given, as scenario.conf says, or postgres
 #   LOGS= CONSUMERS=    for `make scenario`
 #   V=1                 show the commands
 
 BUILD     ?= build
 SANITIZE  ?=
 RUNTIME   ?= auto
+STORE     ?=
 VERSION   := 0.1.0
 
 CC       ?= gcc
@@ -48,6 +51,7 @@ SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/co
 HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
 FAULTY_OBJECT    := $(call objects,broker/store/tests/faulty.c)
 
+HARNESS_LIBS := -lcurl -lcjson -lsqlite3 -lm
 BROKER_LIBS  := -lmicrohttpd -lpq -lcjson -lm
 LIBRARY_LIBS := -lcurl -lcjson -lm
 
@@ -108,7 +112,7 @@ $(BUILD)/libcommon.a: $(COMMON_OBJECTS)
 $(BUILD)/myqueue-harness: $(BUILD)/obj/harness/main.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
 	@$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HARNESS_LIBS)
 
 $(BUILD)/examples/%: $(BUILD)/obj/myqueue/examples/%.o $(BUILD)/libmyqueue.so
 	@mkdir -p $(@D)
@@ -140,7 +144,7 @@ $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/o
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(TEST_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HARNESS_LIBS) $(TEST_LIBS)
 
 .PRECIOUS: $(BUILD)/obj/%.o
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -153,7 +157,7 @@ export PATH := $(abspath $(BUILD))/bin:$(PATH)
 
 .PHONY: help
 help: ## List the targets
-	@echo "Targets (BUILD=$(BUILD), RUNTIME=$(RUNTIME); V=1 shows the commands):"
+	@echo "Targets (BUILD=$(BUILD), RUNTIME=$(RUNTIME), STORE=postgres|sqlite|memory; V=1 shows the commands):"
 	@sed -n 's/^\([a-zA-Z%][a-zA-Z0-9%_-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
 	    while IFS='|' read -r name words; do printf '  %-23s %s\n' "$$name" "$$words"; done
 	@for s in $(SCENARIOS); do printf '  %-23s %s\n' "scenario-$$s" \
@@ -169,13 +173,15 @@ scenario-programs:
 	@tools/deps build engine
 	@$(MAKE) -s --no-print-directory -j$(shell nproc) $(PROGRAMS)
 
+run_scenario = $(BUILD)/myqueue-harness run --runtime $(RUNTIME) $(if $(STORE),--store "$(STORE)")
+
 scenario-%: scenario-programs ## Run scenarios/%, faults and all, and write its report
-	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) scenarios/$*
+	@$(run_scenario) scenarios/$*
 
 .PHONY: scenario
 scenario: scenario-programs ## Run your own log files: make scenario LOGS=DIR [CONSUMERS=N] [NAME=REPORT]
 	@test -n "$(LOGS)" || { echo "make scenario: LOGS=DIR is needed: the folder with producer_1.txt, …" >&2; exit 2; }
-	@$(BUILD)/myqueue-harness run --runtime $(RUNTIME) $(if $(CONSUMERS),--consumers "$(CONSUMERS)") \
+	@$(run_scenario) $(if $(CONSUMERS),--consumers "$(CONSUMERS)") \
 	    $(if $(NAME),--name "$(NAME)") "$(LOGS)"
 
 .PHONY: images
@@ -184,7 +190,7 @@ images: ## Build the container images, where the sources have changed
 	@tools/image
 
 .PHONY: crash-recovery
-crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQL as well
+crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQL as well [STORE=sqlite]
 
 .PHONY: scenarios-generate
 scenarios-generate: ## Write the scenarios' log files anew (they come out the same)

@@ -26,7 +26,7 @@ static bool run_load(struct judging *j)
     char path[PATH_MAX];
 
     snprintf(path, sizeof path, "%s/scenario", j->run_dir);
-    return scenario_load(path, 0, &j->s, j->error, j->error_size) &&
+    return scenario_load(path, 0, STORE_UNSAID, &j->s, j->error, j->error_size) &&
            history_load(j->run_dir, j->s, &j->h, j->error, j->error_size);
 }
 

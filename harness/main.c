@@ -103,6 +103,7 @@ static int main_run(int argc, char **argv)
     char programs[PATH_MAX];
     const char *given_root;
     const char *consumers;
+    const char *store;
     struct run_options o = {0};
     const struct option_row rows[] = {
         {.name = "runtime",
@@ -111,6 +112,12 @@ static int main_run(int argc, char **argv)
          .text = "auto",
          .choices = "auto|docker|process",
          .help = "where the programs run; auto: in containers if an engine answers"},
+        {.name = "store",
+         .type = OPTION_CHOICE,
+         .value = &store,
+         .choices = "postgres|sqlite|memory",
+         .help = "where the broker keeps the messages; default: as DIR's scenario.conf says,\n"
+                 "or postgres"},
         {.name = "consumers",
          .type = OPTION_TEXT,
          .value = &consumers,
@@ -174,6 +181,7 @@ static int main_run(int argc, char **argv)
     if (o.dir == NULL || !parse_consumers(consumers, &o.consumers)) {
         return EXIT_USAGE;
     }
+    o.store = scenario_store_of(store);
     if (!find_programs(programs)) {
         fprintf(stderr, "myqueue-harness: cannot tell which folder it is in (/proc/self/exe)\n");
         return EXIT_HARNESS;

@@ -152,7 +152,7 @@ bool record_run(struct record *r, struct control *c, const struct record_run *ru
     append_text(&b, "logs", run->logs);
     append_text(&b, "runtime", run->runtime);
     append_text(&b, "runtime_reason", run->runtime_reason);
-    append_text(&b, "store", "postgres");
+    append_text(&b, "store", run->store);
     append_text(&b, "version", MYQUEUE_VERSION);
     append_text(&b, "command", run->command);
     append_text(&b, "ended_early", run->ended_early);

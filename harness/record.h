@@ -35,6 +35,7 @@ struct record_run {
     const char *title;
     const char *logs;
     const char *runtime;        /* "docker" | "process" */
+    const char *store;          /* "postgres" | "sqlite" | "memory" */
     const char *runtime_reason; /* why not docker; "": it was asked for */
     const char *command;        /* what repeats the run */
     int64_t started_unix_s;

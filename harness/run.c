@@ -12,6 +12,7 @@
 #include "harness/fault.h"
 #include "harness/judge.h"
 #include "harness/record.h"
+#include "harness/rows.h"
 #include "harness/runtime.h"
 #include "harness/scenario.h"
 #include "harness/supervisor.h"
@@ -44,12 +45,6 @@
  * can be given that very port, connect to itself, and keep the broker from coming back. */
 #define PORT_FIRST 20000
 #define PORT_COUNT 12000
-
-#define ROWS_SQL                                                                                   \
-    "SELECT json_build_object('topic', t.name, 'partition', l.partition, 'offset', l.\"offset\", " \
-    "'producer_id', l.producer_id, 'sequence', l.sequence, 'message', l.message) "                 \
-    "FROM myqueue.log l JOIN myqueue.topic t ON t.id = l.topic_id "                                \
-    "ORDER BY t.name, l.partition, l.\"offset\""
 
 struct run {
     const struct run_options *options;
@@ -92,7 +87,8 @@ static struct process *ended_service(struct run *run)
     for (int target = 0; target < RUNTIME_TARGETS; target++) {
         bool ours = injector_busy(i) && i->state != INJECTOR_STARTING &&
                     i->faults[i->current].target == (enum fault_target)target;
-        if (!ours && !process_runs(&run->rt->services[target])) {
+        if (!ours && runtime_has(run->rt, (enum fault_target)target) &&
+            !process_runs(&run->rt->services[target])) {
             return &run->rt->services[target];
         }
     }
@@ -103,13 +99,15 @@ static bool start_services(struct run *run)
 {
     struct runtime *rt = run->rt;
     struct control *c = &run->control;
+    bool has_postgres = runtime_has(rt, TARGET_POSTGRES);
     int64_t deadline_ms = clock_now_ms() + HEALTHY_LIMIT_MS;
     char how[32];
 
-    control_step(c, "starting PostgreSQL and the broker");
+    control_step(c, "starting %sthe broker", has_postgres ? "PostgreSQL and " : "");
     run->starting_ms = clock_now_ms();
     /* Both at once: the broker waits for its store. */
-    if (!rt->ops->start(rt, TARGET_POSTGRES) || !rt->ops->start(rt, TARGET_BROKER)) {
+    if ((has_postgres && !rt->ops->start(rt, TARGET_POSTGRES)) ||
+        !rt->ops->start(rt, TARGET_BROKER)) {
         return false;
     }
     while (!healthy(run)) {
@@ -128,7 +126,8 @@ static bool start_services(struct run *run)
         }
     }
     record_phase(&run->record, "broker healthy");
-    return rt->ops->started(rt, TARGET_POSTGRES) && rt->ops->started(rt, TARGET_BROKER);
+    return (!has_postgres || rt->ops->started(rt, TARGET_POSTGRES)) &&
+           rt->ops->started(rt, TARGET_BROKER);
 }
 
 static bool create_topics(struct run *run)
@@ -362,24 +361,6 @@ static void end_clients(struct run *run)
     }
 }
 
-static bool read_rows(struct run *run)
-{
-    char path[PATH_MAX];
-
-    if (!process_runs(&run->rt->services[TARGET_POSTGRES])) {
-        return true; /* given up because of that: there are no rows to read */
-    }
-    control_step(&run->control, "reading the store's rows");
-    record_path(&run->record, path, "rows.jsonl");
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        return control_fail(&run->control, NULL, "cannot write %s: %s", path, strerror(errno));
-    }
-    bool done = run->rt->ops->query(run->rt, ROWS_SQL, fd);
-    close(fd);
-    return done;
-}
-
 static bool run_through(struct run *run)
 {
     if (!run_up(run) || !open_gate(run) || !run_clients(run)) {
@@ -392,7 +373,7 @@ static bool run_through(struct run *run)
         snprintf(run->ended_early, sizeof run->ended_early, "%s ended with exit code 1",
                  run->clients.incomplete->name);
     }
-    return read_rows(run) && record_run(&run->record, &run->control, &run->about);
+    return rows_read(run->rt, &run->record) && record_run(&run->record, &run->control, &run->about);
 }
 
 /* ---- taking down ---------------------------------------------------------------------- */
@@ -496,22 +477,24 @@ static void choose_command(struct run *run)
     const struct run_options *o = run->options;
     char scenarios[PATH_MAX];
     char dir[PATH_MAX];
-    char consumers[32] = "";
-    const char *runtime = strcmp(o->runtime, "auto") == 0 ? "" : " RUNTIME=";
+    char settings[64];
     size_t size;
 
     snprintf(scenarios, sizeof scenarios, "%.4000s/scenarios/", o->root);
     size = strlen(scenarios);
-    if (realpath(o->dir, dir) != NULL && strncmp(dir, scenarios, size) == 0) {
-        snprintf(run->command, sizeof run->command, "make scenario-%s%s%s", dir + size, runtime,
-                 runtime[0] != '\0' ? o->runtime : "");
-        return;
+    bool ours = realpath(o->dir, dir) != NULL && strncmp(dir, scenarios, size) == 0;
+    snprintf(settings, sizeof settings, "%s%s%s%s",
+             strcmp(o->runtime, "auto") == 0 ? "" : " RUNTIME=",
+             strcmp(o->runtime, "auto") == 0 ? "" : o->runtime,
+             o->store == STORE_UNSAID ? "" : " STORE=", scenario_store_name(o->store));
+    if (ours) {
+        snprintf(run->command, sizeof run->command, "make scenario-%s%s", dir + size, settings);
+    } else if (o->consumers > 0) {
+        snprintf(run->command, sizeof run->command, "make scenario LOGS=%s CONSUMERS=%" PRId64 "%s",
+                 o->dir, o->consumers, settings);
+    } else {
+        snprintf(run->command, sizeof run->command, "make scenario LOGS=%s%s", o->dir, settings);
     }
-    if (o->consumers > 0) {
-        snprintf(consumers, sizeof consumers, " CONSUMERS=%" PRId64, o->consumers);
-    }
-    snprintf(run->command, sizeof run->command, "make scenario LOGS=%s%s%s%s", o->dir, consumers,
-             runtime, runtime[0] != '\0' ? o->runtime : "");
 }
 
 static bool choose_runtime(struct run *run)
@@ -578,6 +561,7 @@ static bool prepare(struct run *run)
     run->about = (struct record_run){.scenario = run->name,
                                      .title = run->scenario->title,
                                      .logs = o->dir,
+                                     .store = scenario_store_name(run->scenario->store),
                                      .runtime_reason = run->reason,
                                      .command = run->command,
                                      .started_unix_s = (int64_t)time(NULL),
@@ -585,6 +569,7 @@ static bool prepare(struct run *run)
                                      .ended_early = run->ended_early};
     run->settings.root = o->root;
     run->settings.programs = o->programs;
+    run->settings.store = run->scenario->store;
     choose_id(run);
     if (!prepare_folder(run) || !choose_runtime(run)) {
         return false;
@@ -608,9 +593,7 @@ static int run_loaded(struct run *run)
     } else if (run->control.failed) {
         control_print_failure(&run->control);
     }
-    if (run->rt != NULL) {
-        run->rt->ops->destroy(run->rt);
-    }
+    runtime_destroy(run->rt);
     record_close(&run->record);
     control_close(&run->control);
     return code;
@@ -626,7 +609,8 @@ int run_scenario(const struct run_options *options)
         return EXIT_HARNESS;
     }
     run->options = options;
-    if (!scenario_load(options->dir, options->consumers, &run->scenario, error, sizeof error)) {
+    if (!scenario_load(options->dir, options->consumers, options->store, &run->scenario, error,
+                       sizeof error)) {
         fprintf(stderr, "myqueue-harness: %s\n", error);
         free(run);
         return EXIT_USAGE;

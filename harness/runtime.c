@@ -3,10 +3,70 @@
  */
 #include "harness/runtime.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define QUERY_LIMIT_MS 120000
+#define DRAIN_MS 5000 /* for a broker that is asked to end */
+
+struct runtime *runtime_create(size_t size, const struct runtime_ops *ops,
+                               const struct runtime_settings *settings, struct control *c)
+{
+    struct runtime *rt = calloc(1, size);
+
+    if (rt == NULL) {
+        control_fail(c, NULL, "out of memory");
+        return NULL;
+    }
+    rt->ops = ops;
+    rt->settings = settings;
+    rt->control = c;
+    snprintf(rt->broker, sizeof rt->broker, "127.0.0.1:%d", settings->port);
+    snprintf(rt->folder, sizeof rt->folder, "/tmp/%s", settings->id);
+    return rt;
+}
+
+void runtime_destroy(struct runtime *rt)
+{
+    free(rt);
+}
+
+bool runtime_has(const struct runtime *rt, enum fault_target target)
+{
+    return target == TARGET_BROKER || rt->settings->store == STORE_POSTGRES;
+}
+
+bool runtime_make_folder(struct runtime *rt)
+{
+    return mkdir(rt->folder, 0700) == 0 ||
+           control_fail(rt->control, NULL, "cannot make %s: %s", rt->folder, strerror(errno));
+}
+
+bool runtime_end_broker(struct runtime *rt)
+{
+    struct process *broker = &rt->services[TARGET_BROKER];
+    char how[32];
+
+    if (!process_runs(broker)) {
+        return true;
+    }
+    process_signal(broker, SIGTERM);
+    bool ended = process_wait(broker, rt->control, DRAIN_MS);
+    if (rt->control->interrupted) {
+        return ended; /* it may have been told before it could listen */
+    }
+    if (!ended) {
+        return control_fail(rt->control, broker->log,
+                            "the broker did not end within %d s of SIGTERM", DRAIN_MS / 1000);
+    }
+    return process_succeeded(broker) ||
+           control_fail(rt->control, broker->log, "the broker ended badly on SIGTERM: %s",
+                        process_end(broker, how, sizeof how));
+}
 
 const char *runtime_next_log(struct runtime *rt, enum fault_target target, char path[PATH_MAX])
 {

@@ -1,11 +1,11 @@
 /*
  * runtime.h - where a run's programs live: in containers, or as processes of this machine.
  *
- * A runtime is a table of functions. Both give the same: a PostgreSQL and a broker that can
- * be started, killed without warning and started again with their data and address kept,
- * and clients that reach the broker. A program that runs is one child process of the
- * harness, which is the program itself or, for a container, the `docker` command that is
- * attached to it and ends with it.
+ * A runtime is a table of functions. Both give the same: a broker, and a PostgreSQL if that
+ * is the run's store, that can be started, killed without warning and started again with
+ * their data and address kept, and clients that reach the broker. A program that runs is one child
+ * process of the harness, which is the program itself or, for a container, the `docker` command
+ * that is attached to it and ends with it.
  *
  * Always: everything is marked with the run's id, and stop() finds it by that mark alone,
  * so that it takes down all that a run started, also a run that has died, and nothing else.
@@ -30,6 +30,7 @@ struct runtime_settings {
     const char *run_dir;           /* absolute */
     char id[RUNTIME_ID_BYTES_MAX]; /* lower-case letters, digits, '-': the mark */
     int port;                      /* of the broker, on 127.0.0.1 */
+    enum scenario_store store;     /* said */
 };
 
 struct runtime {
@@ -41,6 +42,8 @@ struct runtime {
     char broker[64];               /* the broker's address for the harness */
     char client_broker[64];        /* … for clients */
     char client_run_dir[PATH_MAX]; /* the run folder as clients see it */
+    char
+        folder[128]; /* for what is only needed while it runs; short: a socket's path has a limit */
 };
 
 /* Functions that return bool: false says see control_fail(), or the interrupt. */
@@ -71,16 +74,17 @@ struct runtime_ops {
     bool (*client)(struct runtime *rt, struct process *out, const char *name, const char *program,
                    const struct arguments *arguments);
 
-    /* Run psql on the store; its rows go to `output_fd`. */
+    /* With PostgreSQL, which runs: psql on it; its rows go to `output_fd`. */
     bool (*query)(struct runtime *rt, const char *sql, int output_fd);
+
+    /* With SQLite, once the broker has ended: where its file, or a copy of it, is. */
+    bool (*database)(struct runtime *rt, char path[PATH_MAX]);
 
     /* End all services, and all containers of the run; may be called again and again. */
     void (*stop)(struct runtime *rt);
 
     /* Once nothing runs: remove what is left (network, volume, temporary folder). */
     void (*remove)(struct runtime *rt);
-
-    void (*destroy)(struct runtime *rt);
 };
 
 struct runtime *runtime_docker_create(const struct runtime_settings *settings, struct control *c);
@@ -90,7 +94,24 @@ struct runtime *runtime_process_create(const struct runtime_settings *settings, 
 bool runtime_docker_answers(const struct runtime_settings *settings, struct control *c,
                             char *reason, size_t reason_size);
 
+void runtime_destroy(struct runtime *rt); /* NULL is fine */
+
+/* Is there such a service in this run? */
+bool runtime_has(const struct runtime *rt, enum fault_target target);
+
+/* Ask the broker to end, if it runs. It does so, and well: a sanitizer speaks last of all. */
+bool runtime_end_broker(struct runtime *rt);
+
 /* ---- for the runtimes --------------------------------------------------------------- */
+
+#define RUNTIME_DATABASE "myqueue.db" /* the name of SQLite's file */
+
+/* Make a runtime, which is the first member of the `size` bytes; NULL: see control_fail(). */
+struct runtime *runtime_create(size_t size, const struct runtime_ops *ops,
+                               const struct runtime_settings *settings, struct control *c);
+
+/* Make its folder. */
+bool runtime_make_folder(struct runtime *rt);
 
 /* The processes of one service, as they are stopped and killed. */
 struct victims {

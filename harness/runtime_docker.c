@@ -2,7 +2,7 @@
  * runtime_docker.c - the programs in containers.
  *
  * compose/docker-compose.yml makes PostgreSQL's and the broker's containers, network and
- * volume, under a project of the run's own; they are then started one by one, each with a
+ * volumes, under a project of the run's own; they are then started one by one, each with a
  * `docker start --attach` as our child, which carries the output and ends with the
  * container. Clients are `docker run` children on the same network, with the run folder
  * mounted. All carry the project's label, and are found by it when they are taken down.
@@ -15,7 +15,7 @@
  */
 #include "harness/runtime.h"
 
-#include "common/clock.h"
+#include "harness/record.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -31,7 +31,7 @@
 #define PROJECT_LABEL "com.docker.compose.project"
 #define SERVICE_LABEL "com.docker.compose.service"
 #define CLIENT_DIR "/run/myqueue"
-#define STORE_DIR "/var/lib/myqueue" /* of compose/Dockerfile.postgres */
+#define STORE_DIR "/var/lib/myqueue" /* of both images: the volume */
 
 #define PROBE_LIMIT_MS 15000
 #define IMAGE_LIMIT_MS 900000
@@ -164,6 +164,19 @@ static void add_compose(struct runtime *rt, struct arguments *a)
     }
 }
 
+/* For the broker in its container. */
+static const char *store_url(const struct runtime *rt)
+{
+    switch (rt->settings->store) {
+    case STORE_SQLITE:
+        return "sqlite:" STORE_DIR "/" RUNTIME_DATABASE;
+    case STORE_MEMORY:
+        return "memory:";
+    default:
+        return "postgres://myqueue@postgres/myqueue";
+    }
+}
+
 static bool create_containers(struct runtime *rt)
 {
     struct docker_runtime *d = of(rt);
@@ -174,14 +187,16 @@ static bool create_containers(struct runtime *rt)
     arguments_add(&a, "MYQUEUE_BROKER_IMAGE=%s", d->broker_image);
     arguments_add(&a, "MYQUEUE_POSTGRES_IMAGE=%s", d->postgres_image);
     arguments_add(&a, "MYQUEUE_PORT=%d", rt->settings->port);
-    arguments_add(&a, "MYQUEUE_STORE=postgres://myqueue@postgres/myqueue");
+    arguments_add(&a, "MYQUEUE_STORE=%s", store_url(rt));
     add_compose(rt, &a);
     arguments_add(&a, "--file");
     arguments_add(&a, "%s/compose/docker-compose.yml", rt->settings->root);
     arguments_add(&a, "--project-name");
     arguments_add(&a, "%s", rt->settings->id);
-    arguments_add(&a, "--profile");
-    arguments_add(&a, "persist");
+    if (runtime_has(rt, TARGET_POSTGRES)) {
+        arguments_add(&a, "--profile");
+        arguments_add(&a, "persist");
+    }
     arguments_add(&a, "up");
     arguments_add(&a, "--no-start");
     return command(rt, "docker compose up", &a, NULL, COMMAND_LIMIT_MS);
@@ -217,7 +232,7 @@ static bool find_containers(struct runtime *rt)
     }
     buffer_release(&output);
     for (int target = 0; done && target < RUNTIME_TARGETS; target++) {
-        if (d->containers[target].id[0] == '\0') {
+        if (runtime_has(rt, (enum fault_target)target) && d->containers[target].id[0] == '\0') {
             done = control_fail(rt->control, NULL, "compose/docker-compose.yml made no '%s'",
                                 fault_target_name((enum fault_target)target));
         }
@@ -423,6 +438,28 @@ static bool query(struct runtime *rt, const char *sql, int output_fd)
     return runtime_psql(rt, &a, STORE_DIR, sql, output_fd);
 }
 
+/* The volume may be out of our reach (another user's, another machine's), a copy never is. */
+static bool database(struct runtime *rt, char path[PATH_MAX])
+{
+    char log[PATH_MAX];
+    struct arguments a = ARGUMENTS_INIT;
+
+    if (!runtime_make_folder(rt)) {
+        return false;
+    }
+    arguments_add(&a, "sh");
+    arguments_add(&a, "-c");
+    arguments_add(&a, "docker cp \"$1:" STORE_DIR "/.\" - | tar -xf - --no-same-owner -C \"$2\"");
+    arguments_add(&a, "sh");
+    arguments_add(&a, "%s", of(rt)->containers[TARGET_BROKER].id);
+    arguments_add(&a, "%s", rt->folder);
+    snprintf(path, PATH_MAX, "%s/" RUNTIME_DATABASE, rt->folder);
+    bool done = command(rt, "docker cp", &a, NULL, COMMAND_LIMIT_MS);
+    return done && (access(path, R_OK) == 0 ||
+                    control_fail(rt->control, runtime_log(rt, log),
+                                 "the broker's container has no " STORE_DIR "/" RUNTIME_DATABASE));
+}
+
 /* ---- taking down --------------------------------------------------------------------- */
 
 /* Remove some containers, all at the same time. That one is gone already is fine. */
@@ -493,11 +530,7 @@ static void remove_all(struct runtime *rt)
 {
     remove_kind(rt, "network");
     remove_kind(rt, "volume");
-}
-
-static void destroy(struct runtime *rt)
-{
-    free(rt);
+    remove_tree(rt->folder);
 }
 
 static const struct runtime_ops docker_ops = {
@@ -511,24 +544,18 @@ static const struct runtime_ops docker_ops = {
     .dead = dead,
     .client = client,
     .query = query,
+    .database = database,
     .stop = stop,
     .remove = remove_all,
-    .destroy = destroy,
 };
 
 struct runtime *runtime_docker_create(const struct runtime_settings *settings, struct control *c)
 {
-    struct docker_runtime *d = calloc(1, sizeof *d);
+    struct runtime *rt = runtime_create(sizeof(struct docker_runtime), &docker_ops, settings, c);
 
-    if (d == NULL) {
-        control_fail(c, NULL, "out of memory");
-        return NULL;
+    if (rt != NULL) {
+        snprintf(rt->client_broker, sizeof rt->client_broker, "broker:5000");
+        snprintf(rt->client_run_dir, sizeof rt->client_run_dir, CLIENT_DIR);
     }
-    d->base.ops = &docker_ops;
-    d->base.settings = settings;
-    d->base.control = c;
-    snprintf(d->base.broker, sizeof d->base.broker, "127.0.0.1:%d", settings->port);
-    snprintf(d->base.client_broker, sizeof d->base.client_broker, "broker:5000");
-    snprintf(d->base.client_run_dir, sizeof d->base.client_run_dir, CLIENT_DIR);
-    return &d->base;
+    return rt;
 }

@@ -1,10 +1,10 @@
 /*
  * runtime_process.c - the programs as processes of this machine.
  *
- * PostgreSQL is a private cluster in a temporary folder, reached by its Unix socket. Its
- * server is many processes, each in a session of its own. To kill it: stop the postmaster,
- * so that it makes no more of them, then all its descendants, and kill all. The harness is
- * their subreaper (see supervisor.h), so it can wait for each.
+ * The store lies in a temporary folder. PostgreSQL is a private cluster there, reached by its
+ * Unix socket. Its server is many processes, each in a session of its own. To kill it: stop the
+ * postmaster, so that it makes no more of them, then all its descendants, and kill all. The harness
+ * is their subreaper (see supervisor.h), so it can wait for each.
  */
 #include "harness/runtime.h"
 
@@ -19,12 +19,10 @@
 #include <sys/wait.h>
 
 #define INIT_LIMIT_MS 60000
-#define DRAIN_MS 5000 /* for a broker that is asked to end */
 #define KILLED_MS 10000
 
 struct process_runtime {
     struct runtime base;
-    char folder[128];       /* of the cluster; short, since its socket's path has a limit */
     struct victims victims; /* of the service that is frozen, or is killed and not yet gone */
 };
 
@@ -40,16 +38,20 @@ static struct arguments postgres_command(struct runtime *rt, const char *command
 
     arguments_add(&a, "%s/tools/postgres", rt->settings->root);
     arguments_add(&a, "%s", command);
-    arguments_add(&a, "%s", of(rt)->folder);
+    arguments_add(&a, "%s", rt->folder);
     return a;
 }
 
 static bool prepare(struct runtime *rt)
 {
     char log[PATH_MAX];
-    struct arguments a = postgres_command(rt, "init");
 
-    control_step(rt->control, "making a PostgreSQL cluster in %s", of(rt)->folder);
+    if (!runtime_has(rt, TARGET_POSTGRES)) {
+        control_step(rt->control, "making the folder %s", rt->folder);
+        return runtime_make_folder(rt);
+    }
+    struct arguments a = postgres_command(rt, "init");
+    control_step(rt->control, "making a PostgreSQL cluster in %s", rt->folder);
     bool done = process_run(rt->control, "tools/postgres init", &a, runtime_log(rt, log), NULL,
                             INIT_LIMIT_MS);
     arguments_release(&a);
@@ -64,7 +66,16 @@ static struct arguments broker_command(struct runtime *rt)
     arguments_add(&a, "--listen");
     arguments_add(&a, "%s", rt->broker);
     arguments_add(&a, "--store");
-    arguments_add(&a, "postgres://myqueue@/myqueue?host=%s&port=5432", of(rt)->folder);
+    switch (rt->settings->store) {
+    case STORE_SQLITE:
+        arguments_add(&a, "sqlite:%s/" RUNTIME_DATABASE, rt->folder);
+        break;
+    case STORE_MEMORY:
+        arguments_add(&a, "memory:");
+        break;
+    default:
+        arguments_add(&a, "postgres://myqueue@/myqueue?host=%s&port=5432", rt->folder);
+    }
     return a;
 }
 
@@ -155,36 +166,19 @@ static bool query(struct runtime *rt, const char *sql, int output_fd)
 {
     struct arguments a = ARGUMENTS_INIT;
 
-    return runtime_psql(rt, &a, of(rt)->folder, sql, output_fd);
+    return runtime_psql(rt, &a, rt->folder, sql, output_fd);
 }
 
-/* A broker that is asked to end does so, and well: a sanitizer speaks last of all. */
-static void stop_broker(struct runtime *rt)
+static bool database(struct runtime *rt, char path[PATH_MAX])
 {
-    struct process *broker = &rt->services[TARGET_BROKER];
-    char how[32];
-
-    if (!process_runs(broker)) {
-        return;
-    }
-    victims_signal(&of(rt)->victims, SIGCONT);
-    process_signal(broker, SIGTERM);
-    bool ended = process_wait(broker, rt->control, DRAIN_MS);
-    if (rt->control->interrupted) {
-        return; /* it may have been told before it could listen */
-    }
-    if (!ended) {
-        control_fail(rt->control, broker->log, "the broker did not end within %d s of SIGTERM",
-                     DRAIN_MS / 1000);
-    } else if (!process_succeeded(broker)) {
-        control_fail(rt->control, broker->log, "the broker ended badly on SIGTERM: %s",
-                     process_end(broker, how, sizeof how));
-    }
+    snprintf(path, PATH_MAX, "%s/" RUNTIME_DATABASE, rt->folder);
+    return true;
 }
 
 static void stop(struct runtime *rt)
 {
-    stop_broker(rt);
+    victims_signal(&of(rt)->victims, SIGCONT);
+    runtime_end_broker(rt);
     for (int target = 0; target < RUNTIME_TARGETS; target++) {
         int64_t deadline_ms = clock_now_ms() + KILLED_MS;
         of(rt)->victims.count = 0;
@@ -197,12 +191,7 @@ static void stop(struct runtime *rt)
 
 static void remove_all(struct runtime *rt)
 {
-    remove_tree(of(rt)->folder);
-}
-
-static void destroy(struct runtime *rt)
-{
-    free(rt);
+    remove_tree(rt->folder);
 }
 
 static const struct runtime_ops process_ops = {
@@ -216,25 +205,18 @@ static const struct runtime_ops process_ops = {
     .dead = dead,
     .client = client,
     .query = query,
+    .database = database,
     .stop = stop,
     .remove = remove_all,
-    .destroy = destroy,
 };
 
 struct runtime *runtime_process_create(const struct runtime_settings *settings, struct control *c)
 {
-    struct process_runtime *p = calloc(1, sizeof *p);
+    struct runtime *rt = runtime_create(sizeof(struct process_runtime), &process_ops, settings, c);
 
-    if (p == NULL) {
-        control_fail(c, NULL, "out of memory");
-        return NULL;
+    if (rt != NULL) {
+        snprintf(rt->client_broker, sizeof rt->client_broker, "%s", rt->broker);
+        snprintf(rt->client_run_dir, sizeof rt->client_run_dir, "%s", settings->run_dir);
     }
-    p->base.ops = &process_ops;
-    p->base.settings = settings;
-    p->base.control = c;
-    snprintf(p->folder, sizeof p->folder, "/tmp/%s", settings->id);
-    snprintf(p->base.broker, sizeof p->base.broker, "127.0.0.1:%d", settings->port);
-    snprintf(p->base.client_broker, sizeof p->base.client_broker, "%s", p->base.broker);
-    snprintf(p->base.client_run_dir, sizeof p->base.client_run_dir, "%s", settings->run_dir);
-    return &p->base;
+    return rt;
 }

@@ -48,6 +48,26 @@ struct loading {
     size_t error_size;
 };
 
+static const char *const store_names[] = {[STORE_UNSAID] = "",
+                                          [STORE_POSTGRES] = "postgres",
+                                          [STORE_SQLITE] = "sqlite",
+                                          [STORE_MEMORY] = "memory"};
+
+const char *scenario_store_name(enum scenario_store store)
+{
+    return store_names[store];
+}
+
+enum scenario_store scenario_store_of(const char *name)
+{
+    for (int store = STORE_POSTGRES; name != NULL && store <= STORE_MEMORY; store++) {
+        if (strcmp(name, store_names[store]) == 0) {
+            return (enum scenario_store)store;
+        }
+    }
+    return STORE_UNSAID;
+}
+
 const char *fault_action_name(enum fault_action action)
 {
     static const char *const names[] = {[FAULT_KILL] = "kill"};
@@ -128,6 +148,30 @@ static void ids_add(struct ids *to, const struct conf_ids *from)
     }
 }
 
+/* The conf's faults, on the targets that the store makes of them. */
+static bool faults_take(struct loading *l)
+{
+    const struct scenario_conf *conf = l->conf;
+    struct scenario *s = l->s;
+    bool has_postgres = s->store == STORE_POSTGRES;
+
+    s->faults = memory_zeroed(conf->faults.count, sizeof *s->faults);
+    s->fault_count = conf->faults.count;
+    for (size_t i = 0; i < s->fault_count; i++) {
+        const struct conf_fault *from = &conf->faults.items[i];
+        s->faults[i] = from->fault;
+        if (from->on_store) {
+            s->faults[i].target = has_postgres ? TARGET_POSTGRES : TARGET_BROKER;
+        } else if (from->fault.target == TARGET_POSTGRES && !has_postgres) {
+            return refuse(l,
+                          "%s:%" PRId64 ": there is no PostgreSQL to kill, the store is %s: write "
+                          "'kill store', or run it with postgres",
+                          l->conf_path, from->line, scenario_store_name(s->store));
+        }
+    }
+    return true;
+}
+
 static bool conf_apply(struct loading *l)
 {
     const struct scenario_conf *conf = l->conf;
@@ -158,12 +202,7 @@ static bool conf_apply(struct loading *l)
         clients_link(t, &from->consumers, s->consumers, s->consumer_count, s->topic_count,
                      &topic->consumers, &topic->consumer_count);
     }
-    s->faults = memory_zeroed(conf->faults.count, sizeof *s->faults);
-    s->fault_count = conf->faults.count;
-    for (size_t i = 0; i < s->fault_count; i++) {
-        s->faults[i] = conf->faults.items[i].fault;
-    }
-    return true;
+    return faults_take(l);
 }
 
 /* ---- the log files ---------------------------------------------------------------- */
@@ -429,7 +468,8 @@ static bool folder_load(struct loading *l, int64_t consumers)
     struct names names = {NULL, 0, 0};
     struct scenario *s = l->s;
 
-    l->s->logs = memory_string(slice_of(l->dir));
+    s->logs = memory_string(slice_of(l->dir));
+    s->store = s->store != STORE_UNSAID ? s->store : STORE_POSTGRES;
     bool ok = files_find(l) && names_collect(l, &names);
     if (ok) {
         struct scenario_conf *conf = conf_of_logs(s, &names, consumers);
@@ -480,6 +520,9 @@ static bool conf_load(struct loading *l)
     }
     l->s->logs = memory_string(slice_of(logs));
     l->s->title = conf->title == NULL ? NULL : memory_string(slice_of(conf->title));
+    l->s->store = l->s->store != STORE_UNSAID   ? l->s->store
+                  : conf->store != STORE_UNSAID ? conf->store
+                                                : STORE_POSTGRES;
     l->conf = conf;
     bool ok = conf_apply(l) && logs_load(l) && files_are_used(l) && faults_check(l);
     l->conf = NULL;
@@ -521,13 +564,14 @@ static bool load(struct loading *l, int64_t consumers)
     return conf_load(l);
 }
 
-bool scenario_load(const char *dir, int64_t consumers, struct scenario **out, char *error,
-                   size_t error_size)
+bool scenario_load(const char *dir, int64_t consumers, enum scenario_store store,
+                   struct scenario **out, char *error, size_t error_size)
 {
     struct loading l = {.dir = dir, .error = error, .error_size = error_size};
 
     *out = NULL;
     l.s = memory_zeroed(1, sizeof *l.s);
+    l.s->store = store;
     snprintf(l.conf_path, sizeof l.conf_path, "%s/" CONF_NAME, dir);
     if (!load(&l, consumers)) {
         scenario_destroy(l.s);
@@ -553,7 +597,7 @@ static void ids_append(struct buffer *b, char letter, const struct scenario_clie
 
 static void conf_append(struct buffer *b, const struct scenario *s)
 {
-    buffer_printf(b, "title = %s\n", s->title);
+    buffer_printf(b, "title = %s\nstore = %s\n", s->title, scenario_store_name(s->store));
     for (size_t t = 0; t < s->topic_count; t++) {
         const struct scenario_topic *topic = &s->topics[t];
         buffer_printf(b, "%s:", topic->name);

@@ -5,10 +5,15 @@
  *
  *   title = 5 producers, 3 consumers, 3 topics
  *   logs = ../5p3c                        optional: where the log files are, from the conf
+ *   store = sqlite                        optional: where the broker keeps the messages
  *   T1: P1 P2 P3 : C1 C2 C3               topic: who produces : who consumes
  *   T2: P1 P4 P5 : C1
  *   fault = after 1500 acks: kill broker, restart after 500 ms
+ *   fault = after 2000 acks: kill store, restart after 300 ms
  *   # a comment; also behind a line
+ *
+ * `kill store` kills the process that holds the messages: PostgreSQL, or, with the other
+ * stores, the broker itself. `kill postgres` is refused where there is no PostgreSQL.
  *
  * Without a scenario.conf it is every producer_N.txt of the folder, every topic found
  * in them, each read by C1 … Cn, and no faults.
@@ -18,7 +23,8 @@
  *
  * Always, once loaded: ids are positive and ascend, as do the faults' `after_acks`;
  * every producer has a readable log file whose lines all go to topics that it is mapped
- * to; every topic has a producer and a consumer.
+ * to; every topic has a producer and a consumer; its store is said, and no fault is on
+ * a target that it does not have.
  *
  * Threads: a scenario is not changed after it is loaded and may then be read by any.
  */
@@ -36,6 +42,14 @@
 #define SCENARIO_CLIENTS_MAX 256 /* producers, and consumers, each */
 #define SCENARIO_FAULTS_MAX 1000
 #define SCENARIO_ERROR_BYTES_MAX 1024
+
+/* Where the broker keeps the messages. */
+enum scenario_store {
+    STORE_UNSAID,   /* not once a scenario is loaded */
+    STORE_POSTGRES, /* a server of its own; what is not said otherwise */
+    STORE_SQLITE,   /* a file, within the broker */
+    STORE_MEMORY,   /* the broker's; gone with it */
+};
 
 enum fault_action { FAULT_KILL };
 enum fault_target { TARGET_BROKER, TARGET_POSTGRES };
@@ -78,7 +92,8 @@ struct scenario_topic {
 };
 
 struct scenario {
-    char *title;                   /* the folder's name when the conf has none */
+    char *title; /* the folder's name when the conf has none */
+    enum scenario_store store;
     char *logs;                    /* the folder that the log files are in */
     struct scenario_topic *topics; /* in the conf's order; without one, by name */
     size_t topic_count;
@@ -95,12 +110,13 @@ struct scenario {
  * Load the scenario of a folder.
  *
  * consumers   how many read every topic; 0: not given. Not with a scenario.conf: it says so
+ * store       wins over the conf's; STORE_UNSAID: the conf's, or PostgreSQL
  * error       gets one line, `file:line: what is wrong and what would be right`
  *
  * true gives a scenario that scenario_destroy() frees.
  */
-bool scenario_load(const char *dir, int64_t consumers, struct scenario **out, char *error,
-                   size_t error_size);
+bool scenario_load(const char *dir, int64_t consumers, enum scenario_store store,
+                   struct scenario **out, char *error, size_t error_size);
 
 /*
  * Save a scenario as it is run into an existing folder, so that scenario_load() gives the
@@ -109,6 +125,10 @@ bool scenario_load(const char *dir, int64_t consumers, struct scenario **out, ch
 bool scenario_save(const struct scenario *s, const char *dir, char *error, size_t error_size);
 
 void scenario_destroy(struct scenario *s); /* NULL is fine */
+
+/* As the conf writes it: "sqlite". STORE_UNSAID for another name, or NULL. */
+const char *scenario_store_name(enum scenario_store store);
+enum scenario_store scenario_store_of(const char *name);
 
 /* "kill"; "broker" or "postgres": as the conf and the history write them. */
 const char *fault_action_name(enum fault_action action);

@@ -21,7 +21,7 @@
 #define CONF_ID_MAX 1000000000
 #define CONF_ACKS_MAX INT64_C(1000000000000)
 #define CONF_RESTART_MS_MAX 600000
-#define FAULT_FORM "'after N acks: kill broker|postgres, restart after N ms'"
+#define FAULT_FORM "'after N acks: kill broker|store|postgres, restart after N ms'"
 
 struct parser {
     const char *path;
@@ -148,7 +148,7 @@ static bool topic_parse(struct parser *p, struct slice line)
     const char *first = last_colon(before);
     if (first == NULL) {
         return refuse(p,
-                      "'%.*s' is neither a setting (title, logs, fault) nor a topic: write "
+                      "'%.*s' is neither a setting (title, logs, store, fault) nor a topic: write "
                       "'topic: P1 P2 : C1 C2'",
                       (int)line.size, line.data);
     }
@@ -202,48 +202,69 @@ static bool word_is_before(struct slice *rest, const char *expected, char mark)
     return memcmp(word.data, expected, size) == 0;
 }
 
-static bool target_take(struct slice *rest, enum fault_target *out)
+/* Take "broker,", "postgres," or "store,". */
+static bool target_take(struct slice *rest, struct conf_fault *out)
 {
-    struct slice copy = *rest;
-    if (word_is_before(rest, fault_target_name(TARGET_BROKER), ',')) {
-        *out = TARGET_BROKER;
-        return true;
+    static const enum fault_target targets[] = {TARGET_BROKER, TARGET_POSTGRES};
+    struct slice word = *rest;
+
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        out->fault.target = targets[i];
+        *rest = word;
+        if (word_is_before(rest, fault_target_name(targets[i]), ',')) {
+            return true;
+        }
     }
-    *rest = copy;
-    *out = TARGET_POSTGRES;
-    return word_is_before(rest, fault_target_name(TARGET_POSTGRES), ',');
+    *rest = word;
+    out->on_store = true;
+    return word_is_before(rest, "store", ',');
+}
+
+static bool store_set(const struct parser *p, struct slice value)
+{
+    struct scenario_conf *conf = p->conf;
+    char *name = NULL;
+
+    if (!text_set(p, "store", value, &name, &conf->store_line)) {
+        return false;
+    }
+    conf->store = scenario_store_of(name);
+    free(name);
+    return conf->store != STORE_UNSAID ||
+           refuse(p, "'%.*s' is no store: postgres, sqlite and memory are", (int)value.size,
+                  value.data);
 }
 
 static bool fault_parse(struct parser *p, struct slice value)
 {
-    struct scenario_fault fault = {.action = FAULT_KILL};
+    struct conf_fault parsed = {.fault.action = FAULT_KILL, .line = p->line};
+    struct scenario_fault *fault = &parsed.fault;
     struct slice rest = value;
 
     bool ok = word_is(&rest, "after") &&
-              number_parse(word_take(&rest), CONF_ACKS_MAX, &fault.after_acks) &&
+              number_parse(word_take(&rest), CONF_ACKS_MAX, &fault->after_acks) &&
               word_is_before(&rest, "acks", ':') && word_is(&rest, fault_action_name(FAULT_KILL)) &&
-              target_take(&rest, &fault.target) && word_is(&rest, "restart") &&
-              word_is(&rest, "after") &&
-              number_parse(word_take(&rest), CONF_RESTART_MS_MAX, &fault.restart_ms) &&
+              target_take(&rest, &parsed) && word_is(&rest, "restart") && word_is(&rest, "after") &&
+              number_parse(word_take(&rest), CONF_RESTART_MS_MAX, &fault->restart_ms) &&
               word_is(&rest, "ms") && trimmed(rest).size == 0;
     if (!ok) {
         return refuse(p, "'%.*s' is not a fault: write " FAULT_FORM " (at most %d ms)",
                       (int)value.size, value.data, CONF_RESTART_MS_MAX);
     }
-    if (fault.after_acks == 0) {
+    if (fault->after_acks == 0) {
         return refuse(p, "a fault after 0 acks would hit nothing: write 1 or more");
     }
     size_t count = p->conf->faults.count;
     if (count == SCENARIO_FAULTS_MAX) {
         return refuse(p, "more than %d faults", SCENARIO_FAULTS_MAX);
     }
-    if (count > 0 && fault.after_acks <= p->conf->faults.items[count - 1].fault.after_acks) {
+    if (count > 0 && fault->after_acks <= p->conf->faults.items[count - 1].fault.after_acks) {
         return refuse(p,
                       "faults must be in order: this one is after %" PRId64
                       " acks, the one before it after %" PRId64,
-                      fault.after_acks, p->conf->faults.items[count - 1].fault.after_acks);
+                      fault->after_acks, p->conf->faults.items[count - 1].fault.after_acks);
     }
-    MEMORY_PUSH(&p->conf->faults, (struct conf_fault){fault, p->line});
+    MEMORY_PUSH(&p->conf->faults, parsed);
     return true;
 }
 
@@ -255,11 +276,14 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
     if (slice_equals(key, slice_of("logs"))) {
         return text_set(p, "logs", value, &p->conf->logs, &p->conf->logs_line);
     }
+    if (slice_equals(key, slice_of("store"))) {
+        return store_set(p, value);
+    }
     if (slice_equals(key, slice_of("fault"))) {
         return fault_parse(p, value);
     }
-    return refuse(p, "no setting is called '%.*s': there are title, logs and fault", (int)key.size,
-                  key.data);
+    return refuse(p, "no setting is called '%.*s': there are title, logs, store and fault",
+                  (int)key.size, key.data);
 }
 
 /* A bare word followed by '='. */

@@ -25,7 +25,8 @@ struct conf_topic {
 };
 
 struct conf_fault {
-    struct scenario_fault fault;
+    struct scenario_fault fault; /* `target` only when it is not `on_store` */
+    bool on_store;               /* `kill store` */
     int64_t line;
 };
 
@@ -33,6 +34,8 @@ struct scenario_conf {
     char *title; /* NULL: none given */
     char *logs;  /* NULL: none given */
     int64_t logs_line;
+    enum scenario_store store; /* STORE_UNSAID: none given */
+    int64_t store_line;
     struct {
         struct conf_topic *items;
         size_t count;

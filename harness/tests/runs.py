@@ -177,6 +177,7 @@ def make_scenario(folder, *conf, lines=200, producers=2):
 
 MAPPING = ("T1: P1 P2 : C1 C2", "T2: P1 P2 : C1")
 KILL = "fault = after 60 acks: kill broker, restart after 200 ms"
+KILL_STORE = "fault = after 150 acks: kill store, restart after 200 ms"
 KILL_POSTGRES = "fault = after 200 acks: kill postgres, restart after 200 ms"
 STAY_DOWN = "fault = after 60 acks: kill broker, restart after 600000 ms"
 
@@ -226,6 +227,7 @@ def bad_usage(folder):
     refused(folder, "run", says=["scenario folder"])
     refused(folder, "run", scenario, scenario, says=["one scenario folder", "2"])
     refused(folder, "run", "--runtime", "podman", scenario, says=["podman", "auto|docker|process"])
+    refused(folder, "run", "--store", "mysql", scenario, says=["mysql", "postgres|sqlite|memory"])
     refused(folder, "run", "--consumers", "0", scenario, says=["consumers", "'0'", "1 to"])
     refused(folder, "run", "--consumers", "5x", scenario, says=["consumers", "'5x'", "1 to"])
     refused(folder, "run", "--consumers", "3", scenario, says=["scenario.conf", "--consumers"])
@@ -244,6 +246,13 @@ def broken_scenarios(folder):
     with open(scenario / "producer_2.txt", "a") as log:
         log.write("neither here nor there\n")
     refused(folder, "run", scenario, says=["producer_2.txt:201"])
+
+
+@test
+def no_postgres_to_kill(folder):
+    scenario = make_scenario(folder, *MAPPING, KILL_POSTGRES)
+    refused(folder, "run", "--store", "memory", scenario,
+            says=["scenario.conf:3", "no PostgreSQL to kill", "memory"])
 
 
 @test
@@ -273,17 +282,21 @@ def check_wants_a_run(folder):
 # ---- runs that end well -------------------------------------------------------------------
 
 
-def check_valid(code, run, runtime, name="small", acknowledged=400):
+def check_valid(code, run, runtime, name="small", acknowledged=400, store="postgres"):
     assert code == 0, f"exit code {code}:\n{run.text()}"
     check_nothing_left(run)
     report = run.folder / "reports" / name / "latest"
     assert report.is_symlink() and not os.path.isabs(os.readlink(report))
     result = json.loads((report / "result.json").read_text())
     assert result["verdict"] == "valid" and result["runtime"] == runtime, result
+    assert result["store"] == store, result
     assert result["acknowledged"] == acknowledged, result
     assert "</html>" in (report / "report.html").read_text()
-    rows = (report / "rows.jsonl").read_text().splitlines()
-    assert len(rows) == acknowledged, f"{len(rows)} rows"
+    if store == "memory":
+        assert not (report / "rows.jsonl").exists()
+    else:
+        rows = (report / "rows.jsonl").read_text().splitlines()
+        assert len(rows) == acknowledged, f"{len(rows)} rows"
     last = run.text().splitlines()[-1]
     assert runtime in last and "valid" in last, last
     owners = {path.stat().st_uid for path in report.rglob("*")}
@@ -311,6 +324,48 @@ def kills_on_processes(folder):
 def kills_in_containers(folder):
     need_docker()
     run_with_kills(folder, "docker")
+
+
+def run_embedded(folder, runtime, store, *faults):
+    """A store within the broker: there is no PostgreSQL."""
+    scenario = make_scenario(folder, *MAPPING, *faults, f"store = {store}")
+    code, run = run_to_end(folder, "run", "--runtime", runtime, scenario)
+    logs = {path.name for path in (run.dir() / "logs").iterdir()}
+    assert "broker-1.log" in logs and "postgres-1.log" not in logs, logs
+    return code, run
+
+
+@test
+def memory_on_processes(folder):
+    check_valid(*run_embedded(folder, "process", "memory"), "process", store="memory")
+
+
+@test
+def memory_in_containers(folder):
+    need_docker()
+    check_valid(*run_embedded(folder, "docker", "memory"), "docker", store="memory")
+
+
+@test
+def memory_is_lost_by_a_kill(folder):
+    """As it must be, and the judge says so."""
+    code, run = run_embedded(folder, "process", "memory", KILL)
+    assert code == 1, f"exit code {code}:\n{run.text()}"
+    check_nothing_left(run)
+    result = json.loads((run.dir() / "result.json").read_text())
+    found = {finding["name"] for finding in result["violations"]}
+    assert result["verdict"] == "invalid" and "forgotten" in found, result
+    assert "the broker no longer knew" in result["reason"], result
+
+
+@test
+def store_is_asked_for(folder):
+    """The command line wins over the conf, and the command that repeats the run has it."""
+    scenario = make_scenario(folder, *MAPPING, "store = postgres")
+    code, run = run_to_end(folder, "run", "--runtime", "process", "--store", "memory", scenario)
+    check_valid(code, run, "process", store="memory")
+    result = json.loads((run.dir() / "result.json").read_text())
+    assert "STORE=memory" in result["command"], result
 
 
 @test

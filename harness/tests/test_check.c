@@ -25,7 +25,7 @@ static struct judged folder_check(const struct folder *f)
     dir_make(dir, sizeof dir);
     folder_write(f, dir);
     snprintf(path, sizeof path, "%s/scenario", dir);
-    if (!scenario_load(path, 0, &o.s, error, sizeof error) ||
+    if (!scenario_load(path, 0, STORE_UNSAID, &o.s, error, sizeof error) ||
         !history_load(dir, o.s, &o.h, error, sizeof error)) {
         fprintf(stderr, "%s\n", error);
         abort();

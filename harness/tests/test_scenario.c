@@ -50,7 +50,7 @@ static void test_whole(void)
                               "fault = after 2 acks: kill postgres, restart after 0 ms");
     struct scenario *s = NULL;
 
-    CU_ASSERT_FATAL(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_STRING_EQUAL(s->title, "two");
     CU_ASSERT_EQUAL(s->expected, 3);
     CU_ASSERT_EQUAL(s->topic_count, 2);
@@ -89,9 +89,9 @@ static void test_save(void)
              "fault = after 1 acks: kill postgres, restart after 20 ms\n",
              strrchr(logs.dir, '/'));
     temp_write(&t, "scenario.conf", conf);
-    CU_ASSERT_FATAL(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_FATAL(scenario_save(s, saved.dir, t.error, sizeof t.error));
-    CU_ASSERT_FATAL(scenario_load(saved.dir, 0, &again, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(saved.dir, 0, STORE_UNSAID, &again, t.error, sizeof t.error));
     CU_ASSERT_STRING_EQUAL(again->title, s->title);
     CU_ASSERT_EQUAL(again->expected, 3);
     CU_ASSERT_EQUAL(again->consumers[1].id, 7);
@@ -104,13 +104,58 @@ static void test_save(void)
     dir_remove(saved.dir);
 }
 
+#define TOPICS "T1: P1 P2 : C1\nT2: P1 : C1\n"
+
+/* The store: asked for, else the conf's, else PostgreSQL; a kill of it finds who holds it. */
+static void test_stores(void)
+{
+    static const char fault[] = TOPICS "fault = after 1 acks: kill store, restart after 20 ms\n";
+    static const char sqlite[] =
+        TOPICS "fault = after 1 acks: kill store, restart after 20 ms\nstore = sqlite\n";
+    static const struct {
+        const char *conf; /* NULL: none */
+        enum scenario_store asked;
+        enum scenario_store store;
+        enum fault_target target;
+    } cases[] = {
+        {fault, STORE_UNSAID, STORE_POSTGRES, TARGET_POSTGRES},
+        {fault, STORE_MEMORY, STORE_MEMORY, TARGET_BROKER},
+        {sqlite, STORE_UNSAID, STORE_SQLITE, TARGET_BROKER},
+        {sqlite, STORE_POSTGRES, STORE_POSTGRES, TARGET_POSTGRES},
+        {NULL, STORE_UNSAID, STORE_POSTGRES, TARGET_BROKER},
+        {NULL, STORE_SQLITE, STORE_SQLITE, TARGET_BROKER},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct temp t = temp_with(cases[i].conf);
+        struct temp saved;
+        struct scenario *s = NULL;
+        struct scenario *again = NULL;
+        temp_make(&saved);
+        CU_ASSERT_FATAL(scenario_load(t.dir, 0, cases[i].asked, &s, t.error, sizeof t.error));
+        CU_ASSERT_FATAL(scenario_save(s, saved.dir, t.error, sizeof t.error));
+        CU_ASSERT_FATAL(scenario_load(saved.dir, 0, STORE_UNSAID, &again, t.error, sizeof t.error));
+        CU_ASSERT_EQUAL(s->store, cases[i].store);
+        CU_ASSERT_EQUAL(again->store, cases[i].store);
+        CU_ASSERT_EQUAL(s->fault_count, cases[i].conf != NULL);
+        for (size_t k = 0; k < s->fault_count; k++) {
+            CU_ASSERT_EQUAL(s->faults[k].target, cases[i].target);
+            CU_ASSERT_EQUAL(again->faults[k].target, cases[i].target);
+        }
+        scenario_destroy(s);
+        scenario_destroy(again);
+        dir_remove(t.dir);
+        dir_remove(saved.dir);
+    }
+}
+
 static void test_no_conf(void)
 {
     struct temp t = temp_with(NULL);
     struct scenario *s = NULL;
 
     temp_write(&t, "producer_x.txt", "not one of ours\n");
-    CU_ASSERT_FATAL(scenario_load(t.dir, 2, &s, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(t.dir, 2, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_EQUAL(s->topic_count, 2);
     CU_ASSERT_STRING_EQUAL(s->topics[0].name, "T1");
     CU_ASSERT_EQUAL(s->topics[0].producer_count, 2);
@@ -129,17 +174,16 @@ static void test_nothing_there(void)
     struct scenario *s = NULL;
 
     temp_make(&t);
-    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "neither a scenario.conf nor a log file"));
     dir_remove(t.dir);
-    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "cannot be read"));
 }
 
 /* Each conf is refused with its line and these words. */
 static void test_refused(void)
 {
-#define TOPICS "T1: P1 P2 : C1\nT2: P1 : C1\n"
 #define FAULT(text) TOPICS "fault = " text "\n", ":3: "
     static const struct {
         const char *conf;
@@ -165,6 +209,7 @@ static void test_refused(void)
         {"T1: P1 P2 : C1\n", "producer_1.txt:2: ", "P1 does not produce to topic 'T2'"},
         {FAULT("after 1 acks: kill"), "is not a fault"},
         {FAULT("after 1 acks: kill mysql, restart after 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: kill store restart after 1 ms"), "is not a fault"},
         {FAULT("after x acks: kill broker, restart after 1 ms"), "is not a fault"},
         {FAULT("after 1 acks: kill broker, restart after 1 s"), "is not a fault"},
         {FAULT("after 1 acks: kill broker, restart after 1 ms or so"), "is not a fault"},
@@ -175,13 +220,17 @@ static void test_refused(void)
                 "fault = after 1 acks: kill broker, restart after 1 ms\n",
          ":4: ", "in order"},
         {"logs = nowhere\n" TOPICS, ":2: ", "P1 has no log file"},
+        {"store = mysql\n" TOPICS, ":1: ", "'mysql' is no store: postgres, sqlite and memory are"},
+        {"store = memory\nstore = sqlite\n" TOPICS, ":2: ", "already in line 1"},
+        {TOPICS "fault = after 1 acks: kill postgres, restart after 1 ms\nstore = sqlite\n",
+         ":3: ", "no PostgreSQL to kill, the store is sqlite: write 'kill store'"},
         {"title = \xff\n" TOPICS, ":1: ", "not UTF-8"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct temp t = temp_with(cases[i].conf);
         struct scenario *s = NULL;
-        bool loaded = scenario_load(t.dir, 0, &s, t.error, sizeof t.error);
+        bool loaded = scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error);
         bool right = !loaded && strstr(t.error, cases[i].line) != NULL &&
                      strstr(t.error, cases[i].words) != NULL && strchr(t.error, '\n') == NULL;
         if (!right) {
@@ -222,7 +271,7 @@ static void test_unread(void)
         if (cases[i].extra != NULL) {
             temp_write(&t, cases[i].extra, LOG_2);
         }
-        bool loaded = scenario_load(t.dir, 0, &s, t.error, sizeof t.error);
+        bool loaded = scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error);
         bool right = loaded ? cases[i].words == NULL
                             : cases[i].words != NULL && strstr(t.error, cases[i].words) != NULL;
         if (!right) {
@@ -244,7 +293,7 @@ static void test_unread_elsewhere(void)
     temp_make(&t);
     snprintf(conf, sizeof conf, "logs = %s\nT1: P1 : C1\nT2: P1 : C1\n", logs.dir);
     temp_write(&t, "scenario.conf", conf);
-    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, logs.dir));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "/producer_2.txt is not used"));
     dir_remove(logs.dir);
@@ -257,11 +306,11 @@ static void test_consumers(void)
     struct temp t = temp_with(NULL);
     struct scenario *s = NULL;
 
-    CU_ASSERT_FATAL(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_FATAL(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_EQUAL(s->consumer_count, 3);
     scenario_destroy(s);
     temp_write(&t, "scenario.conf", TOPICS);
-    CU_ASSERT_FALSE(scenario_load(t.dir, 5, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 5, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "scenario.conf says how many consumers there are"));
     dir_remove(t.dir);
 }
@@ -272,14 +321,14 @@ static void test_bad_log(void)
     struct scenario *s = NULL;
 
     temp_write(&t, "producer_2.txt", LOG_2 "half a line\n");
-    CU_ASSERT_FALSE(scenario_load(t.dir, 0, &s, t.error, sizeof t.error));
+    CU_ASSERT_FALSE(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
     CU_ASSERT_PTR_NOT_NULL(strstr(t.error, "producer_2.txt:2: "));
     dir_remove(t.dir);
 }
 
 SUITE("scenario", {"a whole conf", test_whole}, {"saved and loaded again", test_save},
-      {"a folder without a conf", test_no_conf}, {"nothing is there", test_nothing_there},
-      {"wrong confs are refused", test_refused},
+      {"which store", test_stores}, {"a folder without a conf", test_no_conf},
+      {"nothing is there", test_nothing_there}, {"wrong confs are refused", test_refused},
       {"a log file that nobody reads is refused", test_unread},
       {"also where the conf takes its logs from", test_unread_elsewhere},
       {"how many consumers", test_consumers}, {"a bad log file is refused", test_bad_log})

@@ -1,0 +1,88 @@
+/*
+ * rows.c - one query, in the two stores' dialects of JSON.
+ */
+#include "harness/rows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROWS_SQL(json_object)                                                                      \
+    "SELECT " json_object "('topic', t.name, 'partition', l.partition, 'offset', l.\"offset\", "   \
+    "'producer_id', l.producer_id, 'sequence', l.sequence, 'message', l.message) "
+
+#define POSTGRES_SQL                                                                               \
+    ROWS_SQL("json_build_object")                                                                  \
+    "FROM myqueue.log l JOIN myqueue.topic t ON t.id = l.topic_id "                                \
+    "ORDER BY t.name, l.partition, l.\"offset\""
+
+#define SQLITE_SQL                                                                                 \
+    ROWS_SQL("json_object")                                                                        \
+    "FROM log l JOIN topic t ON t.id = l.topic_id ORDER BY t.name, l.partition, l.\"offset\""
+
+static bool rows_write(sqlite3 *db, FILE *out, int *code)
+{
+    sqlite3_stmt *rows = NULL;
+
+    *code = sqlite3_prepare_v2(db, SQLITE_SQL, -1, &rows, NULL);
+    while (*code == SQLITE_OK || *code == SQLITE_ROW) {
+        *code = sqlite3_step(rows);
+        const unsigned char *row = *code == SQLITE_ROW ? sqlite3_column_text(rows, 0) : NULL;
+        if (*code == SQLITE_ROW && (row == NULL || fprintf(out, "%s\n", row) < 0)) {
+            break;
+        }
+    }
+    sqlite3_finalize(rows);
+    return *code == SQLITE_DONE;
+}
+
+/* The broker has ended, or was killed: what it had not moved from the write-ahead log into
+ * the file is found by SQLite as a broker would find it. */
+static bool sqlite_read(struct runtime *rt, const char *path, FILE *out)
+{
+    sqlite3 *db = NULL;
+    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+    bool done = code == SQLITE_OK && rows_write(db, out, &code);
+
+    if (!done) {
+        control_fail(rt->control, NULL, "the rows of %s cannot be read: %s", path,
+                     db != NULL && code != SQLITE_ROW ? sqlite3_errmsg(db) : strerror(errno));
+    }
+    sqlite3_close(db);
+    return done;
+}
+
+static bool rows_to(struct runtime *rt, FILE *out)
+{
+    char path[PATH_MAX];
+
+    if (rt->settings->store == STORE_POSTGRES) {
+        return rt->ops->query(rt, POSTGRES_SQL, fileno(out));
+    }
+    return runtime_end_broker(rt) && rt->ops->database(rt, path) && sqlite_read(rt, path, out);
+}
+
+bool rows_read(struct runtime *rt, const struct record *record)
+{
+    enum scenario_store store = rt->settings->store;
+    char path[PATH_MAX];
+
+    if (store == STORE_MEMORY ||
+        (store == STORE_POSTGRES && !process_runs(&rt->services[TARGET_POSTGRES]))) {
+        return true; /* it has none; or the run was given up because of that */
+    }
+    control_step(rt->control, "reading the store's rows");
+    record_path(record, path, "rows.jsonl");
+    FILE *out = fopen(path, "we");
+    if (out == NULL) {
+        return control_fail(rt->control, NULL, "cannot write %s: %s", path, strerror(errno));
+    }
+    bool done = rows_to(rt, out);
+    if (fclose(out) != 0 && done) {
+        return control_fail(rt->control, NULL, "cannot write %s: %s", path, strerror(errno));
+    }
+    return done;
+}
