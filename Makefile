@@ -34,6 +34,7 @@ endif
 # ---- what there is -----------------------------------------------------------------
 
 PROGRAMS  := $(addprefix $(BUILD)/,myqueue-broker myqueue-produce myqueue-consume myqueue-harness)
+BENCH     := $(addprefix $(BUILD)/bench/,load bare)
 LIBRARIES := $(BUILD)/libmyqueue.so $(BUILD)/libmyqueue.a
 EXAMPLES  := $(patsubst myqueue/examples/%.c,$(BUILD)/examples/%,$(wildcard myqueue/examples/*.c))
 SCENARIOS := $(patsubst scenarios/%/scenario.conf,%,$(wildcard scenarios/*/scenario.conf))
@@ -48,6 +49,7 @@ STORE_OBJECTS    := $(call objects,$(wildcard broker/store/*.c)) $(BUILD)/obj/br
 API_OBJECTS      := $(call objects,$(wildcard broker/api/*.c))
 LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
 SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
+BENCH_OBJECTS    := $(call objects,$(filter-out bench/load.c bench/bare.c,$(wildcard bench/*.c)))
 HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
 FAULTY_OBJECT    := $(call objects,broker/store/tests/faulty.c)
 
@@ -57,11 +59,11 @@ LIBRARY_LIBS := -lcurl -lcjson -lm
 
 # Test programs: every tests/test_*.c is one, linked with its folder and what that may use.
 TEST_SOURCES := $(wildcard common/tests/test_*.c broker/tests/test_*.c broker/*/tests/test_*.c myqueue/tests/test_*.c \
-                  scenarios/tests/test_*.c harness/tests/test_*.c)
+                  scenarios/tests/test_*.c harness/tests/test_*.c bench/tests/test_*.c)
 TESTS        := $(patsubst %.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 
 .PHONY: all
-all: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) ## Build the programs, the library and the examples
+all: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) $(BENCH) ## Build the programs, the library and the examples
 
 # ---- how it is made ----------------------------------------------------------------
 
@@ -114,6 +116,16 @@ $(BUILD)/myqueue-harness: $(BUILD)/obj/harness/main.o $(HARNESS_OBJECTS) $(BUILD
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HARNESS_LIBS)
 
+$(BUILD)/bench/load: $(BUILD)/obj/bench/load.o $(BENCH_OBJECTS) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcjson -lm
+
+$(BUILD)/bench/bare: $(BUILD)/obj/bench/bare.o $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd
+
 $(BUILD)/examples/%: $(BUILD)/obj/myqueue/examples/%.o $(BUILD)/libmyqueue.so
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
@@ -139,6 +151,11 @@ $(BUILD)/tests/scenarios/%: $(BUILD)/obj/scenarios/%.o $(SCENARIO_OBJECTS)
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+$(BUILD)/tests/bench/%: $(BUILD)/obj/bench/%.o $(BENCH_OBJECTS) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcjson -lm $(TEST_LIBS)
 
 $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
@@ -223,7 +240,7 @@ tests: all $(TESTS) ## Build the test programs
 
 SOURCES := $(wildcard common/*.[ch] common/tests/*.[ch] broker/*.[ch] broker/*/*.[ch] broker/*/tests/*.[ch] \
              myqueue/include/*.h myqueue/*/*.[ch] scenarios/*.[ch] scenarios/tests/*.[ch] \
-             harness/*.[ch] harness/tests/*.[ch])
+             harness/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch])
 
 .PHONY: lint
 lint: ## Include directions, headers, format, static analysis, scripts
