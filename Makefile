@@ -54,7 +54,7 @@ HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harnes
 FAULTY_OBJECT    := $(call objects,broker/store/tests/faulty.c)
 
 HARNESS_LIBS := -lcurl -lcjson -lsqlite3 -lm
-BROKER_LIBS  := -lmicrohttpd -lpq -lcjson -lm
+BROKER_LIBS  := -lmicrohttpd -lpq -lm
 LIBRARY_LIBS := -lcurl -lcjson -lm
 
 # Test programs: every tests/test_*.c is one, linked with its folder and what that may use.

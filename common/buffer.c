@@ -68,44 +68,25 @@ bool buffer_reserve(struct buffer *b, size_t more)
     return true;
 }
 
-void buffer_append(struct buffer *b, const void *data, size_t size)
-{
-    if (!buffer_reserve(b, size)) {
-        return;
-    }
-    if (size > 0) {
-        memcpy(b->data + b->size, data, size);
-    }
-    b->size += size;
-    b->data[b->size] = '\0';
-}
-
-void buffer_append_string(struct buffer *b, const char *string)
-{
-    buffer_append(b, string, strlen(string));
-}
-
-void buffer_append_slice(struct buffer *b, struct slice s)
-{
-    buffer_append(b, s.data, s.size);
-}
-
-void buffer_append_char(struct buffer *b, char c)
-{
-    buffer_append(b, &c, 1);
-}
-
 void buffer_append_int(struct buffer *b, int64_t value)
 {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233"
+        "34353637383940414243444546474849505152535455565758596061626364656667"
+        "6869707172737475767778798081828384858687888990919293949596979899";
     char digits[24];
     char *end = digits + sizeof digits;
     char *p = end;
     uint64_t rest = value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value;
 
-    do {
-        *--p = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
+    for (; rest >= 100; rest /= 100) { /* a division for two digits */
+        p -= 2;
+        memcpy(p, &pairs[rest % 100 * 2], 2);
+    }
+    if (rest >= 10) {
+        *--p = pairs[rest * 2 + 1];
+    }
+    *--p = rest >= 10 ? pairs[rest * 2] : (char)('0' + rest);
     if (value < 0) {
         *--p = '-';
     }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes that belong to somebody else. `data` may be NULL when `size` is 0. */
 struct slice {
@@ -44,10 +45,35 @@ void buffer_clear(struct buffer *b);
 /* Make room for `more` bytes beyond the present ones; false when out of memory. */
 bool buffer_reserve(struct buffer *b, size_t more);
 
-void buffer_append(struct buffer *b, const void *data, size_t size);
-void buffer_append_string(struct buffer *b, const char *string);
-void buffer_append_slice(struct buffer *b, struct slice s);
-void buffer_append_char(struct buffer *b, char c);
+/* Inline, so that what is constant costs a few moves. */
+static inline void buffer_append(struct buffer *b, const void *data, size_t size)
+{
+    /* What is in use is below the capacity; with none, or none left, it has to grow. */
+    if (b->failed || (b->capacity - b->size <= size && !buffer_reserve(b, size))) {
+        return;
+    }
+    if (size > 0) {
+        memcpy(b->data + b->size, data, size);
+    }
+    b->size += size;
+    b->data[b->size] = '\0';
+}
+
+static inline void buffer_append_string(struct buffer *b, const char *string)
+{
+    buffer_append(b, string, strlen(string));
+}
+
+static inline void buffer_append_slice(struct buffer *b, struct slice s)
+{
+    buffer_append(b, s.data, s.size);
+}
+
+static inline void buffer_append_char(struct buffer *b, char c)
+{
+    buffer_append(b, &c, 1);
+}
+
 void buffer_append_int(struct buffer *b, int64_t value);
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -3,6 +3,7 @@
  */
 #include "harness/history.h"
 
+#include "common/utf8.h"
 #include "harness/history_events.h"
 #include "harness/jsonl.h"
 #include "harness/memory.h"
@@ -19,13 +20,13 @@
 
 /* ---- run.json ------------------------------------------------------------------- */
 
-static char *member_copy(const struct cJSON *object, const char *key)
+static char *member_copy(const struct json_value *object, const char *key)
 {
     struct slice s;
     return jsonl_string(object, key, &s) ? memory_string(s) : NULL;
 }
 
-static void run_take(struct history_run *run, const struct cJSON *object)
+static void run_take(struct history_run *run, const struct json_value *object)
 {
     run->scenario = member_copy(object, "scenario");
     run->runtime = member_copy(object, "runtime");
@@ -40,19 +41,20 @@ static void run_take(struct history_run *run, const struct cJSON *object)
 static bool run_read(const char *path, struct history_run *run, char *error, size_t error_size)
 {
     struct buffer text = BUFFER_INIT;
-    struct cJSON *object = NULL;
+    struct json_document document;
 
+    json_init(&document);
     int failure = buffer_read_file(&text, path, RUN_JSON_BYTES_MAX);
-    bool ok = failure == 0 && json_parse(buffer_slice(&text), &object) == JSON_OK &&
-              json_is_object(object);
+    bool ok = failure == 0 && json_parse(&document, buffer_slice(&text)) == JSON_OK &&
+              json_is_object(json_root(&document));
     if (ok) {
-        run_take(run, object);
+        run_take(run, json_root(&document));
     } else if (failure != 0) {
         snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(failure));
     } else {
         snprintf(error, error_size, "%s: not a JSON object", path);
     }
-    json_free(object);
+    json_release(&document);
     buffer_release(&text);
     return ok;
 }

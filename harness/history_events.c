@@ -25,13 +25,13 @@ struct reading {
 };
 
 struct event {
-    const struct cJSON *object;
+    const struct json_value *object;
     int64_t time_ns;
     bool begins; /* "invoke" */
     enum outcome outcome;
 };
 
-static uint32_t text_of(struct texts *t, const struct cJSON *object, const char *key)
+static uint32_t text_of(struct texts *t, const struct json_value *object, const char *key)
 {
     struct slice s;
     return jsonl_string(object, key, &s) ? texts_add(t, s) : TEXT_NONE;
@@ -43,7 +43,7 @@ static bool lacks(char *reason, size_t reason_size, const char *what)
     return false;
 }
 
-static bool event_parse(const struct cJSON *object, struct event *e, char *reason,
+static bool event_parse(const struct json_value *object, struct event *e, char *reason,
                         size_t reason_size)
 {
     static const struct {
@@ -179,7 +179,8 @@ static bool receive_take(struct reading *r, const struct event *e, char *reason,
     return true;
 }
 
-static bool client_event(void *arg, const struct cJSON *object, char *reason, size_t reason_size)
+static bool client_event(void *arg, const struct json_value *object, char *reason,
+                         size_t reason_size)
 {
     struct reading *r = arg;
     struct event e;
@@ -214,7 +215,8 @@ static struct history_fault *fault_of(struct history *h, int64_t number)
     return NULL;
 }
 
-static bool fault_event(void *arg, const struct cJSON *object, char *reason, size_t reason_size)
+static bool fault_event(void *arg, const struct json_value *object, char *reason,
+                        size_t reason_size)
 {
     struct history *h = arg;
     int64_t time_ns;
@@ -251,7 +253,7 @@ static bool fault_event(void *arg, const struct cJSON *object, char *reason, siz
 
 /* ---- rows ----------------------------------------------------------------------- */
 
-static bool row_take(void *arg, const struct cJSON *object, char *reason, size_t reason_size)
+static bool row_take(void *arg, const struct json_value *object, char *reason, size_t reason_size)
 {
     struct history *h = arg;
     struct history_row row = {.sequence = NUMBER_NONE, .producer_id = NUMBER_NONE};

@@ -27,18 +27,20 @@ static bool complain(const struct reader *r, const char *reason)
 static bool line_take(const struct reader *r, struct slice text, jsonl_take *take, void *arg)
 {
     char reason[JSONL_REASON_BYTES_MAX] = "";
-    struct cJSON *object;
+    struct json_document document;
     bool whole = text.size > 0 && text.data[text.size - 1] == '\n';
 
     text.size -= whole;
     if (text.size == 0) {
         return true;
     }
-    if (json_parse(text, &object) != JSON_OK) {
+    if (json_parse(&document, text) != JSON_OK) {
+        json_release(&document);
         return !whole || complain(r, "not a JSON object");
     }
+    const struct json_value *object = json_root(&document);
     bool ok = json_is_object(object) && take(arg, object, reason, sizeof reason);
-    json_free(object);
+    json_release(&document);
     return ok || complain(r, reason[0] == '\0' ? "not a JSON object" : reason);
 }
 
@@ -74,17 +76,17 @@ enum jsonl_result jsonl_read(const char *path, jsonl_take *take, void *arg, char
     return ok ? JSONL_OK : JSONL_BAD;
 }
 
-bool jsonl_int(const struct cJSON *object, const char *key, int64_t *out)
+bool jsonl_int(const struct json_value *object, const char *key, int64_t *out)
 {
     return json_int(json_get(object, key), out);
 }
 
-bool jsonl_string(const struct cJSON *object, const char *key, struct slice *out)
+bool jsonl_string(const struct json_value *object, const char *key, struct slice *out)
 {
     return json_string(json_get(object, key), out);
 }
 
-bool jsonl_time(const struct cJSON *object, const char *key, int64_t *out)
+bool jsonl_time(const struct json_value *object, const char *key, int64_t *out)
 {
     double value;
     if (!json_double(json_get(object, key), &value) || !(value >= 0 && value < 9e18)) {
@@ -94,7 +96,7 @@ bool jsonl_time(const struct cJSON *object, const char *key, int64_t *out)
     return true;
 }
 
-bool jsonl_is(const struct cJSON *object, const char *key, const char *value)
+bool jsonl_is(const struct json_value *object, const char *key, const char *value)
 {
     struct slice s;
     return jsonl_string(object, key, &s) && slice_equals(s, slice_of(value));

@@ -15,7 +15,8 @@ enum jsonl_result {
 };
 
 /* Takes one object; false with a reason in `reason` when it makes no sense. */
-typedef bool jsonl_take(void *arg, const struct cJSON *object, char *reason, size_t reason_size);
+typedef bool jsonl_take(void *arg, const struct json_value *object, char *reason,
+                        size_t reason_size);
 
 /*
  * Hand every line's object to `take`, in order. Empty lines are skipped. A last line
@@ -25,13 +26,13 @@ enum jsonl_result jsonl_read(const char *path, jsonl_take *take, void *arg, char
                              size_t error_size);
 
 /* Typed members; false when there is none or it is of another kind. */
-bool jsonl_int(const struct cJSON *object, const char *key, int64_t *out);
-bool jsonl_string(const struct cJSON *object, const char *key, struct slice *out);
+bool jsonl_int(const struct json_value *object, const char *key, int64_t *out);
+bool jsonl_string(const struct json_value *object, const char *key, struct slice *out);
 
 /* Nanoseconds, also beyond 2^53 (a machine that is up for more than 104 days). */
-bool jsonl_time(const struct cJSON *object, const char *key, int64_t *out);
+bool jsonl_time(const struct json_value *object, const char *key, int64_t *out);
 
 /* true when the member is exactly this string. */
-bool jsonl_is(const struct cJSON *object, const char *key, const char *value);
+bool jsonl_is(const struct json_value *object, const char *key, const char *value);
 
 #endif

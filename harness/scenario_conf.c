@@ -7,7 +7,7 @@
  */
 #include "harness/scenario_conf.h"
 
-#include "common/json.h"
+#include "common/utf8.h"
 #include "harness/memory.h"
 
 #include <errno.h>

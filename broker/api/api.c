@@ -37,7 +37,6 @@ static void call_destroy(void *state)
 {
     struct call *call = state;
 
-    json_free(call->json);
     buffer_release(&call->topic_copy);
     queue_write_release(call->write);
     consume_release(call->consume);
@@ -79,6 +78,19 @@ static const struct route *find_route(struct slice path, struct slice method)
     return NULL;
 }
 
+/* What the request says is of use until it has been handed on: core copies what it keeps. */
+static void run(struct call *call, const struct route *route)
+{
+    struct json_document json;
+
+    json_init(&json);
+    if (call_parse(call, &json)) {
+        route->run(call);
+    }
+    call->json = NULL;
+    json_release(&json);
+}
+
 void api_handle(struct http_request *request, void *arg)
 {
     struct slice path = http_request_path(request);
@@ -101,8 +113,8 @@ void api_handle(struct http_request *request, void *arg)
     } else if (http_request_too_large(request)) {
         answer_failure_text(call, STATUS_TOO_LARGE, "a body may have %zu bytes at most",
                             api_body_bytes_max(call->api->message_bytes_max));
-    } else if (call_parse(call)) {
-        route->run(call);
+    } else {
+        run(call, route);
     }
 }
 

@@ -3,6 +3,8 @@
  */
 #include "broker/api/call.h"
 
+#include "common/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,7 +33,9 @@ static void failure(struct call *call, enum status status, const char *words, co
 
     buffer_append_string(&body, "{\"status\": \"failure\", \"message\": ");
     json_append_string(&body, slice_of(words));
-    buffer_printf(&body, ", \"code\": \"%s\"", status_code(status));
+    buffer_append_string(&body, ", \"code\": \"");
+    buffer_append_string(&body, status_code(status));
+    buffer_append_string(&body, "\"");
     if (status == STATUS_OUT_OF_SEQUENCE) {
         buffer_append_string(&body, ", \"expected\": ");
         buffer_append_int(&body, queue_write_result(call->write)->expected);
@@ -109,7 +113,7 @@ static char first_character(struct slice body)
     return '\0';
 }
 
-bool call_parse(struct call *call)
+bool call_parse(struct call *call, struct json_document *json)
 {
     struct slice body = http_request_body(call->request);
     char first = first_character(body);
@@ -125,8 +129,9 @@ bool call_parse(struct call *call)
         }
         return call->is_form;
     }
-    switch (json_parse(body, &call->json)) {
+    switch (json_parse(json, body)) {
     case JSON_OK:
+        call->json = json_root(json);
         return true;
     case JSON_BAD_SYNTAX:
         answer_failure_text(call, STATUS_BAD_REQUEST, "the body is not valid JSON");
@@ -138,13 +143,16 @@ bool call_parse(struct call *call)
         answer_failure_text(call, STATUS_BAD_MESSAGE,
                             "the body holds U+0000, which cannot be stored");
         return false;
+    case JSON_NO_MEMORY:
+        answer_failure(call, STATUS_NO_MEMORY);
+        return false;
     }
     return false;
 }
 
-const struct cJSON *call_json(const struct call *call, const char *name)
+const struct json_value *call_json(const struct call *call, const char *name)
 {
-    const struct cJSON *value = call->json == NULL ? NULL : json_get(call->json, name);
+    const struct json_value *value = json_get(call->json, name);
 
     return json_is_null(value) ? NULL : value;
 }
@@ -158,7 +166,7 @@ static bool plain_parameter(struct call *call, const char *name, struct slice *o
 
 bool call_text(struct call *call, const char *name, struct slice *out, bool *found)
 {
-    const struct cJSON *value = call_json(call, name);
+    const struct json_value *value = call_json(call, name);
 
     *found = true;
     if (value == NULL) {
@@ -217,7 +225,7 @@ static bool parse_int(struct slice text, int64_t *out)
 bool call_int(struct call *call, const char *name, int64_t smallest, int64_t largest, bool needed,
               int64_t *out)
 {
-    const struct cJSON *value = call_json(call, name);
+    const struct json_value *value = call_json(call, name);
     struct slice text = {NULL, 0};
     int64_t number = 0;
     bool good;

@@ -16,7 +16,8 @@
 struct call {
     struct api *api;
     struct http_request *request;
-    struct cJSON *json; /* the body, when it is a JSON object */
+    /* The body, when it is a JSON object; NULL again once the request has been read. */
+    const struct json_value *json;
     bool is_form;
     /* What it waits for; released with the call. */
     struct queue_write *write;
@@ -31,14 +32,14 @@ struct call {
 
 /* ---- parameters: false means that the call has been answered with a 400 ------------------ */
 
-/* Look at the body. */
-bool call_parse(struct call *call);
+/* Look at the body. `json` is where it is read to, the caller's to release. */
+bool call_parse(struct call *call, struct json_document *json);
 
 /* The topic, by any of its names (topic, topic_name, name). */
 bool call_topic(struct call *call);
 
 /* A member of a JSON body, of any kind; NULL when there is none. */
-const struct cJSON *call_json(const struct call *call, const char *name);
+const struct json_value *call_json(const struct call *call, const char *name);
 
 /* A text; *found false when there is none. */
 bool call_text(struct call *call, const char *name, struct slice *out, bool *found);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define INT_MAX_EXACT ((int64_t)1 << 53)
+#define ENTRY_BYTES 64 /* of a list: what is around a message */
 
 static void registered(struct http_request *request)
 {
@@ -60,6 +61,8 @@ static void append_list(struct buffer *body, const struct store_range *range)
 {
     const char *bytes = range->bytes.data;
 
+    /* Enough unless much has to be escaped. */
+    buffer_reserve(body, range->bytes.size + range->count * ENTRY_BYTES);
     buffer_append_string(body, ", \"messages\": [");
     for (size_t i = 0; i < range->count; i++) {
         uint32_t size;

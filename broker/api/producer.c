@@ -3,7 +3,10 @@
  */
 #include "broker/api/call.h"
 
+#include "common/utf8.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #define PRODUCE_COUNT_MAX 100000
 #define INT_MAX_EXACT ((int64_t)1 << 53)
@@ -56,20 +59,21 @@ static void produced(struct http_request *request)
     answer_end(call, &body);
 }
 
-static bool check_message(struct call *call, struct slice message)
+static bool check_size(struct call *call, struct slice message)
 {
     if (message.size > call->api->message_bytes_max) {
         answer_failure_text(call, STATUS_TOO_LARGE, "a message may have %zu bytes at most",
                             call->api->message_bytes_max);
         return false;
     }
-    for (size_t i = 0; i < message.size; i++) {
-        if (message.data[i] == '\0') {
-            answer_failure(call, STATUS_BAD_MESSAGE);
-            return false;
-        }
-    }
-    if (!utf8_valid(message)) {
+    return true;
+}
+
+/* From a form or the query string it may be anything. */
+static bool check_text(struct call *call, struct slice message)
+{
+    if (message.size > 0 &&
+        (memchr(message.data, '\0', message.size) != NULL || !utf8_valid(message))) {
         answer_failure(call, STATUS_BAD_MESSAGE);
         return false;
     }
@@ -90,7 +94,7 @@ static void append(struct call *call, int64_t producer_id, const struct slice *m
 }
 
 /* `messages`: an array of strings; to be freed. NULL: the call has been answered. */
-static struct slice *take_messages(struct call *call, const struct cJSON *array)
+static struct slice *take_messages(struct call *call, const struct json_value *array)
 {
     size_t count = json_is_array(array) ? json_count(array) : 0;
 
@@ -104,11 +108,11 @@ static struct slice *take_messages(struct call *call, const struct cJSON *array)
         answer_failure(call, STATUS_NO_MEMORY);
         return NULL;
     }
-    const struct cJSON *element = json_first(array);
+    const struct json_value *element = json_first(array);
     for (size_t i = 0; i < count; i++, element = json_next(element)) {
         if (!json_string(element, &messages[i])) {
             answer_failure_text(call, STATUS_BAD_REQUEST, "'messages' must hold strings only");
-        } else if (check_message(call, messages[i])) {
+        } else if (check_size(call, messages[i])) { /* a JSON string is text */
             continue;
         }
         free(messages);
@@ -118,7 +122,7 @@ static struct slice *take_messages(struct call *call, const struct cJSON *array)
     return messages;
 }
 
-static void produce_batch(struct call *call, int64_t producer_id, const struct cJSON *array,
+static void produce_batch(struct call *call, int64_t producer_id, const struct json_value *array,
                           int64_t sequence)
 {
     struct slice *messages = take_messages(call, array);
@@ -142,7 +146,7 @@ void producer_produce(struct call *call)
         !call_text(call, "message", &message, &found)) {
         return;
     }
-    const struct cJSON *array = call_json(call, "messages");
+    const struct json_value *array = call_json(call, "messages");
     if (found && array != NULL) {
         answer_failure_text(call, STATUS_BAD_REQUEST, "'message' or 'messages', not both");
     } else if (array != NULL) {
@@ -150,7 +154,7 @@ void producer_produce(struct call *call)
     } else if (!found) {
         answer_failure_text(call, STATUS_BAD_REQUEST,
                             "'message' is missing ('messages' is taken from a JSON body only)");
-    } else if (check_message(call, message)) {
+    } else if (check_size(call, message) && check_text(call, message)) {
         append(call, producer_id, &message, 1, sequence);
     }
 }

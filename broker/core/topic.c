@@ -3,7 +3,7 @@
  */
 #include "broker/core/topic.h"
 
-#include "common/json.h"
+#include "common/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,6 +7,7 @@
 #include "common/options.h"
 #include "common/status.h"
 #include "common/tests/suite.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 
@@ -128,15 +129,15 @@ static void utf8_takes_what_unicode_takes(void)
 
 static void expect_json(const char *text, enum json_result expected)
 {
-    struct cJSON *document;
-    enum json_result result = json_parse(slice_of(text), &document);
+    struct json_document document;
+    enum json_result result = json_parse(&document, slice_of(text));
 
     if (result != expected) {
         printf("\n    %s: %d, expected %d\n", text, result, expected);
     }
     CU_ASSERT_EQUAL(result, expected);
-    CU_ASSERT_EQUAL(document != NULL, expected == JSON_OK);
-    json_free(document);
+    CU_ASSERT_EQUAL(json_root(&document) != NULL, expected == JSON_OK);
+    json_release(&document);
 }
 
 static void json_refuses_what_is_not_json(void)
@@ -148,7 +149,10 @@ static void json_refuses_what_is_not_json(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         expect_json(bad[i], JSON_BAD_SYNTAX);
     }
+    expect_json("\"a\\uzzzzb\"", JSON_BAD_SYNTAX);
+    expect_json("\"a\\u00\"", JSON_BAD_SYNTAX);
     expect_json("\"\xff\"", JSON_BAD_UTF8);
+    expect_json("{\"a\": \"\xff", JSON_BAD_UTF8); /* which goes before syntax */
     expect_json("\"a\\u0000b\"", JSON_HAS_NUL);
     expect_json("\"a\\\\u0000b\"", JSON_OK); /* a backslash, and then letters */
     expect_json("\"a\\\\\\u0000b\"", JSON_HAS_NUL);
@@ -173,12 +177,12 @@ static void json_ints_are_whole_and_exact(void)
                 {"null", false, 0}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct cJSON *document;
+        struct json_document document;
         int64_t value = 0;
-        CU_ASSERT_EQUAL_FATAL(json_parse(slice_of(rows[i].text), &document), JSON_OK);
-        CU_ASSERT_EQUAL(json_int(document, &value), rows[i].good);
+        CU_ASSERT_EQUAL_FATAL(json_parse(&document, slice_of(rows[i].text)), JSON_OK);
+        CU_ASSERT_EQUAL(json_int(json_root(&document), &value), rows[i].good);
         CU_ASSERT_EQUAL(value, rows[i].value);
-        json_free(document);
+        json_release(&document);
     }
     CU_ASSERT_FALSE(json_int(NULL, &(int64_t){0}));
 }
@@ -188,7 +192,7 @@ static void json_strings_come_back(void)
 {
     struct buffer text = BUFFER_INIT;
     struct buffer json = BUFFER_INIT;
-    struct cJSON *document;
+    struct json_document document;
     struct slice back;
 
     for (int c = 1; c < 128; c++) {
@@ -196,10 +200,10 @@ static void json_strings_come_back(void)
     }
     buffer_append_string(&text, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
     json_append_string(&json, buffer_slice(&text));
-    CU_ASSERT_EQUAL_FATAL(json_parse(buffer_slice(&json), &document), JSON_OK);
-    CU_ASSERT_TRUE(json_string(document, &back));
+    CU_ASSERT_EQUAL_FATAL(json_parse(&document, buffer_slice(&json)), JSON_OK);
+    CU_ASSERT_TRUE(json_string(json_root(&document), &back));
     CU_ASSERT_TRUE(slice_equals(back, buffer_slice(&text)));
-    json_free(document);
+    json_release(&document);
     buffer_release(&text);
     buffer_release(&json);
 }

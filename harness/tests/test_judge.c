@@ -3,6 +3,7 @@
  */
 #include "common/json.h"
 #include "common/tests/suite.h"
+#include "common/utf8.h"
 #include "harness/judge.h"
 #include "harness/tests/goodrun.h"
 #include "harness/wording.h"
@@ -52,7 +53,7 @@ static void judged_release(struct judged *j)
 }
 
 /* A number within result.json, by its keys. */
-static int64_t number_at(const struct cJSON *json, const char *const *keys)
+static int64_t number_at(const struct json_value *json, const char *const *keys)
 {
     int64_t number = -1;
     for (; *keys != NULL && json != NULL; keys++) {
@@ -67,11 +68,12 @@ static void test_valid(void)
 {
     struct folder *f = folder_good(false);
     struct judged j = folder_judge(f);
-    struct cJSON *json = NULL;
+    struct json_document document;
     struct slice verdict;
 
     CU_ASSERT_EQUAL(j.verdict, VERDICT_VALID);
-    CU_ASSERT_EQUAL_FATAL(json_parse(buffer_slice(&j.result), &json), JSON_OK);
+    CU_ASSERT_EQUAL_FATAL(json_parse(&document, buffer_slice(&j.result)), JSON_OK);
+    const struct json_value *json = json_root(&document);
     CU_ASSERT(json_string(json_get(json, "verdict"), &verdict));
     CU_ASSERT(slice_equals(verdict, slice_of("valid")));
     CU_ASSERT_EQUAL(NUMBER(json, "acknowledged"), 36);
@@ -85,7 +87,7 @@ static void test_valid(void)
     const char *last = "\nvalid: good on process, report: reports/good/latest/report.html\n";
     CU_ASSERT(j.summary.size > strlen(last) &&
               strcmp(j.summary.data + j.summary.size - strlen(last), last) == 0);
-    json_free(json);
+    json_release(&document);
     judged_release(&j);
     folder_destroy(f);
 }
@@ -114,15 +116,15 @@ static void test_escaped(void)
 static void test_bytes(void)
 {
     struct folder *f = folder_good(false);
-    struct cJSON *json = NULL;
+    struct json_document document;
 
     line_insert(file_of(f, "consumer_2.txt"), 3, "T1     \xff\xfe\x1b[31m");
     struct judged j = folder_judge(f);
     CU_ASSERT_EQUAL(j.verdict, VERDICT_INVALID);
-    CU_ASSERT_EQUAL(json_parse(buffer_slice(&j.result), &json), JSON_OK);
+    CU_ASSERT_EQUAL(json_parse(&document, buffer_slice(&j.result)), JSON_OK);
     CU_ASSERT(utf8_valid(buffer_slice(&j.report)));
     CU_ASSERT_PTR_NOT_NULL(strstr(j.summary.data, "'\\xFF\\xFE\\x1B[31m', which nobody sent"));
-    json_free(json);
+    json_release(&document);
     judged_release(&j);
     folder_destroy(f);
 }

@@ -69,7 +69,8 @@ def bodies_that_are_not_an_object(given):
     topics = api.topics()
     bodies = [b"{", b"}", b"[", b"[]", b"[1,2]", b"{}{}", b'{"name": "x"} x', b'{"name": "x"',
               b'{"name": "x",}', b"{'name': 'x'}", b'{name: "x"}', b'{"name" "x"}', b'{"name": }',
-              b'{"name": "x}', b'{"name": "\\x"}', b'{"name": "a\nb"}', b'{"name": "\x00"}',
+              b'{"name": "x}', b'{"name": "\\x"}', b'{"name": "x\\uzzzzy"}',
+              b'{"name": "\\u00"}', b'{"name": "a\nb"}', b'{"name": "\x00"}',
               b'{"name": "\xff"}', b'{"name": "x"}\x00', b"\xff\xfe", b"\x00",
               b'"name"', b"1", b"null", b"true", b"[" * 100000, b'{"a":' * 100000]
     for method, path in CALLS:
