@@ -119,7 +119,7 @@ $(BUILD)/myqueue-harness: $(BUILD)/obj/harness/main.o $(HARNESS_OBJECTS) $(BUILD
 $(BUILD)/bench/load: $(BUILD)/obj/bench/load.o $(BENCH_OBJECTS) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcjson -lm
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
 
 $(BUILD)/bench/bare: $(BUILD)/obj/bench/bare.o $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
@@ -155,7 +155,7 @@ $(BUILD)/tests/scenarios/%: $(BUILD)/obj/scenarios/%.o $(SCENARIO_OBJECTS)
 $(BUILD)/tests/bench/%: $(BUILD)/obj/bench/%.o $(BENCH_OBJECTS) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcjson -lm $(TEST_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm $(TEST_LIBS)
 
 $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a

@@ -71,7 +71,7 @@ static void json_holds_every_value_once(void)
 {
     struct histogram *h = calloc(1, sizeof *h);
     struct buffer text = BUFFER_INIT;
-    struct cJSON *document = NULL;
+    struct json_document document;
     int64_t sum = 0;
     double before_us = -1;
 
@@ -79,8 +79,9 @@ static void json_holds_every_value_once(void)
         histogram_record(h, i * i * 37);
     }
     histogram_append_json(h, &text);
-    CU_ASSERT_EQUAL_FATAL(json_parse(buffer_slice(&text), &document), JSON_OK);
-    for (const struct cJSON *pair = json_first(document); pair != NULL; pair = json_next(pair)) {
+    CU_ASSERT_EQUAL_FATAL(json_parse(&document, buffer_slice(&text)), JSON_OK);
+    const struct json_value *pair = json_first(json_root(&document));
+    for (; pair != NULL; pair = json_next(pair)) {
         double us = 0;
         int64_t count = 0;
         CU_ASSERT(json_double(json_first(pair), &us));
@@ -90,7 +91,7 @@ static void json_holds_every_value_once(void)
         sum += count;
     }
     CU_ASSERT_EQUAL(sum, 5000);
-    json_free(document);
+    json_release(&document);
     buffer_release(&text);
     free(h);
 }
