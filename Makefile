@@ -45,7 +45,8 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 COMMON_OBJECTS   := $(call objects,$(wildcard common/*.c))
 CORE_OBJECTS     := $(call objects,$(wildcard broker/core/*.c))
-STORE_OBJECTS    := $(call objects,$(wildcard broker/store/*.c)) $(BUILD)/obj/broker/store/schema.o
+STORE_OBJECTS    := $(call objects,$(wildcard broker/store/*.c)) $(BUILD)/obj/broker/store/schema.o \
+                    $(BUILD)/obj/broker/store/sqlite_schema.o
 API_OBJECTS      := $(call objects,$(wildcard broker/api/*.c))
 LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
 SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
@@ -54,7 +55,7 @@ HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harnes
 FAULTY_OBJECT    := $(call objects,broker/store/tests/faulty.c)
 
 HARNESS_LIBS := -lcurl -lcjson -lsqlite3 -lm
-BROKER_LIBS  := -lmicrohttpd -lpq -lm
+BROKER_LIBS  := -lmicrohttpd -lpq -lsqlite3 -lm
 LIBRARY_LIBS := -lcurl -lcjson -lm
 
 # Test programs: every tests/test_*.c is one, linked with its folder and what that may use.
@@ -72,13 +73,13 @@ $(BUILD)/obj/%.o: %.c
 	@$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The schema is SQL that a person reads; the broker carries it as a string.
-$(BUILD)/gen/schema.c: broker/store/schema.sql
+# The schemas are SQL that a person reads; the broker carries them as strings.
+$(BUILD)/gen/%.c: broker/store/%.sql
 	@mkdir -p $(@D)
-	@{ echo '#include "broker/store/schema.h"'; echo 'const char schema_sql[] ='; \
+	@{ echo '#include "broker/store/schema.h"'; echo 'const char $*_sql[] ='; \
 	   sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$$/\\n"/' $<; echo ';'; } > $@
 
-$(BUILD)/obj/broker/store/schema.o: $(BUILD)/gen/schema.c
+$(BUILD)/obj/broker/store/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	@$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -163,7 +164,7 @@ $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/o
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HARNESS_LIBS) $(TEST_LIBS)
 
-.PRECIOUS: $(BUILD)/obj/%.o
+.PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/gen/%.c
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- what a person calls -------------------------------------------------------------

@@ -81,11 +81,11 @@ static enum options_result parse_options(struct settings *s, int argc, char **ar
         {.name = "store",
          .type = OPTION_TEXT,
          .value = &s->store,
-         .text = "memory:",
+         .text = "sqlite:myqueue.db",
          .unit = "URL",
          .required = true,
-         .help = "where messages are kept: memory: (gone with the broker) or\n"
-                 "postgres://USER@HOST:PORT/DATABASE"},
+         .help = "where messages are kept: sqlite:PATH (a file), memory: (gone with the\n"
+                 "broker) or postgres://USER@HOST:PORT/DATABASE"},
         {.name = "store-wait",
          .type = OPTION_INT,
          .value = &s->store_wait_s,

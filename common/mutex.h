@@ -17,7 +17,7 @@ enum mutex_rank {
     MUTEX_PARTITION,    /* one partition's tail, and the positions in it */
     MUTEX_COMMITTER,    /* the writes that wait for a commit */
     MUTEX_READERS,      /* the reads that wait for a reader */
-    MUTEX_STORE,        /* the memory store's rows */
+    MUTEX_STORE,        /* what a store's sessions share */
     MUTEX_HTTP_LOOP,    /* what other threads hand to an HTTP loop */
 };
 

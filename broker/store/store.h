@@ -1,8 +1,8 @@
 /*
  * store.h - what the broker asks of a place that keeps its log.
  *
- * A store is a table of functions (store_ops): memory and PostgreSQL implement it, and
- * so does the faulty store of the tests; one suite runs against all of them. This is
+ * A store is a table of functions (store_ops): memory, SQLite and PostgreSQL implement it,
+ * and so does the faulty store of the tests; one suite runs against all of them. This is
  * the only header of broker/store that broker/core sees.
  *
  *   store           what is shared: an address, or the rows themselves (any thread)
@@ -136,7 +136,7 @@ struct store_loader {
 /* ---- the table ------------------------------------------------------------------------ */
 
 struct store_ops {
-    const char *name; /* "memory", "postgres" */
+    const char *name; /* "memory", "sqlite", "postgres" */
 
     /* A session; it is connected by revive(). NULL when out of memory. Any thread. */
     struct store_session *(*session_open)(struct store *store);
@@ -157,9 +157,9 @@ struct store_ops {
 
     /*
      * Commit the whole batch durably. STATUS_OK: it is committed. STATUS_OUTCOME_UNKNOWN:
-     * the connection died on the way; see resolve(). Anything else: nothing was stored
-     * (STATUS_STORE_AWAY: try again; STATUS_FENCED: never again; STATUS_INTERNAL).
-     * Repeating a batch without messages, ids assigned, is harmless.
+     * the connection died on the way, or the disk failed; see resolve(). Anything else: nothing was
+     * stored (STATUS_STORE_AWAY: try again; STATUS_FENCED: never again; STATUS_INTERNAL). Repeating
+     * a batch without messages, ids assigned, is harmless.
      */
     enum status (*commit)(struct store_session *session, const struct store_batch *batch);
 

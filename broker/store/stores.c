@@ -20,10 +20,15 @@ struct store *store_open(const char *url, int wait_ms, char error[STORE_ERROR_BY
         }
         return store;
     }
+    if (starts_with(url, "sqlite:")) {
+        return sqlite_store_create(url + strlen("sqlite:"), wait_ms, error);
+    }
     if (starts_with(url, "postgres://") || starts_with(url, "postgresql://")) {
         return postgres_store_create(url, wait_ms, error);
     }
-    snprintf(error, STORE_ERROR_BYTES_MAX,
-             "'%.200s' is no store: 'memory:' and 'postgres://USER@HOST/DATABASE' are", url);
+    snprintf(
+        error, STORE_ERROR_BYTES_MAX,
+        "'%.200s' is no store: 'sqlite:PATH', 'postgres://USER@HOST/DATABASE' and 'memory:' are",
+        url);
     return NULL;
 }

@@ -1,7 +1,7 @@
 /*
- * test_stores.c - one suite for every store: memory, PostgreSQL, and the faulty one
+ * test_stores.c - one suite for every store: memory, SQLite, PostgreSQL, and the faulty one
  * without faults. PostgreSQL's address is in MYQUEUE_TEST_POSTGRES; each test begins with
- * an empty database there.
+ * an empty database there, and with a new SQLite file in a folder of its own.
  */
 #include "broker/store/stores.h"
 #include "broker/store/tests/faulty.h"
@@ -10,8 +10,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum kind { MEMORY, POSTGRES, FAULTY, KINDS };
+enum kind { MEMORY, SQLITE, POSTGRES, FAULTY, KINDS };
 
 /* What load() told, as text: "topic 1 a; partition 1 0 3 2; …". */
 struct told {
@@ -20,6 +21,7 @@ struct told {
 
 struct fixture {
     enum kind kind;
+    char folder[32]; /* SQLite's */
     struct store *store;
     struct store_session *session;
     struct store_batch batch;
@@ -100,11 +102,34 @@ static void load(struct fixture *f, struct store_session *session)
     CU_ASSERT_EQUAL_FATAL(f->store->ops->load(session, &loader, f->error), STATUS_OK);
 }
 
+static struct store *open_sqlite(struct fixture *f)
+{
+    char url[64];
+
+    snprintf(url, sizeof url, "sqlite:%s/log.db", f->folder);
+    return store_open(url, 10000, f->error);
+}
+
+static void remove_folder(const char *folder)
+{
+    static const char *const names[] = {"log.db", "log.db-wal", "log.db-shm"};
+    char path[64];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    CU_ASSERT_EQUAL(rmdir(folder), 0);
+}
+
 static struct fixture setup(enum kind kind)
 {
-    struct fixture f = {.kind = kind};
+    struct fixture f = {.kind = kind, .folder = "/tmp/myqueue-stores-XXXXXX"};
 
-    if (kind == POSTGRES) {
+    if (kind == SQLITE) {
+        CU_ASSERT_FATAL(mkdtemp(f.folder) != NULL);
+        f.store = open_sqlite(&f);
+    } else if (kind == POSTGRES) {
         empty_database();
         f.store = store_open(postgres_url(), 10000, f.error);
     } else {
@@ -125,6 +150,9 @@ static void teardown(struct fixture *f)
 {
     f->store->ops->session_close(f->session);
     f->store->ops->destroy(f->store);
+    if (f->kind == SQLITE) {
+        remove_folder(f->folder);
+    }
     batch_release(&f->batch);
     range_release(&f->range);
     buffer_release(&f->told.text);
@@ -324,9 +352,9 @@ static void never_reuses_an_id(enum kind kind)
 
 /* ---- what only a store that remembers can do ------------------------------------------------ */
 
-static void tells_all_when_loaded_again(void)
+static void tells_all_when_loaded_again(enum kind kind)
 {
-    struct fixture f = setup(POSTGRES);
+    struct fixture f = setup(kind);
 
     make_topic(&f);
     add_messages(&f, 0, 5);
@@ -338,9 +366,9 @@ static void tells_all_when_loaded_again(void)
     teardown(&f);
 }
 
-static void takes_a_batch_without_messages_twice(void)
+static void takes_a_batch_without_messages_twice(enum kind kind)
 {
-    struct fixture f = setup(POSTGRES);
+    struct fixture f = setup(kind);
 
     make_topic(&f);
     *batch_add_position(&f.batch) = (struct store_position){1, 1, 0, 1, 0};
@@ -353,9 +381,9 @@ static void takes_a_batch_without_messages_twice(void)
 }
 
 /* A second owner loads: whatever the first one still sends is refused, whole. */
-static void fences_the_owner_before(void)
+static void fences_the_owner_before(enum kind kind)
 {
-    struct fixture f = setup(POSTGRES);
+    struct fixture f = setup(kind);
     struct store_session *second = f.store->ops->session_open(f.store);
     bool committed = false;
 
@@ -383,9 +411,9 @@ static void fences_the_owner_before(void)
 }
 
 /* Not even rows of other partitions in the same batch. */
-static void commits_whole_or_not_at_all(void)
+static void commits_whole_or_not_at_all(enum kind kind)
 {
-    struct fixture f = setup(POSTGRES);
+    struct fixture f = setup(kind);
 
     make_topic(&f);
     add_messages(&f, 0, 5);
@@ -423,8 +451,8 @@ static void says_unknown_when_the_connection_dies(void)
 
 static void refuses_what_is_no_store(void)
 {
-    static const char *const wrong[] = {"", "memory", "mysql://x", "postgres://h:port/d",
-                                        "postgres://[::1/d"};
+    static const char *const wrong[] = {
+        "", "memory", "mysql://x", "postgres://h:port/d", "postgres://[::1/d", "sqlite", "sqlite:"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char error[STORE_ERROR_BYTES_MAX] = "";
@@ -433,22 +461,35 @@ static void refuses_what_is_no_store(void)
     }
 }
 
+#define EACH_DURABLE_KIND(name)                                                                    \
+    static void name##_sqlite(void)                                                                \
+    {                                                                                              \
+        name(SQLITE);                                                                              \
+    }                                                                                              \
+    static void name##_postgres(void)                                                              \
+    {                                                                                              \
+        name(POSTGRES);                                                                            \
+    }
+
 #define EACH_KIND(name)                                                                            \
     static void name##_memory(void)                                                                \
     {                                                                                              \
         name(MEMORY);                                                                              \
     }                                                                                              \
-    static void name##_postgres(void)                                                              \
-    {                                                                                              \
-        name(POSTGRES);                                                                            \
-    }                                                                                              \
+    EACH_DURABLE_KIND(name)                                                                        \
     static void name##_faulty(void)                                                                \
     {                                                                                              \
         name(FAULTY);                                                                              \
     }
 
+#define DURABLE_ROWS(name)                                                                         \
+    {#name ", sqlite", name##_sqlite},                                                             \
+    {                                                                                              \
+#name ", postgres", name##_postgres                                                        \
+    }
+
 #define ROWS(name)                                                                                 \
-    {#name ", memory", name##_memory}, {#name ", postgres", name##_postgres},                      \
+    {#name ", memory", name##_memory}, DURABLE_ROWS(name),                                         \
     {                                                                                              \
 #name ", faulty", name##_faulty                                                            \
     }
@@ -461,13 +502,15 @@ EACH_KIND(keeps_every_text)
 EACH_KIND(finds_a_sequence)
 EACH_KIND(resolves_by_the_counter)
 EACH_KIND(never_reuses_an_id)
+EACH_DURABLE_KIND(tells_all_when_loaded_again)
+EACH_DURABLE_KIND(takes_a_batch_without_messages_twice)
+EACH_DURABLE_KIND(fences_the_owner_before)
+EACH_DURABLE_KIND(commits_whole_or_not_at_all)
 
 SUITE("stores", ROWS(starts_empty), ROWS(gives_ids_from_one), ROWS(reads_what_was_committed),
       ROWS(keeps_to_the_byte_limit), ROWS(keeps_every_text), ROWS(finds_a_sequence),
       ROWS(resolves_by_the_counter), ROWS(never_reuses_an_id),
-      {"tells_all_when_loaded_again", tells_all_when_loaded_again},
-      {"takes_a_batch_without_messages_twice", takes_a_batch_without_messages_twice},
-      {"fences_the_owner_before", fences_the_owner_before},
-      {"commits_whole_or_not_at_all", commits_whole_or_not_at_all},
+      DURABLE_ROWS(tells_all_when_loaded_again), DURABLE_ROWS(takes_a_batch_without_messages_twice),
+      DURABLE_ROWS(fences_the_owner_before), DURABLE_ROWS(commits_whole_or_not_at_all),
       {"says_unknown_when_the_connection_dies", says_unknown_when_the_connection_dies},
       {"refuses_what_is_no_store", refuses_what_is_no_store})

@@ -25,7 +25,8 @@ import requests
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 BUILD = os.path.join(TREE, os.environ.get("BUILD", "build"))
 BROKER = os.path.join(BUILD, "myqueue-broker")
-STORES = ("memory", "postgres")
+STORES = ("memory", "sqlite", "postgres")
+DURABLE = ("sqlite", "postgres")
 
 # Generous: a limit is there to end a hang, never to judge speed. (Sanitizers on two busy cores.)
 START_LIMIT_S = 60
@@ -268,10 +269,10 @@ def _die_with_parent():
 class Process:
     """A program of ours with its stderr kept, line by line."""
 
-    def __init__(self, command, env=None):
+    def __init__(self, command, env=None, cwd=TREE):
         self.lines = []
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.PIPE, env=env, cwd=TREE,
+                                      stderr=subprocess.PIPE, env=env, cwd=cwd,
                                       preexec_fn=_die_with_parent)
         self.hung_up = threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -314,12 +315,12 @@ class Process:
 
 
 class Broker(Process):
-    """A broker that serves. `listen` None: the environment says it."""
+    """A broker that serves. `listen` or `store_url` None: the environment or the default says it."""
 
-    def __init__(self, store_url, *arguments, listen="127.0.0.1:0", env=None):
+    def __init__(self, store_url, *arguments, listen="127.0.0.1:0", env=None, cwd=TREE):
         where = ["--listen", listen] if listen is not None else []
-        super().__init__([BROKER, *where, "--store", store_url, *arguments],
-                         env=clean_environment(env))
+        where += ["--store", store_url] if store_url is not None else []
+        super().__init__([BROKER, *where, *arguments], env=clean_environment(env), cwd=cwd)
         try:
             self.address = until(self._serving, "the broker to serve", START_LIMIT_S)
         except BaseException:
@@ -444,7 +445,16 @@ class Machine:
                                         "DROP DATABASE IF EXISTS %s WITH (FORCE)" % name))
         return database_url(self.server_url, name)
 
+    def folder(self):
+        """A new, empty folder, gone with the test."""
+        folder = tempfile.mkdtemp(prefix="myqueue-api-")
+        self.endings.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+        return folder
+
     def store(self, kind):
+        """The URL of an empty store."""
+        if kind == "sqlite":
+            return "sqlite:" + os.path.join(self.folder(), "log.db")
         return "memory:" if kind == "memory" else self.database()
 
     def broker(self, store_url, *arguments, **more):

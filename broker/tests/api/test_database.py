@@ -1,11 +1,11 @@
-"""What only a durable store shows: kill -9, a database that goes away, two brokers on one."""
+"""What only a durable store shows: kill -9; and PostgreSQL that goes away, two brokers on one."""
 
 import re
 import signal
 
 import requests
 
-from driver import BROKER, Together, check, same, sql, test, until
+from driver import BROKER, DURABLE, Together, check, same, sql, test, until
 from load import Load
 
 POSTGRES = ("postgres",)
@@ -18,9 +18,9 @@ def killed(broker):
     broker.check_sanitizers()
 
 
-@test(POSTGRES)
+@test(DURABLE)
 def kill_9_forgets_nothing(given):
-    url = given.machine.database()
+    url = given.machine.store(given.kind)
     broker = given.machine.broker(url)
     api = broker.api
     names = ["b", "a", "ünï 😀"]
@@ -62,9 +62,9 @@ def kill_9_forgets_nothing(given):
     broker.stop()
 
 
-@test(POSTGRES)
+@test(DURABLE)
 def kill_9_again_and_again_under_load(given):
-    url = given.machine.database()
+    url = given.machine.store(given.kind)
     broker = given.machine.broker(url)
     load = Load(broker.api, "t")
     for _ in range(4):
@@ -76,10 +76,10 @@ def kill_9_again_and_again_under_load(given):
     broker.stop()
 
 
-@test(POSTGRES)
+@test(DURABLE)
 def a_plain_consume_is_taken_for_good(given):
     """At most once: what was handed out is not handed out again after kill -9."""
-    url = given.machine.database()
+    url = given.machine.store(given.kind)
     broker = given.machine.broker(url)
     broker.api.filled("t", 40)
     consumer_id = broker.api.consumer("t")

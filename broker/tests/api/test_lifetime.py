@@ -7,7 +7,7 @@ import time
 
 import requests
 
-from driver import LONG_POLL_MS, Broker, Together, check, same, sql, test, until
+from driver import DURABLE, LONG_POLL_MS, Broker, Together, check, same, sql, test, until
 
 
 @test()
@@ -63,7 +63,7 @@ def sigterm_under_load(given):
     broker.stop()
     running.join()
     same(len(set(acknowledged)), len(acknowledged), "different offsets")
-    if given.kind == "postgres":
+    if given.kind in DURABLE:
         stored = given.machine.broker(url).api.read_all("t")
         check(set(acknowledged) <= set(range(len(stored))), "acknowledged, but not there")
 
