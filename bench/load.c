@@ -20,7 +20,8 @@
 #define EXIT_USAGE 2
 
 static const struct protocol *const protocols[] = {
-    &myqueue_produce, &myqueue_consume, &myqueue_deliver, &http_post, &http_get,
+    &myqueue_produce, &myqueue_consume,   &myqueue_deliver, &http_post,    &http_get,
+    &redis_produce,   &beanstalk_produce, &nats_produce,    &amqp_produce,
 };
 
 static struct load load;
@@ -84,7 +85,11 @@ static enum options_result parse_options(struct settings *s, int argc, char **ar
             "  myqueue deliver   pairs of a producer and a waiting consumer: the time from one\n"
             "                    to the other\n"
             "  http post         the produce request, for a server with a constant answer\n"
-            "  http get          the consume request, for the same",
+            "  http get          the consume request, for the same\n"
+            "  redis produce     XADD to a stream of Redis\n"
+            "  beanstalk produce put a job into beanstalkd\n"
+            "  nats produce      publish to a stream of NATS JetStream\n"
+            "  amqp produce      publish to a quorum queue of RabbitMQ (as guest), confirmed",
         .rows = rows,
         .row_count = sizeof rows / sizeof *rows,
     };

@@ -13,4 +13,10 @@ extern const struct protocol myqueue_deliver; /* from produce to a consumer that
 extern const struct protocol http_post;       /* the produce request, to a constant answer */
 extern const struct protocol http_get;        /* the consume request, to a constant answer */
 
+/* protocol_peers.c and protocol_amqp.c: store a message a request in another server */
+extern const struct protocol redis_produce;     /* XADD to a stream */
+extern const struct protocol beanstalk_produce; /* put */
+extern const struct protocol nats_produce;      /* publish to a JetStream stream, made before */
+extern const struct protocol amqp_produce;      /* publish to a quorum queue, made before */
+
 #endif
