@@ -54,7 +54,9 @@ bool runtime_end_broker(struct runtime *rt)
     if (!process_runs(broker)) {
         return true;
     }
-    process_signal(broker, SIGTERM);
+    if (!rt->ops->ask_to_end(rt, TARGET_BROKER)) {
+        return false;
+    }
     bool ended = process_wait(broker, rt->control, DRAIN_MS);
     if (rt->control->interrupted) {
         return ended; /* it may have been told before it could listen */

@@ -70,6 +70,9 @@ struct runtime_ops {
     /* After kill(): is the last of its processes certainly gone? */
     bool (*dead)(struct runtime *rt, enum fault_target target);
 
+    /* Ask a service to end, as SIGTERM does. */
+    bool (*ask_to_end)(struct runtime *rt, enum fault_target target);
+
     /* Start a client program; `arguments` are those behind its name. */
     bool (*client)(struct runtime *rt, struct process *out, const char *name, const char *program,
                    const struct arguments *arguments);

@@ -426,6 +426,19 @@ static bool dead(struct runtime *rt, enum fault_target target)
     return !process_runs(&container->killer) && !process_runs(&rt->services[target]);
 }
 
+/* A signal to `docker start` would reach the container, too, but not through sudo. */
+static bool ask_to_end(struct runtime *rt, enum fault_target target)
+{
+    struct arguments a = ARGUMENTS_INIT;
+
+    thaw(rt, target);
+    arguments_add(&a, "docker");
+    arguments_add(&a, "kill");
+    arguments_add(&a, "--signal=TERM");
+    arguments_add(&a, "%s", of(rt)->containers[target].id);
+    return command(rt, "docker kill", &a, NULL, COMMAND_LIMIT_MS);
+}
+
 /* ---- the store's rows ---------------------------------------------------------------- */
 
 static bool query(struct runtime *rt, const char *sql, int output_fd)
@@ -542,6 +555,7 @@ static const struct runtime_ops docker_ops = {
     .thaw = thaw,
     .kill = kill_service,
     .dead = dead,
+    .ask_to_end = ask_to_end,
     .client = client,
     .query = query,
     .database = database,

@@ -146,6 +146,13 @@ static bool dead(struct runtime *rt, enum fault_target target)
     return true;
 }
 
+static bool ask_to_end(struct runtime *rt, enum fault_target target)
+{
+    thaw(rt, target);
+    process_signal(&rt->services[target], SIGTERM);
+    return true;
+}
+
 static bool client(struct runtime *rt, struct process *out, const char *name, const char *program,
                    const struct arguments *arguments)
 {
@@ -177,7 +184,6 @@ static bool database(struct runtime *rt, char path[PATH_MAX])
 
 static void stop(struct runtime *rt)
 {
-    victims_signal(&of(rt)->victims, SIGCONT);
     runtime_end_broker(rt);
     for (int target = 0; target < RUNTIME_TARGETS; target++) {
         int64_t deadline_ms = clock_now_ms() + KILLED_MS;
@@ -203,6 +209,7 @@ static const struct runtime_ops process_ops = {
     .thaw = thaw,
     .kill = kill_service,
     .dead = dead,
+    .ask_to_end = ask_to_end,
     .client = client,
     .query = query,
     .database = database,

@@ -9,7 +9,7 @@
  *     …
  *   kill broker at 1,003 acks: 12 requests in flight, down for 640 ms
  *
- *   valid: 5p3c on docker, report: reports/5p3c/latest/report.html
+ *   valid: 5p3c on docker with postgres, report: reports/5p3c/latest/report.html
  *
  * A scenario with many consumers and topics is summed up by consumer; findings are cut
  * after the first few, as the report has them all.

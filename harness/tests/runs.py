@@ -298,7 +298,7 @@ def check_valid(code, run, runtime, name="small", acknowledged=400, store="postg
         rows = (report / "rows.jsonl").read_text().splitlines()
         assert len(rows) == acknowledged, f"{len(rows)} rows"
     last = run.text().splitlines()[-1]
-    assert runtime in last and "valid" in last, last
+    assert f"on {runtime} with {store}" in last and "valid" in last, last
     owners = {path.stat().st_uid for path in report.rglob("*")}
     assert owners == {os.getuid()}, f"files belong to {owners}"
 
