@@ -54,9 +54,9 @@ BENCH_OBJECTS    := $(call objects,$(filter-out bench/load.c bench/bare.c,$(wild
 HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
 FAULTY_OBJECT    := $(call objects,broker/store/tests/faulty.c)
 
-HARNESS_LIBS := -lcurl -lcjson -lsqlite3 -lm
 BROKER_LIBS  := -lmicrohttpd -lpq -lsqlite3 -lm
 LIBRARY_LIBS := -lcurl -lcjson -lm
+HARNESS_LIBS := -lsqlite3 $(LIBRARY_LIBS)
 
 # Test programs: every tests/test_*.c is one, linked with its folder and what that may use.
 TEST_SOURCES := $(wildcard common/tests/test_*.c broker/tests/test_*.c broker/*/tests/test_*.c myqueue/tests/test_*.c \

@@ -336,6 +336,19 @@ def run_embedded(folder, runtime, store, *faults):
 
 
 @test
+def sqlite_on_processes(folder):
+    check_valid(*run_embedded(folder, "process", "sqlite", KILL, KILL_STORE), "process",
+                store="sqlite")
+
+
+@test
+def sqlite_in_containers(folder):
+    need_docker()
+    check_valid(*run_embedded(folder, "docker", "sqlite", KILL, KILL_STORE), "docker",
+                store="sqlite")
+
+
+@test
 def memory_on_processes(folder):
     check_valid(*run_embedded(folder, "process", "memory"), "process", store="memory")
 
