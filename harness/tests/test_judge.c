@@ -84,7 +84,8 @@ static void test_valid(void)
     CU_ASSERT_EQUAL(json_count(json_get(json, "violations")), 0);
     CU_ASSERT_EQUAL(NUMBER(json_first(json_get(json, "faults")), "in_flight"), 1);
     CU_ASSERT_EQUAL(NUMBER(json_first(json_get(json, "faults")), "down_ms"), 3);
-    const char *last = "\nvalid: good on process with postgres, report: reports/good/latest/report.html\n";
+    const char *last =
+        "\nvalid: good on process with postgres, report: reports/good/latest/report.html\n";
     CU_ASSERT(j.summary.size > strlen(last) &&
               strcmp(j.summary.data + j.summary.size - strlen(last), last) == 0);
     json_release(&document);
