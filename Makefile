@@ -52,7 +52,7 @@ LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
 SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
 BENCH_OBJECTS    := $(call objects,$(filter-out bench/load.c bench/bare.c,$(wildcard bench/*.c)))
 HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
-FAULTY_OBJECT    := $(call objects,broker/store/tests/faulty.c)
+FAULTY_OBJECTS   := $(call objects,$(filter-out broker/store/tests/test_%,$(wildcard broker/store/tests/*.c)))
 
 BROKER_LIBS  := -lmicrohttpd -lpq -lsqlite3 -lm
 LIBRARY_LIBS := -lcurl -lcjson -lm
@@ -138,7 +138,7 @@ $(BUILD)/tests/common/%: $(BUILD)/obj/common/%.o $(BUILD)/libcommon.a
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)
 
-$(BUILD)/tests/broker/%: $(BUILD)/obj/broker/%.o $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(FAULTY_OBJECT) $(COMMON_OBJECTS)
+$(BUILD)/tests/broker/%: $(BUILD)/obj/broker/%.o $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(FAULTY_OBJECTS) $(COMMON_OBJECTS)
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) $(TEST_LIBS)

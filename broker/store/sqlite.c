@@ -95,7 +95,7 @@ static const char *const statement_sql[STATEMENTS] = {
     [SET_POSITION] = "UPDATE consumer_position SET \"offset\" = ?6"
                      " WHERE consumer_id = ?2 AND partition = ?4 AND EXISTS (SELECT 1"
                      " FROM partition WHERE topic_id = ?3 AND number = ?4 AND epoch = ?5)",
-    [WRITE_OVER] = "UPDATE ownership SET epoch = epoch",
+    [WRITE_OVER] = "UPDATE ownership SET written_over = written_over + 1",
     [RESOLVE] = "SELECT next_offset, epoch FROM partition WHERE topic_id = ?2 AND number = ?3",
     [READ] = "SELECT \"offset\", message FROM log WHERE topic_id = ?2 AND partition = ?3"
              " AND \"offset\" >= ?4 ORDER BY \"offset\" LIMIT ?5",

@@ -15,9 +15,10 @@ CREATE TABLE IF NOT EXISTS id_counter (
 INSERT INTO id_counter VALUES ('topic', 0), ('producer', 0), ('consumer', 0)
     ON CONFLICT DO NOTHING;
 
--- One row. Each broker that starts makes the epoch one larger.
-CREATE TABLE IF NOT EXISTS ownership (epoch INTEGER NOT NULL);
-INSERT INTO ownership SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM ownership);
+-- One row. Each broker that starts makes the epoch one larger; written_over counts the failed
+-- commits that a transaction had to be written over (a change that changes nothing writes nothing).
+CREATE TABLE IF NOT EXISTS ownership (epoch INTEGER NOT NULL, written_over INTEGER NOT NULL);
+INSERT INTO ownership SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ownership);
 
 CREATE TABLE IF NOT EXISTS topic (
     id            INTEGER PRIMARY KEY,

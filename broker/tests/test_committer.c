@@ -1,7 +1,7 @@
 /*
  * test_committer.c - queue, committer and readers together, over a store that fails.
  *
- * The faulty store fails on request; what is under it (memory) tells the truth. The tests
+ * The faulty store fails on request; what is under it (memory, SQLite) tells the truth. The tests
  * wait for answers and counts, never for a time.
  */
 #include "broker/core/queue.h"
@@ -9,6 +9,8 @@
 #include "broker/store/readers.h"
 #include "broker/store/stores.h"
 #include "broker/store/tests/faulty.h"
+#include "broker/store/tests/faulty_disk.h"
+#include "broker/store/tests/scratch.h"
 #include "common/clock.h"
 #include "common/tests/suite.h"
 
@@ -22,8 +24,11 @@
 /* How long a write waits for a store that is away; short where a test is about its end. */
 static int store_timeout_ms = ANSWER_LIMIT_MS;
 
+static bool on_sqlite; /* which store the test runs on, under the faulty one */
+
 struct fixture {
     struct faulty_store *faulty;
+    struct scratch scratch; /* of SQLite */
     struct queue *queue;
     struct committer *committer;
     struct readers *readers;
@@ -95,7 +100,10 @@ static void start(struct fixture *f, size_t waiting_count_max)
     char error[STORE_ERROR_BYTES_MAX];
 
     memset(f, 0, sizeof *f);
-    f->faulty = faulty_store_create(memory_store_create());
+    if (on_sqlite) {
+        CU_ASSERT_FATAL(scratch_make(&f->scratch));
+    }
+    f->faulty = faulty_store_create(on_sqlite ? scratch_store(&f->scratch) : memory_store_create());
     f->queue = queue_create(&(struct queue_options){.tail_bytes_max = 1 << 20,
                                                     .store_timeout_ms = store_timeout_ms,
                                                     .wake = nothing,
@@ -104,6 +112,8 @@ static void start(struct fixture *f, size_t waiting_count_max)
     struct store *store = &f->faulty->store;
     struct store_session *session = store->ops->session_open(store);
     CU_ASSERT_EQUAL(store->ops->revive(session, 0, error), STATUS_OK);
+    struct store_loader loader = queue_loader(f->queue);
+    CU_ASSERT_EQUAL_FATAL(store->ops->load(session, &loader, error), STATUS_OK);
     f->committer =
         committer_create(&(struct committer_options){.store = store,
                                                      .session = session,
@@ -141,6 +151,9 @@ static void teardown(struct fixture *f)
     readers_destroy(f->readers);
     queue_destroy(f->queue);
     f->faulty->store.ops->destroy(&f->faulty->store);
+    if (on_sqlite) {
+        CU_ASSERT_TRUE(scratch_remove(&f->scratch));
+    }
     store_timeout_ms = ANSWER_LIMIT_MS;
 }
 
@@ -489,19 +502,70 @@ static void reads_do_not_outlive_their_time(void)
     teardown(&f);
 }
 
-SUITE("committer", {"writes_are_committed_in_order", writes_are_committed_in_order},
-      {"one_commit_for_what_has_gathered", one_commit_for_what_has_gathered},
-      {"a_refused_commit_is_tried_again", a_refused_commit_is_tried_again},
-      {"a_lost_reply_is_resolved", a_lost_reply_is_resolved},
-      {"a_lost_commit_is_resolved", a_lost_commit_is_resolved},
-      {"lost_registrations_are_repeated", lost_registrations_are_repeated},
-      {"away_and_stored", away_and_stored}, {"away_and_not_stored", away_and_not_stored},
-      {"retry_after_stored", retry_after_stored},
-      {"retry_after_not_stored", retry_after_not_stored},
-      {"repeated_sequences_keep_their_offsets", repeated_sequences_keep_their_offsets},
-      {"a_fenced_broker_stores_nothing_more", a_fenced_broker_stores_nothing_more},
-      {"an_error_of_the_store_is_told", an_error_of_the_store_is_told},
-      {"what_finds_no_room_is_refused", what_finds_no_room_is_refused},
-      {"stopping_commits_what_waits", stopping_commits_what_waits},
-      {"reads_wait_for_the_store", reads_wait_for_the_store},
-      {"reads_do_not_outlive_their_time", reads_do_not_outlive_their_time})
+/* Below the store: the outcome is looked up, and what was not stored is stored again. */
+static void a_disk_that_fails_loses_nothing(void)
+{
+    struct fixture f;
+
+    on_sqlite = true;
+    faulty_disk_install();
+    setup(&f);
+    CU_ASSERT_EQUAL(append_now(&f, "a", 0), STATUS_OK);
+    faulty_disk_fail_syncs(3);
+    CU_ASSERT_EQUAL(append_now(&f, "b", 1), STATUS_OK);
+    CU_ASSERT_EQUAL(faulty_disk_syncs_left(), 0);
+    faulty_disk_fill(true);
+    struct answer waits;
+    append(&f, &waits, "c", 2);
+    faulty_disk_fill(false);
+    CU_ASSERT_EQUAL(result_of(&waits).status, STATUS_OK);
+    expect_log(&f, "abc");
+    teardown(&f);
+}
+
+/* Each test on both stores that are here without a server. */
+#define BOTH(name)                                                                                 \
+    static void name##_memory(void)                                                                \
+    {                                                                                              \
+        on_sqlite = false;                                                                         \
+        name();                                                                                    \
+    }                                                                                              \
+    static void name##_sqlite(void)                                                                \
+    {                                                                                              \
+        on_sqlite = true;                                                                          \
+        name();                                                                                    \
+    }
+
+#define ROWS(name)                                                                                 \
+    {#name ", memory", name##_memory},                                                             \
+    {                                                                                              \
+#name ", sqlite", name##_sqlite                                                            \
+    }
+
+BOTH(writes_are_committed_in_order)
+BOTH(one_commit_for_what_has_gathered)
+BOTH(a_refused_commit_is_tried_again)
+BOTH(a_lost_reply_is_resolved)
+BOTH(a_lost_commit_is_resolved)
+BOTH(lost_registrations_are_repeated)
+BOTH(away_and_stored)
+BOTH(away_and_not_stored)
+BOTH(retry_after_stored)
+BOTH(retry_after_not_stored)
+BOTH(repeated_sequences_keep_their_offsets)
+BOTH(a_fenced_broker_stores_nothing_more)
+BOTH(an_error_of_the_store_is_told)
+BOTH(what_finds_no_room_is_refused)
+BOTH(stopping_commits_what_waits)
+BOTH(reads_wait_for_the_store)
+BOTH(reads_do_not_outlive_their_time)
+
+SUITE("committer", ROWS(writes_are_committed_in_order), ROWS(one_commit_for_what_has_gathered),
+      ROWS(a_refused_commit_is_tried_again), ROWS(a_lost_reply_is_resolved),
+      ROWS(a_lost_commit_is_resolved), ROWS(lost_registrations_are_repeated), ROWS(away_and_stored),
+      ROWS(away_and_not_stored), ROWS(retry_after_stored), ROWS(retry_after_not_stored),
+      ROWS(repeated_sequences_keep_their_offsets), ROWS(a_fenced_broker_stores_nothing_more),
+      ROWS(an_error_of_the_store_is_told), ROWS(what_finds_no_room_is_refused),
+      ROWS(stopping_commits_what_waits), ROWS(reads_wait_for_the_store),
+      ROWS(reads_do_not_outlive_their_time),
+      {"a_disk_that_fails_loses_nothing", a_disk_that_fails_loses_nothing})

@@ -5,12 +5,12 @@
  */
 #include "broker/store/stores.h"
 #include "broker/store/tests/faulty.h"
+#include "broker/store/tests/scratch.h"
 #include "common/pg.h"
 #include "common/tests/suite.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum kind { MEMORY, SQLITE, POSTGRES, FAULTY, KINDS };
 
@@ -21,7 +21,7 @@ struct told {
 
 struct fixture {
     enum kind kind;
-    char folder[32]; /* SQLite's */
+    struct scratch scratch; /* SQLite's */
     struct store *store;
     struct store_session *session;
     struct store_batch batch;
@@ -102,33 +102,13 @@ static void load(struct fixture *f, struct store_session *session)
     CU_ASSERT_EQUAL_FATAL(f->store->ops->load(session, &loader, f->error), STATUS_OK);
 }
 
-static struct store *open_sqlite(struct fixture *f)
-{
-    char url[64];
-
-    snprintf(url, sizeof url, "sqlite:%s/log.db", f->folder);
-    return store_open(url, 10000, f->error);
-}
-
-static void remove_folder(const char *folder)
-{
-    static const char *const names[] = {"log.db", "log.db-wal", "log.db-shm"};
-    char path[64];
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    CU_ASSERT_EQUAL(rmdir(folder), 0);
-}
-
 static struct fixture setup(enum kind kind)
 {
-    struct fixture f = {.kind = kind, .folder = "/tmp/myqueue-stores-XXXXXX"};
+    struct fixture f = {.kind = kind};
 
     if (kind == SQLITE) {
-        CU_ASSERT_FATAL(mkdtemp(f.folder) != NULL);
-        f.store = open_sqlite(&f);
+        CU_ASSERT_FATAL(scratch_make(&f.scratch));
+        f.store = scratch_store(&f.scratch);
     } else if (kind == POSTGRES) {
         empty_database();
         f.store = store_open(postgres_url(), 10000, f.error);
@@ -151,7 +131,7 @@ static void teardown(struct fixture *f)
     f->store->ops->session_close(f->session);
     f->store->ops->destroy(f->store);
     if (f->kind == SQLITE) {
-        remove_folder(f->folder);
+        CU_ASSERT_TRUE(scratch_remove(&f->scratch));
     }
     batch_release(&f->batch);
     range_release(&f->range);
