@@ -28,7 +28,6 @@
 
 #define READER_THREADS 4
 #define READS_WAITING_MAX 100000
-#define WRITES_WAITING_MAX 1000000
 #define BATCH_BYTES_MAX (8 * 1024 * 1024)
 #define BATCH_WRITES_MAX 10000
 #define RETRY_PAUSE_MS 100
@@ -49,8 +48,16 @@ struct settings {
     int64_t message_bytes_max;
     int64_t tail_bytes;
     int64_t waiting_bytes_max;
+    int64_t waiting_writes_max;
+    int64_t buffers_bytes_max;
+    int64_t topics_max;
+    int64_t producers_max;
+    int64_t consumers_max;
+    int64_t polls_max;
     int64_t http_threads;
     int64_t connections_max;
+    int64_t idle_timeout_s;
+    int64_t request_timeout_s;
 };
 
 /* The parts of a running broker, in the order in which they are made. */
@@ -61,6 +68,7 @@ struct broker {
     struct committer *committer;
     struct readers *readers;
     struct api api;
+    struct budget budget;               /* of the queue and the HTTP server together */
     _Atomic(struct http_server *) http; /* the committer asks for it from the start */
     int signal_fd;
     int fenced_fd; /* an eventfd */
@@ -132,6 +140,55 @@ static enum options_result parse_options(struct settings *s, int argc, char **ar
          .largest = (int64_t)1 << 40,
          .unit = "bytes",
          .help = "what may wait for a commit; beyond it requests get 503 overloaded"},
+        {.name = "waiting-writes-max",
+         .type = OPTION_INT,
+         .value = &s->waiting_writes_max,
+         .number = 100000,
+         .smallest = 1,
+         .largest = 100000000,
+         .unit = "writes",
+         .help = "the same, by count"},
+        {.name = "buffers-bytes-max",
+         .type = OPTION_INT,
+         .value = &s->buffers_bytes_max,
+         .number = 256 * 1024 * 1024,
+         .smallest = 0,
+         .largest = (int64_t)1 << 40,
+         .unit = "bytes",
+         .help = "memory for large requests and answers on their way; beyond it they get 503\n"
+                 "overloaded. There is always room for two of the largest requests"},
+        {.name = "topics-max",
+         .type = OPTION_INT,
+         .value = &s->topics_max,
+         .number = 100000,
+         .smallest = 1,
+         .largest = 100000000,
+         .unit = "topics",
+         .help = "beyond it new ones get 429 too_many_topics"},
+        {.name = "producers-max",
+         .type = OPTION_INT,
+         .value = &s->producers_max,
+         .number = 1000000,
+         .smallest = 1,
+         .largest = 100000000,
+         .unit = "producers",
+         .help = "beyond it new ones get 429 too_many_producers"},
+        {.name = "consumers-max",
+         .type = OPTION_INT,
+         .value = &s->consumers_max,
+         .number = 1000000,
+         .smallest = 1,
+         .largest = 100000000,
+         .unit = "consumers",
+         .help = "beyond it new ones get 429 too_many_consumers"},
+        {.name = "polls-max",
+         .type = OPTION_INT,
+         .value = &s->polls_max,
+         .number = 10000,
+         .smallest = 0,
+         .largest = 1000000,
+         .unit = "requests",
+         .help = "consumes that wait for a message (wait_ms); beyond it they get 503 overloaded"},
         {.name = "http-threads",
          .type = OPTION_INT,
          .value = &s->http_threads,
@@ -147,7 +204,25 @@ static enum options_result parse_options(struct settings *s, int argc, char **ar
          .smallest = 1,
          .largest = 1000000,
          .unit = "connections",
-         .help = "of all clients together; the limit on open files counts as well"},
+         .help = "of all clients together; beyond it they get 503 too_many_connections. The limit\n"
+                 "on open files counts as well"},
+        {.name = "idle-timeout",
+         .type = OPTION_INT,
+         .value = &s->idle_timeout_s,
+         .number = 75,
+         .smallest = 1,
+         .largest = 3600,
+         .unit = "seconds",
+         .help = "how long a connection may stay without a new request"},
+        {.name = "request-timeout",
+         .type = OPTION_INT,
+         .value = &s->request_timeout_s,
+         .number = 60,
+         .smallest = 1,
+         .largest = 3600,
+         .unit = "seconds",
+         .help = "how long a client may take to send a request, or to take its answer; then it is\n"
+                 "cut off"},
         {.name = "log-level",
          .type = OPTION_CHOICE,
          .value = &s->log_level,
@@ -264,10 +339,19 @@ static bool start_store(struct broker *b)
 {
     const struct settings *s = &b->settings;
 
+    size_t body_bytes_max = api_body_bytes_max((size_t)s->message_bytes_max);
+    size_t buffers_bytes_max = (size_t)s->buffers_bytes_max;
+    budget_init(&b->budget,
+                buffers_bytes_max > 2 * body_bytes_max ? buffers_bytes_max : 2 * body_bytes_max);
     b->queue = queue_create(&(struct queue_options){
         .tail_bytes_max = (size_t)s->tail_bytes,
         .store_timeout_ms = (int)(s->store_timeout_s * 1000),
         .start_latest = strcmp(s->consumer_start, "latest") == 0,
+        .topics_max = (size_t)s->topics_max,
+        .producers_max = (size_t)s->producers_max,
+        .consumers_max = (size_t)s->consumers_max,
+        .polls_max = (int)s->polls_max,
+        .budget = &b->budget,
         .wake = wake_http,
         .fenced = on_fenced,
         .arg = b,
@@ -285,7 +369,7 @@ static bool start_store(struct broker *b)
         .session = session,
         .hooks = queue_hooks(b->queue),
         .waiting_bytes_max = (size_t)s->waiting_bytes_max,
-        .waiting_count_max = WRITES_WAITING_MAX,
+        .waiting_count_max = (size_t)s->waiting_writes_max,
         .batch_bytes_max = BATCH_BYTES_MAX,
         .batch_count_max = BATCH_WRITES_MAX,
     });
@@ -323,7 +407,9 @@ static bool bind_http(struct broker *b)
                 .listen = b->settings.listen,
                 .loops = http_loops(&b->settings),
                 .connections_max = (int)b->settings.connections_max,
-                .answer_s_max = (int)b->settings.store_timeout_s + STORE_HANGS_S,
+                .idle_ms_max = b->settings.idle_timeout_s * 1000,
+                .request_ms_max = b->settings.request_timeout_s * 1000,
+                .budget = &b->budget,
                 .body_bytes_max = api_body_bytes_max((size_t)b->settings.message_bytes_max),
                 .handle = api_handle,
                 .pass_end = api_pass_end,
@@ -341,7 +427,7 @@ static bool start_http(struct broker *b)
 {
     char why[HTTP_ERROR_BYTES_MAX];
 
-    b->api = (struct api){b->queue, (size_t)b->settings.message_bytes_max};
+    b->api = (struct api){b->queue, (size_t)b->settings.message_bytes_max, &b->budget};
     if (!http_server_start(atomic_load(&b->http), why)) {
         complain(why, NULL);
         return false;

@@ -16,10 +16,15 @@
  *   parked requests end first, and http_server_destroy() resumes the rest.
  * - Answering in the first callback closes the connection, so that waits for the end
  *   of the body.
+ * - Its own limits do not hold: beyond its number of connections it says nothing to anybody,
+ *   each byte starts its idle timer anew, and a suspended connection does not notice that its
+ *   client has left. So connections come through a door of ours (http_door.h), each has a
+ *   deadline (struct peer), and our epoll tells when the client of a parked request closes.
  */
 #include "common/http.h"
 
 #include "common/clock.h"
+#include "common/http_door.h"
 #include "common/list.h"
 #include "common/mutex.h"
 
@@ -41,11 +46,13 @@
 
 #define TIMER_TICK_MS 8
 #define TIMER_SLOTS 4096 /* x TIMER_TICK_MS must exceed HTTP_PARK_MS_MAX */
-#define IDLE_TIMEOUT_S 75
-#define SLEEP_MS_MAX 1000 /* so that libmicrohttpd can end idle connections */
+#define SWEEP_MS 1000    /* how often deadlines of connections are looked at */
+#define NEVER INT64_MAX
 #define WAITING_SLEEP_MS 1
 #define LISTEN_BACKLOG 4096
-#define FILES_RESERVED 64 /* descriptors that are not connections */
+#define EVENTS_MAX 64
+#define BUSY_PASSES_MAX 16 /* then who is at the door gets in, however busy we are */
+#define FILES_RESERVED 128 /* descriptors that are not connections of clients let in */
 #define PARAMETERS_BYTES 1024
 
 enum request_state {
@@ -54,6 +61,16 @@ enum request_state {
     REQUEST_WAITING,
     REQUEST_PARKED,
     REQUEST_ANSWERED
+};
+
+/* A connection. */
+struct peer {
+    struct list node; /* in its loop's peers */
+    int fd;
+    struct http_request *request; /* being read, under way, or being answered; else NULL */
+    int64_t deadline_ms;          /* of its client; NEVER: it is our turn */
+    bool watched;                 /* our epoll tells when the client closes its side */
+    bool left;                    /* it has */
 };
 
 struct form_field {
@@ -65,11 +82,14 @@ struct form_field {
 struct http_request {
     struct http_loop *loop;
     struct MHD_Connection *connection; /* NULL once the client is gone */
+    struct peer *peer;                 /* as long as there is a connection */
     enum request_state state;
     const char *method;
     struct buffer path;
     struct buffer body;
     bool too_large;
+    bool no_room;
+    size_t charged; /* to the server's budget */
     bool timed_out;
     bool form_parsed;
     struct list form_fields;
@@ -89,14 +109,18 @@ struct http_loop {
     pthread_t thread;
     bool running; /* there is a thread to join */
     struct MHD_Daemon *daemon;
+    struct http_door *door; /* NULL once quiesced */
     int epoll_fd;
     int wake_fd;
-    int progress; /* what the last pass over the daemon moved */
-    int handled;  /* requests between the handler's call and their end */
-    int waiting;  /* of these, in http_request_wait() with their client still there */
-    int64_t tick; /* the wheel's hand, in units of TIMER_TICK_MS */
-    int timers;   /* how many requests are in the wheel */
-    bool quiesced;
+    int64_t now_ms;      /* at the begin of this pass */
+    int64_t sweep_at_ms; /* when to look at the deadlines again */
+    struct list peers;
+    int busy_passes; /* since it last looked at its epoll */
+    int progress;    /* what the last pass over the daemon moved */
+    int handled;     /* requests between the handler's call and their end */
+    int waiting;     /* of these, in http_request_wait() with their client still there */
+    int64_t tick;    /* the wheel's hand, in units of TIMER_TICK_MS */
+    int timers;      /* how many requests are in the wheel */
     struct list wheel[TIMER_SLOTS];
 
     struct mutex lock; /* rank: MUTEX_HTTP_LOOP */
@@ -109,6 +133,7 @@ struct http_server {
     struct http_options options;
     char address[300];
     int listen_fd; /* bound; each loop listens on a copy */
+    atomic_int connections;
     bool drained;
     atomic_int loop_count; /* of those in `loops` */
     struct http_loop *loops[HTTP_LOOPS_MAX];
@@ -135,19 +160,54 @@ static void request_destroy(struct http_request *r)
     }
     buffer_release(&r->path);
     buffer_release(&r->body);
+    budget_give(r->loop->server->options.budget, r->charged);
     free(r);
+}
+
+/* The body has `bytes` now: false when there is no room for that. */
+static bool charge_body(struct http_request *r, size_t bytes)
+{
+    size_t due = budget_due(bytes);
+
+    if (due > r->charged) {
+        if (!budget_take(r->loop->server->options.budget, due - r->charged)) {
+            return false;
+        }
+        r->charged = due;
+    }
+    return true;
+}
+
+/* An answer has been made: it counts, room or not. */
+static void charge_answer(struct http_request *r, size_t bytes)
+{
+    size_t due = budget_due(bytes);
+
+    if (due > 0) {
+        budget_force(r->loop->server->options.budget, due);
+        r->charged += due;
+    }
+}
+
+static struct peer *peer_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 /* libmicrohttpd has the raw URI only here; what is returned comes back as `*cls`. */
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 {
-    struct http_request *r = calloc(1, sizeof *r);
+    struct peer *peer = peer_of(connection);
+    struct http_request *r = peer == NULL ? NULL : calloc(1, sizeof *r);
 
     if (r == NULL) {
         return NULL; /* on_request() then closes the connection */
     }
     r->loop = arg;
     r->connection = connection;
+    r->peer = peer;
+    peer->request = r;
+    peer->deadline_ms = r->loop->now_ms + r->loop->server->options.request_ms_max;
     list_init(&r->form_fields);
     list_init(&r->timer);
     list_init(&r->posted);
@@ -166,8 +226,9 @@ static void take_body(struct http_request *r, const char *data, size_t size)
 {
     size_t limit = r->loop->server->options.body_bytes_max;
 
-    if (r->too_large || size > limit - r->body.size) {
-        r->too_large = true; /* read on to the end, so that the answer can be read */
+    r->too_large = r->too_large || size > limit - r->body.size;
+    r->no_room = r->no_room || (!r->too_large && !charge_body(r, r->body.size + size));
+    if (r->too_large || r->no_room) { /* read on to the end, so that the answer can be read */
         buffer_release(&r->body);
         return;
     }
@@ -213,6 +274,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     }
     if (r->state == REQUEST_READING) {
         r->state = REQUEST_RUNNING;
+        r->peer->deadline_ms = NEVER;
         loop->handled++;
         loop->progress++;
         loop->server->options.handle(r, loop->server->options.arg);
@@ -234,6 +296,9 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **cl
     }
     *cls = NULL;
     loop->progress++;
+    r->peer->request = NULL;
+    r->peer->deadline_ms = loop->now_ms + loop->server->options.idle_ms_max;
+    r->peer = NULL;
     r->connection = NULL;
     if (r->state == REQUEST_WAITING || r->state == REQUEST_PARKED) {
         loop->waiting -= r->state == REQUEST_WAITING;
@@ -263,6 +328,11 @@ struct slice http_request_body(const struct http_request *r)
 bool http_request_too_large(const struct http_request *r)
 {
     return r->too_large;
+}
+
+bool http_request_no_room(const struct http_request *r)
+{
+    return r->no_room;
 }
 
 int http_request_loop(const struct http_request *r)
@@ -377,12 +447,16 @@ void http_request_answer(struct http_request *r, int http_status, struct buffer 
     assert(r->state == REQUEST_RUNNING);
     r->state = REQUEST_ANSWERED;
     r->http_status = body->failed ? 503 : http_status;
+    if (r->peer != NULL) {
+        r->peer->deadline_ms = r->loop->now_ms + r->loop->server->options.request_ms_max;
+    }
+    charge_answer(r, body->size);
     r->response = MHD_create_response_from_buffer(body->failed ? 0 : body->size, body->data,
                                                   MHD_RESPMEM_MUST_FREE);
     if (r->response == NULL) {
         buffer_release(body);
-        if (r->connection != NULL) {
-            MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1);
+        if (r->peer != NULL) {
+            r->peer->deadline_ms = 0; /* the next sweep closes the connection */
         }
         return;
     }
@@ -391,8 +465,8 @@ void http_request_answer(struct http_request *r, int http_status, struct buffer 
     if (allow != NULL) {
         add_header(r->response, "Allow", allow);
     }
-    if (http_status == 503) {
-        add_header(r->response, "Retry-After", "1");
+    if (http_status == 503 || http_status == 429) {
+        add_header(r->response, "Retry-After", http_status == 503 ? "1" : "60");
     }
     if (atomic_load(&r->loop->server->quiesce)) {
         add_header(r->response, "Connection", "close");
@@ -407,6 +481,17 @@ void http_request_wait(struct http_request *r, http_resume *resume)
     r->loop->waiting += r->connection != NULL;
 }
 
+/* Have our epoll tell when the client closes its side: nobody else looks while the connection
+ * is suspended. It stays watched. */
+static void watch_peer(struct http_loop *loop, struct peer *peer)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = peer};
+
+    if (!peer->watched) {
+        peer->watched = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, peer->fd, &event) == 0;
+    }
+}
+
 void http_request_park(struct http_request *r, int64_t wait_ms, http_resume *resume)
 {
     struct http_loop *loop = r->loop;
@@ -415,7 +500,8 @@ void http_request_park(struct http_request *r, int64_t wait_ms, http_resume *res
     r->state = REQUEST_PARKED;
     r->resume = resume;
     r->timed_out = false;
-    r->deadline_ms = clock_now_ms() + wait_ms;
+    bool nobody_waits = r->peer == NULL || r->peer->left;
+    r->deadline_ms = clock_now_ms() + (nobody_waits ? 0 : wait_ms);
     if (loop->timers == 0) {
         loop->tick = clock_now_ms() / TIMER_TICK_MS;
     }
@@ -424,6 +510,7 @@ void http_request_park(struct http_request *r, int64_t wait_ms, http_resume *res
     loop->timers++;
     if (r->connection != NULL) {
         MHD_suspend_connection(r->connection);
+        watch_peer(loop, r->peer);
     }
 }
 
@@ -491,7 +578,7 @@ static bool is_posted(struct http_request *r)
 
 static void loop_run_timers(struct http_loop *loop)
 {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = loop->now_ms;
 
     if (loop->timers == 0) {
         return;
@@ -507,14 +594,96 @@ static void loop_run_timers(struct http_loop *loop)
     }
 }
 
+static void on_peer_left(struct http_loop *loop, struct peer *peer)
+{
+    struct http_request *r = peer->request;
+
+    peer->left = true;
+    if (r != NULL && r->state == REQUEST_PARKED && !is_posted(r)) {
+        r->timed_out = true;
+        loop_resume(loop, r);
+    }
+}
+
+/*
+ * The client has taken too long. Nothing has been answered to a request that is still being
+ * read, so there is room in the stream for a last word; where an answer is being sent there is
+ * none, and what the client has not taken is dropped, here and in the kernel.
+ */
+static void cut_off(struct peer *peer)
+{
+    char answer[HTTP_CLOSING_ANSWER_BYTES_MAX];
+    struct linger drop = {.l_onoff = 1, .l_linger = 0};
+
+    if (peer->request != NULL && peer->request->state == REQUEST_READING) {
+        int size = http_closing_answer(STATUS_REQUEST_TIMEOUT, answer);
+        ssize_t sent = send(peer->fd, answer, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)sent; /* who does not take it does not get it */
+    } else if (peer->request != NULL) {
+        setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof drop);
+    }
+    peer->deadline_ms = NEVER;
+    shutdown(peer->fd, SHUT_RDWR); /* libmicrohttpd sees that, and closes it */
+}
+
+static void loop_sweep(struct http_loop *loop)
+{
+    if (loop->now_ms < loop->sweep_at_ms) {
+        return;
+    }
+    loop->sweep_at_ms = loop->now_ms + SWEEP_MS;
+    LIST_FOREACH(node, &loop->peers) {
+        struct peer *peer = LIST_ENTRY(node, struct peer, node);
+        if (peer->deadline_ms <= loop->now_ms) {
+            cut_off(peer);
+        }
+    }
+    if (loop->door != NULL) {
+        http_door_sweep(loop->door, loop->now_ms);
+    }
+}
+
+/* libmicrohttpd has taken a connection, or is about to close it. */
+static void on_connection(void *arg, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_loop *loop = arg;
+    struct peer *peer = *socket_context;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (peer != NULL) {
+            list_remove(&peer->node);
+            free(peer);
+        }
+        atomic_fetch_sub(&loop->server->connections, 1);
+        return;
+    }
+    peer = calloc(1, sizeof *peer);
+    *socket_context = peer; /* NULL: on_uri() will refuse what comes */
+    if (peer != NULL) {
+        peer->fd =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        peer->deadline_ms = loop->now_ms + loop->server->options.idle_ms_max;
+        list_append(&loop->peers, &peer->node);
+    }
+}
+
+static void loop_accept(struct http_loop *loop)
+{
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC}; /* who it is is of no use to us */
+    int fd;
+
+    while (loop->door != NULL && (fd = http_door_accept(loop->door)) >= 0) {
+        if (MHD_add_connection(loop->daemon, fd, &nobody, sizeof nobody) != MHD_YES) {
+            atomic_fetch_sub(&loop->server->connections, 1); /* it has closed it */
+        }
+    }
+}
+
 static void loop_quiesce(struct http_loop *loop)
 {
-    int fd = MHD_quiesce_daemon(loop->daemon);
-
-    if (fd != MHD_INVALID_SOCKET) {
-        close(fd);
-    }
-    loop->quiesced = true;
+    http_door_close(loop->door);
+    loop->door = NULL;
 }
 
 static void loop_run_daemon(struct http_loop *loop)
@@ -530,11 +699,11 @@ static void loop_run_daemon(struct http_loop *loop)
 static int sleep_ms(const struct http_loop *loop)
 {
     MHD_UNSIGNED_LONG_LONG daemon_ms;
-    int limit_ms = SLEEP_MS_MAX;
+    int limit_ms = SWEEP_MS;
 
     if (loop->waiting > 0) {
         limit_ms = WAITING_SLEEP_MS;
-    } else if (MHD_get_timeout(loop->daemon, &daemon_ms) == MHD_YES && daemon_ms < SLEEP_MS_MAX) {
+    } else if (MHD_get_timeout(loop->daemon, &daemon_ms) == MHD_YES && daemon_ms < SWEEP_MS) {
         limit_ms = (int)daemon_ms;
     }
     int ms = 0;
@@ -547,18 +716,24 @@ static int sleep_ms(const struct http_loop *loop)
     return limit_ms;
 }
 
-static void loop_sleep(struct http_loop *loop)
+/* See what has happened meanwhile; wait for it, for `limit_ms`. */
+static void loop_look(struct http_loop *loop, int limit_ms)
 {
-    struct epoll_event events[2];
+    struct epoll_event events[EVENTS_MAX];
     uint64_t count;
 
-    int ready = epoll_wait(loop->epoll_fd, events, 2, sleep_ms(loop));
+    int ready = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, limit_ms);
     for (int i = 0; i < ready; i++) {
-        if (events[i].data.fd == loop->wake_fd) {
+        if (events[i].data.ptr == &loop->wake_fd) {
             ssize_t got = read(loop->wake_fd, &count, sizeof count);
             (void)got; /* it only resets the counter */
+        } else if (events[i].data.ptr == loop->door) {
+            loop_accept(loop);
+        } else if (events[i].data.ptr != &loop->daemon) {
+            on_peer_left(loop, events[i].data.ptr);
         }
     }
+    loop->busy_passes = 0;
 }
 
 static bool loop_may_stop(const struct http_loop *loop)
@@ -575,16 +750,20 @@ static void *loop_main(void *arg)
     int idle = 0;
 
     while (!loop_may_stop(loop)) {
-        if (atomic_load(&loop->server->quiesce) && !loop->quiesced) {
+        if (atomic_load(&loop->server->quiesce)) {
             loop_quiesce(loop);
         }
+        loop->now_ms = clock_now_ms();
         loop_run_posted(loop);
         loop_run_timers(loop);
+        loop_sweep(loop);
         loop_run_daemon(loop);
         idle = loop->progress == 0 ? idle + 1 : 0;
         if (idle == 2) { /* see the file's head for why two */
-            loop_sleep(loop);
+            loop_look(loop, sleep_ms(loop));
             idle = 0;
+        } else if (++loop->busy_passes == BUSY_PASSES_MAX) {
+            loop_look(loop, 0);
         }
     }
     atomic_fetch_add(&loop->server->cut_off, loop->handled);
@@ -682,27 +861,28 @@ static void note_address(struct http_server *server, int fd)
              bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-/* Every connection is a descriptor: the limit is raised to what the system grants. */
-static int connections_per_loop(const struct http_options *options)
+/* Every connection is a descriptor: the limit on these is raised to what the system grants, and
+ * where that is too little there will be fewer connections. */
+static int grantable_connections(int wanted)
 {
     struct rlimit files;
-    int total = options->connections_max;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-        if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
-            files.rlim_cur < (rlim_t)total + FILES_RESERVED) {
-            total = (int)files.rlim_cur - FILES_RESERVED;
-        }
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return wanted;
     }
-    total /= options->loops;
-    return total > 1 ? total : 1;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY ||
+        files.rlim_cur >= (rlim_t)wanted + FILES_RESERVED) {
+        return wanted;
+    }
+    return files.rlim_cur > FILES_RESERVED ? (int)files.rlim_cur - FILES_RESERVED : 1;
 }
 
-static bool loop_watch(struct http_loop *loop, int fd)
+/* `which` tells its events from others. */
+static bool loop_watch(struct http_loop *loop, int fd, void *which)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = which};
 
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -712,6 +892,7 @@ static void loop_destroy(struct http_loop *loop)
     if (loop == NULL) {
         return;
     }
+    http_door_close(loop->door);
     if (loop->daemon != NULL) {
         MHD_stop_daemon(loop->daemon);
     }
@@ -725,16 +906,10 @@ static void loop_destroy(struct http_loop *loop)
     free(loop);
 }
 
-/* To libmicrohttpd a request that waits for its answer is an idle connection. */
-static int idle_timeout_s(const struct http_options *options)
-{
-    return options->answer_s_max > IDLE_TIMEOUT_S ? options->answer_s_max : IDLE_TIMEOUT_S;
-}
-
 static struct http_loop *loop_create(struct http_server *server, int index, int listen_fd)
 {
     struct http_loop *loop = calloc(1, sizeof *loop);
-    int own_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0); /* the daemon closes it */
+    int own_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
 
     if (loop == NULL || own_fd < 0) {
         free(loop);
@@ -744,22 +919,25 @@ static struct http_loop *loop_create(struct http_server *server, int index, int 
     loop->index = index;
     mutex_init(&loop->lock, MUTEX_HTTP_LOOP);
     list_init(&loop->posted);
+    list_init(&loop->peers);
     for (int i = 0; i < TIMER_SLOTS; i++) {
         list_init(&loop->wheel[i]);
     }
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->door = http_door_open(own_fd, loop->epoll_fd, &server->connections,
+                                server->options.connections_max);
     /* clang-format off: an option and its values a line */
     loop->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, loop,
-        MHD_OPTION_LISTEN_SOCKET, own_fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)connections_per_loop(&server->options), MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)idle_timeout_s(&server->options), MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, loop, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, loop, MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->options.connections_max,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, loop, MHD_OPTION_URI_LOG_CALLBACK, on_uri, loop, MHD_OPTION_END);
     /* clang-format on */
-    if (loop->daemon == NULL || loop->epoll_fd < 0 || loop->wake_fd < 0 ||
-        !loop_watch(loop, MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd) ||
-        !loop_watch(loop, loop->wake_fd)) {
+    if (loop->daemon == NULL || loop->door == NULL || loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        !loop_watch(loop, MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+                    &loop->daemon) ||
+        !loop_watch(loop, loop->wake_fd, &loop->wake_fd)) {
         loop_destroy(loop);
         return NULL;
     }
@@ -804,6 +982,7 @@ bool http_server_create(const struct http_options *options, struct http_server *
         return false;
     }
     server->options = *options;
+    server->options.connections_max = grantable_connections(options->connections_max);
     server->listen_fd = listen_fd;
     note_address(server, listen_fd);
     *out = server;
@@ -820,6 +999,11 @@ bool http_server_start(struct http_server *server, char error[HTTP_ERROR_BYTES_M
     close(server->listen_fd); /* the loops have theirs */
     server->listen_fd = -1;
     return true;
+}
+
+int http_server_connections_max(const struct http_server *server)
+{
+    return server->options.connections_max;
 }
 
 const char *http_server_address(const struct http_server *server)

@@ -20,12 +20,23 @@
  *        |  \----> waiting ----\                        |
  *        \-------> parked ------+---> resume -----------+---> answered | waiting | parked
  *
- * A client that leaves while its request waits is noticed when the request is resumed:
- * the answer then goes nowhere.
+ * A client that closes its side ends the wait of its parked request at once, as if its time
+ * were over; while a request waits for a commit it is noticed when the request is resumed. An
+ * answer that nobody takes goes nowhere.
+ *
+ * A client costs one connection, and that not for ever:
+ *
+ *   connections_max   the excess is answered 503 and closed (http_door.h)
+ *   idle_ms_max       from an answer, or the begin, to the end of the next request line
+ *   request_ms_max    from there to the end of the request, however the bytes trickle: else it
+ *                     is answered 408 and closed; the same again for the client to take its
+ *                     answer: else it is cut off
+ *   budget            of large bodies and answers of all connections together
  */
 #ifndef COMMON_HTTP_H
 #define COMMON_HTTP_H
 
+#include "common/budget.h"
 #include "common/buffer.h"
 #include "common/status.h"
 
@@ -43,8 +54,10 @@ struct http_options {
     const char *listen;      /* "HOST:PORT", "[::1]:PORT"; port 0 picks a free one */
     int loops;               /* 1 to HTTP_LOOPS_MAX */
     int connections_max;     /* of all loops together */
-    int answer_s_max;        /* a request that waits is not cut off before; 0: IDLE_TIMEOUT_S */
+    int64_t idle_ms_max;     /* see above */
+    int64_t request_ms_max;  /* see above */
     size_t body_bytes_max;   /* a larger body is read, dropped, and told to the handler */
+    struct budget *budget;   /* borrowed; a body it has no room for is dropped likewise */
     http_handler *handle;    /* a request has been read */
     http_pass_end *pass_end; /* a loop has handled all that was there; before it sleeps */
     void *arg;               /* for both */
@@ -57,6 +70,9 @@ bool http_server_create(const struct http_options *options, struct http_server *
 
 /* "127.0.0.1:5000": what was bound, with the port that was picked. */
 const char *http_server_address(const struct http_server *server);
+
+/* What was asked for, or less where the system grants fewer open files. */
+int http_server_connections_max(const struct http_server *server);
 
 /* Start the loops. false: why, in `error`. */
 bool http_server_start(struct http_server *server, char error[HTTP_ERROR_BYTES_MAX]);
@@ -78,6 +94,7 @@ struct slice http_request_method(const struct http_request *r);
 struct slice http_request_path(const struct http_request *r); /* decoded, without query */
 struct slice http_request_body(const struct http_request *r);
 bool http_request_too_large(const struct http_request *r); /* the body was dropped */
+bool http_request_no_room(const struct http_request *r);   /* likewise, for want of memory */
 int http_request_loop(const struct http_request *r);       /* 0 to loops - 1 */
 
 /* The first value of a query parameter, decoded; may hold NUL bytes. false: none. */

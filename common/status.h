@@ -24,10 +24,19 @@
       "the offset lies beyond the end of the log")                                                 \
     X(STATUS_UNKNOWN_PATH, 404, "unknown_path", "there is no such path")                           \
     X(STATUS_WRONG_METHOD, 405, "wrong_method", "the path does not take this method")              \
+    X(STATUS_REQUEST_TIMEOUT, 408, "request_timeout", "the request has taken too long to arrive")  \
     X(STATUS_TOO_LARGE, 413, "too_large", "the request is larger than this broker takes")          \
+    X(STATUS_TOO_MANY_TOPICS, 429, "too_many_topics",                                              \
+      "the broker has as many topics as it may have")                                              \
+    X(STATUS_TOO_MANY_PRODUCERS, 429, "too_many_producers",                                        \
+      "the broker has as many producers as it may have")                                           \
+    X(STATUS_TOO_MANY_CONSUMERS, 429, "too_many_consumers",                                        \
+      "the broker has as many consumers as it may have")                                           \
     X(STATUS_INTERNAL, 500, "internal", "the broker has met an error of its own; see its log")     \
     X(STATUS_OVERLOADED, 503, "overloaded",                                                        \
       "too many requests wait already; nothing was stored, try again")                             \
+    X(STATUS_TOO_MANY_CONNECTIONS, 503, "too_many_connections",                                    \
+      "the broker has as many connections as it may have; try again")                              \
     X(STATUS_STORE_AWAY, 503, "store_away",                                                        \
       "the store does not answer; nothing was stored, try again")                                  \
     X(STATUS_OUTCOME_UNKNOWN, 503, "outcome_unknown",                                              \

@@ -113,6 +113,8 @@ void api_handle(struct http_request *request, void *arg)
     } else if (http_request_too_large(request)) {
         answer_failure_text(call, STATUS_TOO_LARGE, "a body may have %zu bytes at most",
                             api_body_bytes_max(call->api->message_bytes_max));
+    } else if (http_request_no_room(request)) {
+        answer_failure(call, STATUS_OVERLOADED);
     } else {
         run(call, route);
     }

@@ -10,6 +10,7 @@
 struct api {
     struct queue *queue;
     size_t message_bytes_max;
+    struct budget *budget; /* borrowed; of large requests and answers */
 };
 
 /* What a body may have: a message of message_bytes_max, each byte escaped as \u00xx. */

@@ -91,6 +91,8 @@ static void answer_range(struct call *call)
         buffer_append_string(&body, ", \"offset\": ");
         buffer_append_int(&body, range->first);
     }
+    consume_release(call->consume); /* the answer may take its time: one copy is enough */
+    call->consume = NULL;
     answer_end(call, &body);
 }
 

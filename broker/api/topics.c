@@ -43,6 +43,10 @@ void topics_list(struct call *call)
     struct buffer body;
     struct slice name;
 
+    if (budget_exhausted(call->api->budget)) { /* the list may be long */
+        answer_failure(call, STATUS_OVERLOADED);
+        return;
+    }
     answer_begin(&body);
     buffer_append_string(&body, ", \"topics\": [");
     for (size_t i = 0; queue_topic_name(call->api->queue, i, &name); i++) {

@@ -43,6 +43,18 @@ static bool find_in_batch(const struct store_batch *batch, struct slice name, si
     return false;
 }
 
+/* Would one more, with those in the batch, be too many? */
+static bool is_full(size_t registered, size_t in_batch, size_t max)
+{
+    return registered + in_batch >= max;
+}
+
+static bool topics_full(struct queue *queue, const struct store_batch *batch)
+{
+    return is_full(registry_topic_count(&queue->registry), batch->topic_count,
+                   queue->options.topics_max);
+}
+
 static bool prepare_topic(struct queue_write *w, struct store_batch *batch)
 {
     size_t index;
@@ -53,6 +65,9 @@ static bool prepare_topic(struct queue_write *w, struct store_batch *batch)
     if (find_in_batch(batch, w->name, &index)) {
         w->status_if_stored = STATUS_TOPIC_EXISTS;
         return true;
+    }
+    if (topics_full(w->queue, batch)) {
+        return refuse(w, STATUS_TOO_MANY_TOPICS);
     }
     struct store_topic *topic = batch_add_topic(batch);
     if (topic == NULL) {
@@ -68,7 +83,14 @@ static bool prepare_producer(struct queue_write *w, struct store_batch *batch)
     size_t topics_before = batch->topic_count;
     size_t topic_index = 0;
 
+    if (is_full(registry_producer_count(&w->queue->registry), batch->producer_count,
+                w->queue->options.producers_max)) {
+        return refuse(w, STATUS_TOO_MANY_PRODUCERS);
+    }
     if (topic == NULL && !find_in_batch(batch, w->name, &topic_index)) {
+        if (topics_full(w->queue, batch)) {
+            return refuse(w, STATUS_TOO_MANY_TOPICS);
+        }
         topic_index = batch->topic_count;
         struct store_topic *row = batch_add_topic(batch);
         if (row == NULL) {
@@ -89,6 +111,10 @@ static bool prepare_producer(struct queue_write *w, struct store_batch *batch)
 
 static bool prepare_consumer(struct queue_write *w, struct store_batch *batch)
 {
+    if (is_full(registry_consumer_count(&w->queue->registry), batch->consumer_count,
+                w->queue->options.consumers_max)) {
+        return refuse(w, STATUS_TOO_MANY_CONSUMERS);
+    }
     w->index = batch->consumer_count;
     struct store_client *client = batch_add_consumer(batch);
     if (client == NULL) {

@@ -39,6 +39,7 @@ struct consume {
     int64_t from; /* the first offset of the answer */
     enum status status;
     struct store_range range;
+    size_t charged; /* to the queue's budget, for the range */
     struct store_read read;
     struct queue_write *save;
 
@@ -83,6 +84,7 @@ void consume_release(struct consume *c)
     assert(c->state == CONSUME_OVER);
     queue_write_release(c->save);
     range_release(&c->range);
+    budget_give(c->queue->options.budget, c->charged);
     free(c);
 }
 
@@ -179,9 +181,16 @@ static enum consume_step begin_read(struct consume *c, int64_t end)
     return CONSUME_WAIT;
 }
 
-/* The messages are in `range`. */
+/* The messages are in `range`. Where there is no room for them they are not taken: the position
+ * of a plain consume has not moved yet. */
 static enum consume_step got_range(struct consume *c)
 {
+    size_t due = budget_due(c->range.bytes.size + c->range.sizes.size);
+
+    if (due > 0 && !budget_take(c->queue->options.budget, due)) {
+        return over(c, STATUS_OVERLOADED);
+    }
+    c->charged = due;
     if (c->offset < 0) {
         return begin_save(c, c->from + (int64_t)c->range.count);
     }
@@ -190,9 +199,23 @@ static enum consume_step got_range(struct consume *c)
 
 static enum consume_step park_locked(struct consume *c)
 {
+    struct queue *queue = c->queue;
+
+    if (atomic_fetch_add(&queue->polls, 1) >= queue->options.polls_max) {
+        atomic_fetch_sub(&queue->polls, 1);
+        c->status = STATUS_OVERLOADED;
+        c->state = CONSUME_OVER;
+        return CONSUME_DONE;
+    }
     c->parked = true;
     list_append(&c->partition->waiting, &c->node);
     return CONSUME_PARK;
+}
+
+static void unpark_locked(struct consume *c)
+{
+    c->parked = false;
+    atomic_fetch_sub(&c->queue->polls, 1);
 }
 
 /*
@@ -311,7 +334,7 @@ bool consume_timeout(struct consume *c)
     mutex_lock(&c->partition->lock);
     bool was_parked = c->parked;
     if (was_parked) {
-        c->parked = false;
+        unpark_locked(c);
         list_remove(&c->node);
     }
     mutex_unlock(&c->partition->lock);
@@ -329,7 +352,7 @@ void partition_wake(struct partition *p)
     list_init(&woken);
     mutex_lock(&p->lock);
     LIST_FOREACH(waiting, &p->waiting) {
-        LIST_ENTRY(waiting, struct consume, node)->parked = false;
+        unpark_locked(LIST_ENTRY(waiting, struct consume, node));
     }
     list_move(&woken, &p->waiting);
     mutex_unlock(&p->lock);

@@ -20,6 +20,7 @@ struct queue {
     struct store_queue store;
     struct tail_budget tail_budget;      /* the committer's own */
     struct list staged[QUEUE_LOOPS_MAX]; /* queue_write, each its loop's own */
+    atomic_int polls;                    /* consumes that are parked */
     atomic_bool shutting_down;
     atomic_bool fenced;
 };

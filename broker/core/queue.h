@@ -17,6 +17,7 @@
 #define BROKER_CORE_QUEUE_H
 
 #include "broker/store/store.h"
+#include "common/budget.h"
 
 struct queue;
 
@@ -25,9 +26,14 @@ struct queue;
 #define QUEUE_CONSUME_BYTES_MAX (1024 * 1024)
 
 struct queue_options {
-    size_t tail_bytes_max;     /* of all partitions together */
-    int store_timeout_ms;      /* how long a request waits for a store that is away */
-    bool start_latest;         /* where a consumer starts that does not say so */
+    size_t tail_bytes_max; /* of all partitions together */
+    int store_timeout_ms;  /* how long a request waits for a store that is away */
+    bool start_latest;     /* where a consumer starts that does not say so */
+    size_t topics_max;     /* more are refused; what the store has already is not */
+    size_t producers_max;
+    size_t consumers_max;
+    int polls_max;             /* consumes that wait for a first message */
+    struct budget *budget;     /* borrowed; for messages on their way to consumers */
     void (*wake)(void *arg);   /* answers have been given */
     void (*fenced)(void *arg); /* another broker owns the log: this one is of no use */
     void *arg;

@@ -90,6 +90,7 @@ bool registry_add_producer(struct registry *r, struct producer *producer)
 {
     mutex_lock(&r->lock);
     bool added = add(&r->producers, producer, compare_ids);
+    r->producer_count += added;
     mutex_unlock(&r->lock);
     return added;
 }
@@ -98,8 +99,32 @@ bool registry_add_consumer(struct registry *r, struct consumer *consumer)
 {
     mutex_lock(&r->lock);
     bool added = add(&r->consumers, consumer, compare_ids);
+    r->consumer_count += added;
     mutex_unlock(&r->lock);
     return added;
+}
+
+static size_t count(struct registry *r, const size_t *which)
+{
+    mutex_lock(&r->lock);
+    size_t number = *which;
+    mutex_unlock(&r->lock);
+    return number;
+}
+
+size_t registry_topic_count(struct registry *r)
+{
+    return count(r, &r->topic_count);
+}
+
+size_t registry_producer_count(struct registry *r)
+{
+    return count(r, &r->producer_count);
+}
+
+size_t registry_consumer_count(struct registry *r)
+{
+    return count(r, &r->consumer_count);
 }
 
 static void *find(struct registry *r, void **root, const void *key,

@@ -19,6 +19,8 @@ struct registry {
     struct topic **topics; /* in order of creation */
     size_t topic_count;
     size_t topic_room;
+    size_t producer_count;
+    size_t consumer_count;
 };
 
 void registry_init(struct registry *r);
@@ -28,6 +30,11 @@ void registry_release(struct registry *r); /* destroys what is in it */
 bool registry_add_topic(struct registry *r, struct topic *topic);
 bool registry_add_producer(struct registry *r, struct producer *producer);
 bool registry_add_consumer(struct registry *r, struct consumer *consumer);
+
+/* How many there are: for the committer, who alone adds. */
+size_t registry_topic_count(struct registry *r);
+size_t registry_producer_count(struct registry *r);
+size_t registry_consumer_count(struct registry *r);
 
 /* NULL when there is none. */
 struct topic *registry_topic(struct registry *r, struct slice name);

@@ -308,7 +308,8 @@ void committer_submit(void *committer, struct list *writes)
     LIST_FOREACH(node, writes) {
         struct store_write *write = LIST_ENTRY(node, struct store_write, node);
         if (c->stop || c->waiting_count >= c->options.waiting_count_max ||
-            c->waiting_bytes + write->bytes > c->options.waiting_bytes_max) {
+            (c->waiting_count > 0 &&
+             c->waiting_bytes + write->bytes > c->options.waiting_bytes_max)) {
             break;
         }
         list_remove(node);

@@ -29,6 +29,7 @@ static bool on_sqlite; /* which store the test runs on, under the faulty one */
 struct fixture {
     struct faulty_store *faulty;
     struct scratch scratch; /* of SQLite */
+    struct budget budget;
     struct queue *queue;
     struct committer *committer;
     struct readers *readers;
@@ -104,8 +105,14 @@ static void start(struct fixture *f, size_t waiting_count_max)
         CU_ASSERT_FATAL(scratch_make(&f->scratch));
     }
     f->faulty = faulty_store_create(on_sqlite ? scratch_store(&f->scratch) : memory_store_create());
+    budget_init(&f->budget, 1 << 20);
     f->queue = queue_create(&(struct queue_options){.tail_bytes_max = 1 << 20,
                                                     .store_timeout_ms = store_timeout_ms,
+                                                    .topics_max = 100,
+                                                    .producers_max = 100,
+                                                    .consumers_max = 100,
+                                                    .polls_max = 100,
+                                                    .budget = &f->budget,
                                                     .wake = nothing,
                                                     .fenced = count_fenced,
                                                     .arg = f});

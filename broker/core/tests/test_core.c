@@ -13,6 +13,7 @@
 /* ---- a committer that commits when told ---------------------------------------------------- */
 
 struct fixture {
+    struct budget budget;
     struct queue *queue;
     struct list submitted;
     struct store_batch batch;
@@ -81,8 +82,14 @@ static void setup(struct fixture *f, size_t tail_bytes_max)
     memset(f, 0, sizeof *f);
     f->next_id = 1;
     list_init(&f->submitted);
+    budget_init(&f->budget, 1 << 20);
     f->queue = queue_create(&(struct queue_options){.tail_bytes_max = tail_bytes_max,
                                                     .store_timeout_ms = 1000,
+                                                    .topics_max = 2,
+                                                    .producers_max = 3,
+                                                    .consumers_max = 3,
+                                                    .polls_max = 2,
+                                                    .budget = &f->budget,
                                                     .wake = nothing,
                                                     .fenced = nothing});
     queue_connect(f->queue, &(struct store_queue){take_writes, f, take_read, f});

@@ -194,8 +194,9 @@ class Api:
         same(set(body), {"status", "message", "code"} | extra, "fields of %r" % answer)
         if http == 405:
             check(headers.get("Allow"), "405 without Allow:", answer)
-        if http == 503:
-            same(headers.get("Retry-After"), "1", "Retry-After of %r" % answer)
+        if http in (429, 503):
+            same(headers.get("Retry-After"), "60" if http == 429 else "1",
+                 "Retry-After of %r" % answer)
         seen.add((method, path, http, body["code"]))
         return answer
 

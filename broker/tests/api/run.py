@@ -26,6 +26,7 @@ import test_leniency  # noqa: E402,F401
 import test_refusals  # noqa: E402,F401
 import test_text  # noqa: E402,F401
 import test_waiting  # noqa: E402,F401
+import test_limits  # noqa: E402,F401
 import test_at_once  # noqa: E402,F401
 import test_curl  # noqa: E402,F401
 import test_lifetime  # noqa: E402,F401

@@ -33,8 +33,10 @@ def help_and_version(given):
     code, out, err = start("--help")
     same((code, err), (0, ""), "exit code and stderr of --help")
     for option in ("listen", "store", "store-wait", "store-timeout", "consumer-start",
-                   "message-bytes-max", "tail-bytes", "http-threads", "log-level", "help",
-                   "version"):
+                   "message-bytes-max", "tail-bytes", "waiting-bytes-max", "waiting-writes-max",
+                   "buffers-bytes-max", "topics-max", "producers-max", "consumers-max", "polls-max",
+                   "http-threads", "connections-max", "idle-timeout", "request-timeout",
+                   "log-level", "help", "version"):
         check("--" + option in out, "--help does not name --%s" % option)
     for variable in ("MYQUEUE_LISTEN", "MYQUEUE_STORE", "MYQUEUE_CONSUMER_START"):
         check(variable in out or "MYQUEUE_" in out, "--help does not name %s" % variable)
@@ -54,6 +56,8 @@ def bad_options(given):
                            ("message-bytes-max", ("", "0", "-1", "x", "1k", "1.5", "9" * 30)),
                            ("tail-bytes", ("-1", "x", "9" * 30)),
                            ("http-threads", ("-1", "x", "100000")),
+                           ("topics-max", ("0", "x")),
+                           ("request-timeout", ("0", "x")),
                            ("store-wait", ("-1", "x", "9" * 30)),
                            ("store-timeout", ("0", "-1", "x", "9" * 30))):
         variable = "MYQUEUE_" + option.upper().replace("-", "_")
