@@ -230,6 +230,8 @@ static void take_body(struct http_request *r, const char *data, size_t size)
     r->no_room = r->no_room || (!r->too_large && !charge_body(r, r->body.size + size));
     if (r->too_large || r->no_room) { /* read on to the end, so that the answer can be read */
         buffer_release(&r->body);
+        budget_give(r->loop->server->options.budget, r->charged);
+        r->charged = 0;
         return;
     }
     buffer_append(&r->body, data, size);
