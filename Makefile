@@ -210,6 +210,23 @@ images: ## Build the container images, where the sources have changed
 .PHONY: crash-recovery
 crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQL as well [STORE=sqlite]
 
+.PHONY: bench
+bench: bench-programs ## Measure everything beside its ceilings and peers (10 minutes)
+	@bench/run.py
+
+.PHONY: bench-quick
+bench-quick: bench-programs ## The same in a minute: one repeat, no long log, no peers
+	@bench/run.py --quick --no-peers
+
+.PHONY: bench-peers
+bench-peers: ## Install the peers that `make bench` compares with
+	@tools/deps peers
+
+.PHONY: bench-programs
+bench-programs:
+	@tools/deps build bench
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) $(BENCH) $(BUILD)/myqueue-broker
+
 .PHONY: scenarios-generate
 scenarios-generate: ## Write the scenarios' log files anew (they come out the same)
 	@python3 scenarios/generate.py

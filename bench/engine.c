@@ -180,11 +180,9 @@ static void on_answer(struct connection *c, enum reply reply, const struct answe
 
     if (reply == REPLY_FAILED) {
         note_error(w, "not a success", (struct slice){c->in.data, answer->used});
-    } else if (reply == REPLY_OK && measured != NULL) {
+    } else if (reply == REPLY_OK && measured != NULL && (c->partner == NULL || c->listens)) {
         measured->messages_left -= answer->messages;
-        if (c->partner == NULL || c->listens) {
-            count_answer(w, measured->intended_ns, answer->messages, now_ns);
-        }
+        count_answer(w, measured->intended_ns, answer->messages, now_ns);
     } else if (reply == REPLY_EMPTY && !c->listens) {
         w->empty++;
     }

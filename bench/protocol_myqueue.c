@@ -345,13 +345,14 @@ static enum reply stored(struct connection *c, struct slice received, struct ans
 
 /* ---- consume -------------------------------------------------------------------------------- */
 
-/* With --messages every connection reads its own part of the log. */
+/* With --messages every connection reads its own part of the log. Who waits does so in an empty
+ * one. */
 static struct slice open_consumer(struct connection *c)
 {
     const struct load *load = c->load;
     struct position *p = calloc(1, sizeof *p);
 
-    if (p != NULL) {
+    if (p != NULL && !c->listens) {
         p->start = load->offset;
         if (load->messages > 0 && load->topics == 1) {
             int64_t each = load->messages / load->connections;
