@@ -10,12 +10,14 @@
 #   STORE=              postgres | sqlite | memory: where their broker keeps the messages;
 #                       if not given, as scenario.conf says, or postgres
 #   LOGS= CONSUMERS=    for `make scenario`
+#   FUZZ_SECONDS=60     of `make fuzz`, all targets together
 #   V=1                 show the commands
 
 BUILD     ?= build
 SANITIZE  ?=
 RUNTIME   ?= auto
 STORE     ?=
+FUZZ_SECONDS ?= 60
 VERSION   := 0.1.0
 
 CC       ?= gcc
@@ -52,6 +54,8 @@ LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
 SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
 BENCH_OBJECTS    := $(call objects,$(filter-out bench/load.c bench/bare.c,$(wildcard bench/*.c)))
 HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
+FUZZ_OBJECTS     := $(call objects,$(filter-out fuzz/main.c,$(wildcard fuzz/*.c)) scenarios/logfile.c)
+FUZZ_TARGETS     := json http calls logfile
 FAULTY_OBJECTS   := $(call objects,$(filter-out broker/store/tests/test_%,$(wildcard broker/store/tests/*.c)))
 
 BROKER_LIBS  := -lmicrohttpd -lpq -lsqlite3 -lm
@@ -60,7 +64,7 @@ HARNESS_LIBS := -lsqlite3 $(LIBRARY_LIBS)
 
 # Test programs: every tests/test_*.c is one, linked with its folder and what that may use.
 TEST_SOURCES := $(wildcard common/tests/test_*.c broker/tests/test_*.c broker/*/tests/test_*.c myqueue/tests/test_*.c \
-                  scenarios/tests/test_*.c harness/tests/test_*.c bench/tests/test_*.c)
+                  scenarios/tests/test_*.c harness/tests/test_*.c bench/tests/test_*.c fuzz/tests/test_*.c)
 TESTS        := $(patsubst %.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 
 .PHONY: all
@@ -158,6 +162,16 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/bench/%.o $(BENCH_OBJECTS) $(BUILD)/libcomm
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm $(TEST_LIBS)
 
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/fuzz/%.o $(FUZZ_OBJECTS) $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(COMMON_OBJECTS)
+	@mkdir -p $(@D)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(BROKER_LIBS) -lcjson $(TEST_LIBS)
+
+# By `make fuzz`, with clang: the objects are instrumented, libFuzzer comes with the last step.
+$(BUILD)/fuzz-%: fuzz/main.c $(FUZZ_OBJECTS) $(API_OBJECTS) $(CORE_OBJECTS) $(STORE_OBJECTS) $(COMMON_OBJECTS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DFUZZ_TARGET=fuzz_$* $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(BROKER_LIBS) -lcjson
+
 $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/obj/scenarios/logfile.o \
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
@@ -253,12 +267,21 @@ sanitized:
 	@$(MAKE) -s --no-print-directory -j$(shell nproc) all $(TESTS)
 	@RUNTIME=process tools/run-tests suites api scenario
 
+# The instrumented build apart from the others; what is found is kept in $(BUILD)/fuzz.
+.PHONY: fuzz
+fuzz: ## Fuzz JSON, requests, calls and log files for FUZZ_SECONDS, from the corpus in fuzz/corpus
+	@tools/deps build fuzz
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) BUILD=$(BUILD)/fuzz CC=clang \
+	    SANITIZE=fuzzer-no-link,address,undefined $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz-%)
+	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 .PHONY: tests
 tests: all $(TESTS) ## Build the test programs
 
 SOURCES := $(wildcard common/*.[ch] common/tests/*.[ch] broker/*.[ch] broker/*/*.[ch] broker/*/tests/*.[ch] \
              myqueue/include/*.h myqueue/*/*.[ch] scenarios/*.[ch] scenarios/tests/*.[ch] \
-             harness/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch])
+             harness/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch] \
+             fuzz/*.[ch] fuzz/tests/*.[ch])
 
 .PHONY: lint
 lint: ## Include directions, headers, format, static analysis, scripts
