@@ -175,7 +175,7 @@ def main(peer):
     except NotInstalled as why:
         print(why, file=sys.stderr)
         sys.exit(EXIT_NOT_INSTALLED)
-    except (Failed, OSError) as why:
+    except (Failed, OSError, subprocess.SubprocessError) as why:
         sys.exit("%s: %s" % (peer.name, why))
     except KeyboardInterrupt:
         sys.exit(130)

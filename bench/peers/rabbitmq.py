@@ -17,7 +17,8 @@ SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 class Rabbitmq(peer.Peer):
     name = "RabbitMQ"
-    setting = "quorum queue on one node (its log is fsynced), persistent messages, publisher confirms"
+    setting = ("quorum queue on one node (its log is fsynced), persistent messages, "
+               "publisher confirms")
     program = SERVER
     protocol = "amqp"
 
