@@ -227,10 +227,17 @@ crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQ
 .PHONY: bench
 bench: bench-programs ## Measure everything beside its ceilings and peers (10 minutes)
 	@bench/run.py
+	@bench/draw.py
 
 .PHONY: bench-quick
 bench-quick: bench-programs ## The same in a minute: one repeat, no long log, no peers
 	@bench/run.py --quick --no-peers
+	@bench/draw.py
+
+.PHONY: bench-readme
+bench-readme: ## Put the last run's table into the README
+	@tools/deps bench
+	@bench/draw.py --readme README.md
 
 .PHONY: bench-peers
 bench-peers: ## Install the peers that `make bench` compares with

@@ -65,16 +65,16 @@ def markdown_text(text):
 
 def markdown_row(row):
     signs = {"met": "✓", "missed": "✗", "unknown": "?"}
-    if row["figure"] is None:
-        shown = "not measured"
-    else:
-        shown = words.figure(row["figure"], row["unit"])
     goals, ratios = [], []
     for target in row["targets"]:
         state, text = words.verdict(target)
         goals.append(markdown_text(target["text"]))
         ratios.append("%s %s" % (signs[state], markdown_text(
             "%.2f, %s" % (target["ratio"], text) if target["ratio"] is not None else text)))
+    if row["figure"] is None:
+        shown, ratios = "not measured", ["? " + markdown_text(row["note"])]
+    else:
+        shown = words.figure(row["figure"], row["unit"])
     return "| %s | %s | %s | %s |" % (markdown_text(row["what"]), shown, "<br>".join(goals),
                                       "<br>".join(ratios))
 
@@ -95,8 +95,8 @@ def markdown(result):
     lines = [words.headline(result), "",
              "%s. %s. %s." % (words.date(result), words.machine(result),
                               words.versions(result)), "",
-             "%s. Median; ratio to the target's ceiling of the same run:"
-             % words.badge(result)[1].lstrip("✓✗? "), "",
+             "%s. Plan: %s. Figures are medians, ratios are to figures of the same run:"
+             % (words.badge(result)[1].lstrip("✓✗? "), words.plan(result)), "",
              "| what | figure | target | ratio |", "|---|---|---|---|"]
     lines += [markdown_row(row) for row in result["rows"]]
     lines += ["", "; ".join("%s: %s" % (name.replace("copy_out", "COPY OUT"), what)
@@ -136,7 +136,9 @@ def main():
         result = json.load(f)
     if result.get("schema") != 1:
         raise Refused("result.json is of schema %s, and this knows 1" % result.get("schema"))
-    write(os.path.join(arguments.folder, "report.html"), page.page(result, drawn(result)))
+    report = os.path.join(arguments.folder, "report.html")
+    write(report, page.page(result, drawn(result)))
+    print("report: " + os.path.relpath(report))
     if arguments.readme:
         with open(arguments.readme, encoding="utf-8") as f:
             text = f.read()

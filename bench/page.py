@@ -105,8 +105,8 @@ def header(result):
                                           if m.get("fdatasync_us") else "not measured")),
            ("Version", version),
            ("PostgreSQL", result["versions"].get("postgres")),
-           ("Took", "%d min %d s" % divmod(round(result["duration_s"]), 60)),
-           ("Plan", result.get("plan")),
+           ("Took", words.took(result)),
+           ("Plan", words.plan(result)),
        ]))
 
 

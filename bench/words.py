@@ -126,6 +126,16 @@ def date(result):
     return result["date"].replace("T", " ").replace("+00:00", " UTC")[:23].strip()
 
 
+def took(result):
+    minutes, seconds = divmod(round(result["duration_s"]), 60)
+    return "%d min %d s" % (minutes, seconds) if minutes else "%d s" % seconds
+
+
+def plan(result):
+    repeats = result.get("repeats", 1)
+    return "%s, %s" % (result.get("plan"), "one repeat" if repeats == 1 else "%d repeats" % repeats)
+
+
 def machine(result):
     """One line: processor, cores, memory, disk."""
     m = result["machine"]
@@ -135,7 +145,9 @@ def machine(result):
 
 
 def versions(result):
-    return ", ".join("%s %s" % item for item in result["versions"].items() if item[1])
+    found = [(name, value) for name, value in result["versions"].items() if value]
+    return ", ".join(value if name in value or name == "compiler" else "%s %s" % (name, value)
+                     for name, value in found)
 
 
 def settings(result):

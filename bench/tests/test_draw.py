@@ -29,7 +29,7 @@ def sample():
                   "stretch": False, "of_figure": None, "ratio": None, "met": None,
                   "note": "not measured: no <long> log"}
     return {
-        "schema": 1, "date": "2026-11-21T10:40:12+00:00", "duration_s": 613, "plan": "full",
+        "schema": 1, "repeats": 3, "date": "2026-11-21T10:40:12+00:00", "duration_s": 613, "plan": "full",
         "machine": {"cpu": "A & B", "cores": 2, "memory": "23 GiB", "kernel": "6.1",
                     "filesystem": "ext4", "fdatasync_us": 57.2},
         "versions": {"myqueue": "myqueue-broker 0.1.0", "postgres": "15.20", "redis": None},
