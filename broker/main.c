@@ -31,9 +31,9 @@
 #define BATCH_BYTES_MAX (8 * 1024 * 1024)
 #define BATCH_WRITES_MAX 10000
 #define RETRY_PAUSE_MS 100
-#define SILENCE_MS 2000  /* of waiting for the store, before a line in the log says so */
-#define STORE_HANGS_S 22 /* a commit and a resolve that hang to their limits, and a connect */
-#define DRAIN_EXTRA_MS (STORE_HANGS_S * 1000 + 5000) /* and to write the last answers */
+#define SILENCE_MS 2000      /* of waiting for the store, before a line in the log says so */
+#define STOP_STORE_MS 2000   /* at the end, for the store to answer what it was asked */
+#define STOP_ANSWERS_MS 5000 /* and for the clients to take their answers */
 #define EXIT_USAGE 2
 
 _Static_assert(HTTP_LOOPS_MAX <= QUEUE_LOOPS_MAX, "the queue stages for every loop");
@@ -459,6 +459,25 @@ static bool wait_for_end(struct broker *b)
     return true;
 }
 
+/*
+ * Every request is answered: what can be committed now is, and who waits for a store that is
+ * away, or hangs, is told that (the outcome of a commit that hangs is unknown).
+ */
+static int drain(struct broker *b)
+{
+    struct http_server *http = atomic_load(&b->http);
+
+    committer_hurry(b->committer);
+    readers_hurry(b->readers);
+    if (!http_server_drain(http, STOP_STORE_MS)) {
+        if (b->store->ops->give_up != NULL) {
+            b->store->ops->give_up(b->store);
+        }
+        http_server_drain(http, STOP_ANSWERS_MS);
+    }
+    return http_server_end(http);
+}
+
 static void stop(struct broker *b)
 {
     struct http_server *http = atomic_load(&b->http);
@@ -467,9 +486,7 @@ static void stop(struct broker *b)
     if (b->serving) {
         http_server_quiesce(http);
         queue_shutdown(b->queue);
-        /* Every request ends by itself within the store's time limit. */
-        cut_off =
-            http_server_drain(http, (int)(b->settings.store_timeout_s * 1000) + DRAIN_EXTRA_MS);
+        cut_off = drain(b);
     }
     committer_destroy(b->committer);
     readers_destroy(b->readers);

@@ -33,6 +33,7 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,12 +135,13 @@ struct http_server {
     char address[300];
     int listen_fd; /* bound; each loop listens on a copy */
     atomic_int connections;
-    bool drained;
+    int ended_fd;          /* an eventfd: how many loops have ended */
+    int ended;             /* of these, seen by http_server_drain() */
     atomic_int loop_count; /* of those in `loops` */
     struct http_loop *loops[HTTP_LOOPS_MAX];
     atomic_bool quiesce;
     atomic_bool stop;
-    atomic_int_least64_t stop_deadline_ms;
+    atomic_bool cut_off_now; /* stop, whatever is under way */
     atomic_int cut_off;
 };
 
@@ -738,12 +740,19 @@ static void loop_look(struct http_loop *loop, int limit_ms)
     loop->busy_passes = 0;
 }
 
+/* To an eventfd. */
+static void add_one(int fd)
+{
+    uint64_t one = 1;
+    ssize_t written = write(fd, &one, sizeof one);
+    (void)written; /* a full counter is as good */
+}
+
 static bool loop_may_stop(const struct http_loop *loop)
 {
     struct http_server *server = loop->server;
 
-    return atomic_load(&server->stop) &&
-           (loop->handled == 0 || clock_now_ms() >= atomic_load(&server->stop_deadline_ms));
+    return atomic_load(&server->stop) && (loop->handled == 0 || atomic_load(&server->cut_off_now));
 }
 
 static void *loop_main(void *arg)
@@ -769,6 +778,7 @@ static void *loop_main(void *arg)
         }
     }
     atomic_fetch_add(&loop->server->cut_off, loop->handled);
+    add_one(loop->server->ended_fd);
     return NULL;
 }
 
@@ -978,14 +988,18 @@ bool http_server_create(const struct http_options *options, struct http_server *
         return false;
     }
     struct http_server *server = calloc(1, sizeof *server);
-    if (server == NULL) {
-        snprintf(error, HTTP_ERROR_BYTES_MAX, "cannot make the HTTP server: out of memory");
+    int ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server == NULL || ended_fd < 0) {
+        snprintf(error, HTTP_ERROR_BYTES_MAX,
+                 "cannot make the HTTP server: out of memory or descriptors");
+        free(server);
         close(listen_fd);
         return false;
     }
     server->options = *options;
     server->options.connections_max = grantable_connections(options->connections_max);
     server->listen_fd = listen_fd;
+    server->ended_fd = ended_fd;
     note_address(server, listen_fd);
     *out = server;
     return true;
@@ -1013,13 +1027,6 @@ const char *http_server_address(const struct http_server *server)
     return server->address;
 }
 
-static void loop_wake(struct http_loop *loop)
-{
-    uint64_t one = 1;
-    ssize_t written = write(loop->wake_fd, &one, sizeof one);
-    (void)written; /* a full counter means that it is awake */
-}
-
 void http_server_wake(struct http_server *server)
 {
     for (int i = 0; i < atomic_load(&server->loop_count); i++) {
@@ -1029,7 +1036,7 @@ void http_server_wake(struct http_server *server)
         loop->wake_needed = false;
         mutex_unlock(&loop->lock);
         if (needed) {
-            loop_wake(loop);
+            add_one(loop->wake_fd);
         }
     }
 }
@@ -1037,7 +1044,7 @@ void http_server_wake(struct http_server *server)
 static void wake_all(struct http_server *server)
 {
     for (int i = 0; i < atomic_load(&server->loop_count); i++) {
-        loop_wake(server->loops[i]);
+        add_one(server->loops[i]->wake_fd);
     }
 }
 
@@ -1062,17 +1069,35 @@ static void resume_all(struct http_loop *loop)
     MHD_run(loop->daemon);
 }
 
-int http_server_drain(struct http_server *server, int limit_ms)
+bool http_server_drain(struct http_server *server, int limit_ms)
 {
-    atomic_store(&server->stop_deadline_ms, clock_now_ms() + limit_ms);
+    struct pollfd ready = {.fd = server->ended_fd, .events = POLLIN};
+    int64_t deadline_ms = clock_now_ms() + limit_ms;
+    int64_t left_ms;
+
+    atomic_store(&server->stop, true);
+    wake_all(server);
+    while (server->ended < atomic_load(&server->loop_count) &&
+           (left_ms = deadline_ms - clock_now_ms()) > 0) {
+        uint64_t count;
+        if (poll(&ready, 1, (int)left_ms) > 0 && read(ready.fd, &count, sizeof count) > 0) {
+            server->ended += (int)count;
+        }
+    }
+    return server->ended == atomic_load(&server->loop_count);
+}
+
+int http_server_end(struct http_server *server)
+{
+    atomic_store(&server->cut_off_now, true);
     atomic_store(&server->stop, true);
     wake_all(server);
     for (int i = 0; i < atomic_load(&server->loop_count); i++) {
         if (server->loops[i]->running) {
             pthread_join(server->loops[i]->thread, NULL);
+            server->loops[i]->running = false;
         }
     }
-    server->drained = true;
     return atomic_load(&server->cut_off);
 }
 
@@ -1081,9 +1106,7 @@ void http_server_destroy(struct http_server *server)
     if (server == NULL) {
         return;
     }
-    if (!server->drained) {
-        http_server_drain(server, 0);
-    }
+    http_server_end(server);
     for (int i = 0; i < atomic_load(&server->loop_count); i++) {
         resume_all(server->loops[i]);
         loop_destroy(server->loops[i]);
@@ -1091,5 +1114,6 @@ void http_server_destroy(struct http_server *server)
     if (server->listen_fd >= 0) {
         close(server->listen_fd);
     }
+    close(server->ended_fd);
     free(server);
 }

@@ -80,12 +80,15 @@ bool http_server_start(struct http_server *server, char error[HTTP_ERROR_BYTES_M
 /* Accept no more connections; what is connected goes on. Any thread. */
 void http_server_quiesce(struct http_server *server);
 
-/* Let every request that was handed to the handler be answered, for at most `limit_ms`, and
- * end the loops. Returns how many requests were cut off. Posts still do no harm. */
-int http_server_drain(struct http_server *server, int limit_ms);
+/* Let every request that was handed to the handler be answered, and end the loops. false: some
+ * are still under way after `limit_ms`; it may be called again. Posts still do no harm. */
+bool http_server_drain(struct http_server *server, int limit_ms);
 
-/* Close what is connected, free all; drains without waiting if it has not been drained. No
- * request may be posted any more. NULL is fine. */
+/* End the loops, whatever is under way. Returns how many requests were cut off. */
+int http_server_end(struct http_server *server);
+
+/* Close what is connected, free all; ends the loops first. No request may be posted any
+ * more. NULL is fine. */
 void http_server_destroy(struct http_server *server);
 
 /* ---- a request; on its loop's thread only, but for post --------------------------- */

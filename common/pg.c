@@ -22,6 +22,7 @@
 
 struct pg {
     PGconn *connection; /* NULL once lost */
+    int stop_fd;        /* -1: none */
     char sqlstate[6];
     char message[PG_ERROR_BYTES_MAX];
 };
@@ -69,26 +70,27 @@ bool pg_url_valid(const char *url, char error[PG_ERROR_BYTES_MAX])
     return valid;
 }
 
-/* Wait until the socket is ready; false when the time is over. */
-static bool wait_socket(PGconn *connection, short events, int64_t deadline_ms)
+/* Wait until the socket is ready; false when the time is over, or nobody wants to wait. */
+static bool wait_socket(const struct pg *pg, short events, int64_t deadline_ms)
 {
     int64_t left_ms = deadline_ms - clock_now_ms();
-    struct pollfd ready = {.fd = PQsocket(connection), .events = events};
+    struct pollfd ready[] = {{.fd = PQsocket(pg->connection), .events = events},
+                             {.fd = pg->stop_fd, .events = POLLIN}};
 
-    return left_ms > 0 && ready.fd >= 0 && poll(&ready, 1, (int)left_ms) != 0;
+    return left_ms > 0 && ready[0].fd >= 0 && poll(ready, 2, (int)left_ms) != 0 &&
+           ready[1].revents == 0;
 }
 
-static bool connect_poll(PGconn *connection, int64_t deadline_ms)
+static bool connect_poll(const struct pg *pg, int64_t deadline_ms)
 {
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
     while (state != PGRES_POLLING_OK) {
         if (state == PGRES_POLLING_FAILED ||
-            !wait_socket(connection, state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-                         deadline_ms)) {
+            !wait_socket(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms)) {
             return false;
         }
-        state = PQconnectPoll(connection);
+        state = PQconnectPoll(pg->connection);
     }
     return true;
 }
@@ -100,7 +102,7 @@ static void ignore_notice(void *arg, const PGresult *result)
     (void)result;
 }
 
-struct pg *pg_connect(const char *url, const char *options, int limit_ms,
+struct pg *pg_connect(const char *url, const char *options, int stop_fd, int limit_ms,
                       char error[PG_ERROR_BYTES_MAX])
 {
     /* What comes first is a default that the URL, behind it, may override. */
@@ -115,9 +117,10 @@ struct pg *pg_connect(const char *url, const char *options, int limit_ms,
         snprintf(error, PG_ERROR_BYTES_MAX, "out of memory");
         return NULL;
     }
+    pg->stop_fd = stop_fd;
     pg->connection = PQconnectStartParams(keywords, values, 1);
     if (pg->connection == NULL || PQstatus(pg->connection) == CONNECTION_BAD ||
-        !connect_poll(pg->connection, deadline_ms)) {
+        !connect_poll(pg, deadline_ms)) {
         const char *message =
             pg->connection == NULL ? "out of memory" : PQerrorMessage(pg->connection);
         one_line(error, message);
@@ -175,8 +178,7 @@ static bool flush(struct pg *pg, int64_t deadline_ms)
 
     while ((left = PQflush(pg->connection)) == 1) {
         /* Read while writing: a server that wants to be heard first would block us. */
-        if (!wait_socket(pg->connection, POLLOUT | POLLIN, deadline_ms) ||
-            !PQconsumeInput(pg->connection)) {
+        if (!wait_socket(pg, POLLOUT | POLLIN, deadline_ms) || !PQconsumeInput(pg->connection)) {
             return false;
         }
     }
@@ -191,7 +193,7 @@ static enum pg_outcome collect(struct pg *pg, int64_t deadline_ms, PGresult **ou
 
     for (;;) {
         while (PQisBusy(pg->connection)) {
-            if (!wait_socket(pg->connection, POLLIN, deadline_ms)) {
+            if (!wait_socket(pg, POLLIN, deadline_ms)) {
                 PQclear(last);
                 return lost(pg, "the server does not answer in time");
             }

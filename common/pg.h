@@ -28,9 +28,10 @@ enum pg_outcome {
 /* Can libpq read this address? false: why, in `error`. No connection is made. */
 bool pg_url_valid(const char *url, char error[PG_ERROR_BYTES_MAX]);
 
-/* Connect within `limit_ms`. `options` (may be NULL) are the session's settings in
+/* Connect within `limit_ms`. Once `stop_fd` (-1: none) can be read from, every wait for the server
+ * ends as if its time were over. `options` (may be NULL) are the session's settings in
  * libpq's notation, "-c name=value". NULL: why, in `error`, in one line. */
-struct pg *pg_connect(const char *url, const char *options, int limit_ms,
+struct pg *pg_connect(const char *url, const char *options, int stop_fd, int limit_ms,
                       char error[PG_ERROR_BYTES_MAX]);
 void pg_close(struct pg *pg);           /* NULL is fine */
 bool pg_connected(const struct pg *pg); /* false for NULL and after PG_LOST */

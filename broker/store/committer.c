@@ -26,6 +26,7 @@ struct committer {
     struct list prepared;     /* in the batch */
     bool away;                /* the store was away at the last try: for the log */
     bool fenced;
+    bool gave_up; /* a store that is away: nothing is tried any more */
 
     struct mutex lock; /* rank: MUTEX_COMMITTER */
     pthread_cond_t changed;
@@ -33,6 +34,7 @@ struct committer {
     struct list waiting;
     size_t waiting_bytes; /* of all writes that are not finished */
     size_t waiting_count;
+    bool hurry;
     bool stop;
 };
 
@@ -66,12 +68,13 @@ static void end_all(struct committer *c, struct list *writes, enum status status
     c->options.hooks.round_end(c->options.hooks.arg);
 }
 
-static bool stopping(struct committer *c)
+/* Is a store that is away not worth waiting for? */
+static bool hurried(struct committer *c)
 {
     mutex_lock(&c->lock);
-    bool stop = c->stop;
+    bool hurry = c->hurry || c->stop;
     mutex_unlock(&c->lock);
-    return stop;
+    return hurry;
 }
 
 /* What submitters have left since the last look joins the thread's own list. */
@@ -85,19 +88,19 @@ static void take_waiting(struct committer *c)
 /* The store is away: answer the writes that can wait no longer. */
 static void expire(struct committer *c, enum status prepared_status)
 {
-    bool stop = stopping(c);
+    bool hurry = hurried(c);
     int64_t now_ms = clock_now_ms();
 
     take_waiting(c);
     LIST_FOREACH(node, &c->prepared) {
         struct store_write *write = LIST_ENTRY(node, struct store_write, node);
-        if (stop || write->deadline_ms <= now_ms) {
+        if (hurry || write->deadline_ms <= now_ms) {
             answer(c, write, prepared_status); /* the batch still needs it */
         }
     }
     LIST_FOREACH(node, &c->taken) {
         struct store_write *write = LIST_ENTRY(node, struct store_write, node);
-        if (stop || write->deadline_ms <= now_ms) {
+        if (hurry || write->deadline_ms <= now_ms) {
             answer(c, write, STATUS_STORE_AWAY);
             finish(c, write);
         }
@@ -112,13 +115,13 @@ static void pause_ms(struct committer *c, int ms)
     int64_t until_ms = clock_now_ms() + ms;
 
     mutex_lock(&c->lock);
-    while (!c->stop && clock_now_ms() < until_ms) {
+    while (!c->hurry && !c->stop && clock_now_ms() < until_ms) {
         mutex_wait(&c->lock, &c->changed, until_ms);
     }
     mutex_unlock(&c->lock);
 }
 
-/* Try to reach the store until it answers; false when the committer is to stop first. */
+/* Try to reach the store until it answers; false when that is not to be waited for. */
 static bool revive(struct committer *c, enum status prepared_status)
 {
     char why[STORE_ERROR_BYTES_MAX] = "";
@@ -129,7 +132,8 @@ static bool revive(struct committer *c, enum status prepared_status)
             c->away = true;
         }
         expire(c, prepared_status);
-        if (stopping(c)) {
+        if (hurried(c)) {
+            c->gave_up = true;
             return false;
         }
         pause_ms(c, REVIVE_PAUSE_MS);
@@ -290,6 +294,10 @@ static void *committer_main(void *arg)
             end_all(c, &c->taken, STATUS_FENCED);
             continue;
         }
+        if (c->gave_up) {
+            end_all(c, &c->taken, STATUS_STORE_AWAY);
+            continue;
+        }
         prepare(c);
         if (batch_empty(&c->batch)) {
             batch_applied(c); /* duplicates only: nothing to commit */
@@ -343,6 +351,14 @@ struct committer *committer_create(const struct committer_options *options)
         return NULL;
     }
     return c;
+}
+
+void committer_hurry(struct committer *c)
+{
+    mutex_lock(&c->lock);
+    c->hurry = true;
+    pthread_cond_signal(&c->changed);
+    mutex_unlock(&c->lock);
 }
 
 void committer_destroy(struct committer *c)

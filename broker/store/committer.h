@@ -38,6 +38,10 @@ struct committer *committer_create(const struct committer_options *options);
  * rank MUTEX_COMMITTER or above may be held. */
 void committer_submit(void *committer, struct list *writes);
 
+/* From now on no write waits for a store that is away: it is answered at once, as if its time
+ * were over. Any thread. */
+void committer_hurry(struct committer *committer);
+
 /* Commit what waits (or answer it, when the store is away), end the thread. NULL is fine. */
 void committer_destroy(struct committer *committer);
 

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define SCHEMA_VERSION 1
@@ -57,6 +58,7 @@ struct postgres_store {
     struct store store;
     char *url;
     int statement_limit_ms;
+    int give_up_fd; /* an eventfd */
 };
 
 /* The server's process behind a connection. Process ids come again, with another start. */
@@ -218,7 +220,7 @@ static enum status postgres_revive(struct store_session *session, int limit_ms,
     }
     pg_close(s->pg);
     s->prepared = false;
-    s->pg = pg_connect(store->url, SESSION_OPTIONS, limit_ms, error);
+    s->pg = pg_connect(store->url, SESSION_OPTIONS, store->give_up_fd, limit_ms, error);
     if (s->pg == NULL) {
         return STATUS_STORE_AWAY;
     }
@@ -699,10 +701,22 @@ static enum status postgres_ping(struct store_session *session)
     return status_of(s, pg_query(s->pg, "SELECT 1", limit_ms(s), NULL), "ping");
 }
 
+static void postgres_give_up(struct store *store)
+{
+    uint64_t one = 1;
+    ssize_t written = write(((struct postgres_store *)(void *)store)->give_up_fd, &one, sizeof one);
+    (void)written; /* a full counter is as good */
+}
+
 static void postgres_destroy(struct store *store)
 {
-    free(((struct postgres_store *)(void *)store)->url);
-    free(store);
+    struct postgres_store *s = (struct postgres_store *)(void *)store;
+
+    if (s->give_up_fd >= 0) {
+        close(s->give_up_fd);
+    }
+    free(s->url);
+    free(s);
 }
 
 static const struct store_ops postgres_ops = {
@@ -717,6 +731,7 @@ static const struct store_ops postgres_ops = {
     .read = postgres_read,
     .find_sequence = postgres_find_sequence,
     .ping = postgres_ping,
+    .give_up = postgres_give_up,
     .destroy = postgres_destroy,
 };
 
@@ -726,15 +741,18 @@ struct store *postgres_store_create(const char *url, int wait_ms, char error[STO
         return NULL;
     }
     struct postgres_store *store = calloc(1, sizeof *store);
-    char *copy = strdup(url);
-    if (store == NULL || copy == NULL) {
+    if (store == NULL) {
         snprintf(error, STORE_ERROR_BYTES_MAX, "out of memory");
-        free(store);
-        free(copy);
         return NULL;
     }
     store->store.ops = &postgres_ops;
-    store->url = copy;
+    store->url = strdup(url);
+    store->give_up_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (store->url == NULL || store->give_up_fd < 0) {
+        snprintf(error, STORE_ERROR_BYTES_MAX, "out of memory or descriptors");
+        postgres_destroy(&store->store);
+        return NULL;
+    }
     store->statement_limit_ms = wait_ms < STATEMENT_LIMIT_MS ? wait_ms : STATEMENT_LIMIT_MS;
     return &store->store;
 }

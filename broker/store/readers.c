@@ -23,6 +23,7 @@ struct readers {
     /* guarded by lock: */
     struct list waiting;
     size_t waiting_count;
+    bool hurry;
     bool stop;
 };
 
@@ -58,16 +59,16 @@ static enum status run_once(struct store_session *session, struct store_read *re
     return STATUS_INTERNAL;
 }
 
-/* Between two tries; ends early when the readers are to stop. */
+/* Between two tries; true, and at once, when there is to be no other. */
 static bool pause_or_stop(struct readers *readers)
 {
     int64_t until_ms = clock_now_ms() + REVIVE_PAUSE_MS;
 
     mutex_lock(&readers->lock);
-    while (!readers->stop && clock_now_ms() < until_ms) {
+    while (!readers->hurry && !readers->stop && clock_now_ms() < until_ms) {
         mutex_wait(&readers->lock, &readers->changed, until_ms);
     }
-    bool stop = readers->stop;
+    bool stop = readers->hurry || readers->stop;
     mutex_unlock(&readers->lock);
     return stop;
 }
@@ -145,6 +146,14 @@ struct readers *readers_create(struct store *store, int threads, size_t waiting_
         readers->thread_count++;
     }
     return readers;
+}
+
+void readers_hurry(struct readers *readers)
+{
+    mutex_lock(&readers->lock);
+    readers->hurry = true;
+    pthread_cond_broadcast(&readers->changed);
+    mutex_unlock(&readers->lock);
 }
 
 void readers_destroy(struct readers *readers)

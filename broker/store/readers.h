@@ -18,6 +18,9 @@ struct readers *readers_create(struct store *store, int threads, size_t waiting_
  * already, and done() is not called. Any thread. */
 bool readers_submit(void *readers, struct store_read *read);
 
+/* From now on no read waits for a store that is away. Any thread. */
+void readers_hurry(struct readers *readers);
+
 /* Finish what waits and end the threads. NULL is fine. */
 void readers_destroy(struct readers *readers);
 

@@ -182,6 +182,10 @@ struct store_ops {
     /* Does the store answer? */
     enum status (*ping)(struct store_session *session);
 
+    /* Every call that waits for the store, now and later, ends at once as if the store had gone.
+     * Any thread. NULL: the store's calls do not hang. */
+    void (*give_up)(struct store *store);
+
     void (*destroy)(struct store *store); /* after all sessions are closed */
 };
 

@@ -45,7 +45,7 @@ static const char *postgres_url(void)
 static void empty_database(void)
 {
     char error[PG_ERROR_BYTES_MAX];
-    struct pg *pg = pg_connect(postgres_url(), NULL, 10000, error);
+    struct pg *pg = pg_connect(postgres_url(), NULL, -1, 10000, error);
 
     CU_ASSERT_FATAL(pg != NULL);
     CU_ASSERT_EQUAL(pg_query(pg, "DROP SCHEMA IF EXISTS myqueue CASCADE", 10000, NULL), PG_DONE);
@@ -411,7 +411,7 @@ static void says_unknown_when_the_connection_dies(void)
 {
     struct fixture f = setup(POSTGRES);
     char error[PG_ERROR_BYTES_MAX];
-    struct pg *other = pg_connect(postgres_url(), NULL, 10000, error);
+    struct pg *other = pg_connect(postgres_url(), NULL, -1, 10000, error);
 
     make_topic(&f);
     CU_ASSERT_FATAL(other != NULL);

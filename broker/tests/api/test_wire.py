@@ -1,6 +1,6 @@
 """The wire to PostgreSQL breaks at the worst instants: before a commit, and right after it."""
 
-from driver import check, same, test, until
+from driver import Together, check, same, test, until
 from proxy import LOSE_REPLY, LOSE_REQUEST, Proxy
 
 POSTGRES = ("postgres",)
@@ -125,3 +125,30 @@ def silence_ends(given):
     until(lambda: api.produce("t", producer_id, "m1", sequence=1).http == 200, "a success")
     same(api.read_all("t"), ["m0", "m1"], "messages")
     broker.stop()
+
+
+@test(POSTGRES)
+def sigterm_waits_for_no_store(given):
+    """Whether it is gone or only silent: who waits for it is told, long before their time is over
+    (which is more than the broker is given to end)."""
+    for silent in (False, True):
+        proxy, broker = wired(given, "--store-timeout", "300", "--tail-bytes", "0")
+        api = broker.api
+        producer_id = api.filled("t", 1)
+        consumer_id = api.consumer("t")
+        if silent:
+            proxy.thawed.clear()
+        else:
+            proxy.refusing = True
+            proxy.strike(LOSE_REQUEST)
+        waiting = Together(*[lambda i=i: api.produce("t", producer_id, "m%d" % i)
+                             for i in range(8)],
+                           lambda: api.consume("t", consumer_id, offset=0))
+        until(lambda: proxy.struck.is_set() or silent, "the fault to hit")
+        for _ in range(100):  # what was sent before them has been taken by now
+            api.topics()
+        check(waiting.running(), "nobody waits")
+        broker.stop()
+        for answer in waiting.join():
+            check(answer.body["code"] in ("store_away", "outcome_unknown"), answer)
+        proxy.thawed.set()
