@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,8 +111,7 @@ struct sqlite_store {
     char *path; /* begins with '/' or "./": SQLite gives other beginnings a meaning of their own */
     int busy_limit_ms;
     struct mutex lock; /* rank: MUTEX_STORE */
-    /* guarded by lock: */
-    int lock_fd; /* -1 until the first revive() */
+    int lock_fd;       /* -1 until the first revive(), which is guarded by lock; then fixed */
 };
 
 struct sqlite_session {
@@ -258,12 +258,20 @@ static enum status change_owned(struct sqlite_session *s, enum statement which, 
     return rows == 1 ? STATUS_OK : STATUS_FENCED;
 }
 
+/* What goes into a file that was deleted meanwhile, nobody would find again. */
+static bool deleted(const struct sqlite_session *s)
+{
+    struct stat file;
+
+    return fstat(store_of(s)->lock_fd, &file) != 0 || file.st_nlink == 0;
+}
+
 static enum status begin(struct sqlite_session *s)
 {
     struct timespec now;
 
-    if (s->db == NULL) {
-        return STATUS_STORE_AWAY;
+    if (s->db == NULL || deleted(s)) {
+        return STATUS_STORE_AWAY; /* revive() says why */
     }
     clock_gettime(CLOCK_REALTIME, &now);
     s->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -376,6 +384,10 @@ static enum status sqlite_revive(struct store_session *session, int limit_ms,
     struct sqlite_store *store = store_of(s);
     (void)limit_ms; /* opening does not wait */
 
+    if (s->db != NULL && deleted(s)) {
+        snprintf(error, STORE_ERROR_BYTES_MAX, "'%.300s' has been deleted", store->path);
+        return STATUS_STORE_AWAY;
+    }
     if (s->db != NULL) {
         return STATUS_OK;
     }

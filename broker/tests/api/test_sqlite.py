@@ -144,6 +144,19 @@ def a_damaged_file(given):
 
 
 @test(SQLITE)
+def a_file_that_was_deleted(given):
+    """What nobody would find again is not acknowledged."""
+    url = given.machine.store(given.kind)
+    broker = given.machine.broker(url, "--store-timeout", "1")
+    producer_id = broker.api.filled("t", 1)
+    os.unlink(file_of(url))
+    broker.api.produce("t", producer_id, "m1").refused("store_away")
+    broker.api.call("GET", "/healthz").refused("store_away")
+    until(lambda: "has been deleted" in broker.said(), "its log to say why")
+    broker.stop()
+
+
+@test(SQLITE)
 def a_person_who_writes_holds_writers_up(given):
     """Within the time limit they wait; after it they are told that nothing was stored."""
     url = given.machine.store(given.kind)
