@@ -7,6 +7,7 @@
 #include "broker/api/api.h"
 #include "broker/core/queue.h"
 #include "broker/store/committer.h"
+#include "broker/store/keeper.h"
 #include "broker/store/readers.h"
 #include "broker/store/stores.h"
 
@@ -43,6 +44,9 @@ struct settings {
     const char *store;
     const char *consumer_start;
     const char *log_level;
+    const char *retention_unread;
+    int64_t retention_bytes;
+    int64_t retention_age_s;
     int64_t store_wait_s;
     int64_t store_timeout_s;
     int64_t message_bytes_max;
@@ -67,6 +71,7 @@ struct broker {
     struct queue *queue;
     struct committer *committer;
     struct readers *readers;
+    struct keeper *keeper;
     struct api api;
     struct budget budget;               /* of the queue and the HTTP server together */
     _Atomic(struct http_server *) http; /* the committer asks for it from the start */
@@ -116,6 +121,30 @@ static enum options_result parse_options(struct settings *s, int argc, char **ar
          .text = "earliest",
          .choices = "earliest|latest",
          .help = "where a consumer begins that does not say so"},
+        {.name = "retention-bytes",
+         .type = OPTION_INT,
+         .value = &s->retention_bytes,
+         .number = 0,
+         .smallest = 0,
+         .largest = QUEUE_RETENTION_MAX,
+         .unit = "bytes",
+         .help = "what a topic keeps, the oldest messages go first, each counts 100 bytes more\n"
+                 "than its text; 0: everything; a topic may have its own limits"},
+        {.name = "retention-age",
+         .type = OPTION_INT,
+         .value = &s->retention_age_s,
+         .number = 0,
+         .smallest = 0,
+         .largest = QUEUE_RETENTION_MAX,
+         .unit = "seconds",
+         .help = "how long a topic keeps a message, at least; 0: for ever"},
+        {.name = "retention-unread",
+         .type = OPTION_CHOICE,
+         .value = &s->retention_unread,
+         .text = "keep",
+         .choices = "keep|remove",
+         .help = "what a registered consumer still has to read: keep it beyond the limits, or\n"
+                 "remove it all the same (the consumer gets offset_out_of_range)"},
         {.name = "message-bytes-max",
          .type = OPTION_INT,
          .value = &s->message_bytes_max,
@@ -352,6 +381,10 @@ static bool start_store(struct broker *b)
         .consumers_max = (size_t)s->consumers_max,
         .polls_max = (int)s->polls_max,
         .budget = &b->budget,
+        .retention = {.bytes = s->retention_bytes,
+                      .age_s = s->retention_age_s,
+                      .unread = strcmp(s->retention_unread, "keep") == 0 ? RETENTION_KEEP_UNREAD
+                                                                         : RETENTION_REMOVE_UNREAD},
         .wake = wake_http,
         .fenced = on_fenced,
         .arg = b,
@@ -380,6 +413,11 @@ static bool start_store(struct broker *b)
     }
     queue_connect(b->queue, &(struct store_queue){committer_submit, b->committer, readers_submit,
                                                   b->readers});
+    b->keeper = keeper_create(b->store, queue_keep, b->queue);
+    if (b->keeper == NULL) {
+        complain("out of memory or threads", NULL);
+        return false;
+    }
     return true;
 }
 
@@ -488,6 +526,7 @@ static void stop(struct broker *b)
         queue_shutdown(b->queue);
         cut_off = drain(b);
     }
+    keeper_destroy(b->keeper); /* it gives writes to the committer */
     committer_destroy(b->committer);
     readers_destroy(b->readers);
     http_server_destroy(http);

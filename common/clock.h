@@ -1,5 +1,5 @@
 /*
- * clock.h - time that only goes forward. All deadlines are in these units.
+ * clock.h - time that only goes forward, in which all deadlines are, and the time of day.
  * Threads: any.
  */
 #ifndef COMMON_CLOCK_H
@@ -20,6 +20,15 @@ static inline int64_t clock_now_ns(void)
 static inline int64_t clock_now_ms(void)
 {
     return clock_now_ns() / 1000000;
+}
+
+/* CLOCK_REALTIME, milliseconds since 1970: for what must mean the same after a restart. It
+ * can be set, forward and back. */
+static inline int64_t clock_wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 #endif

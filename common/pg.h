@@ -15,7 +15,7 @@
 #include <libpq-fe.h>
 
 #define PG_ERROR_BYTES_MAX 512
-#define PG_PARAMETERS_MAX 32
+#define PG_PARAMETERS_MAX 48
 
 struct pg;
 

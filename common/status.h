@@ -21,7 +21,7 @@
     X(STATUS_BAD_MESSAGE, 400, "bad_message", "a message is UTF-8 text without U+0000")            \
     X(STATUS_OUT_OF_SEQUENCE, 400, "out_of_sequence", "a message before this one is missing")      \
     X(STATUS_OFFSET_OUT_OF_RANGE, 400, "offset_out_of_range",                                      \
-      "the offset lies beyond the end of the log")                                                 \
+      "there is no such offset in the log: it has been removed, or is yet to come")                \
     X(STATUS_UNKNOWN_PATH, 404, "unknown_path", "there is no such path")                           \
     X(STATUS_WRONG_METHOD, 405, "wrong_method", "the path does not take this method")              \
     X(STATUS_REQUEST_TIMEOUT, 408, "request_timeout", "the request has taken too long to arrive")  \

@@ -27,6 +27,19 @@ void answer_end(struct call *call, struct buffer *body)
     http_request_answer(call->request, 200, body, NULL);
 }
 
+/* Where the log that was asked for begins, and where it ends. */
+static void append_bounds(const struct call *call, struct buffer *body)
+{
+    int64_t first_offset;
+    int64_t next_offset;
+
+    consume_bounds(call->consume, &first_offset, &next_offset);
+    buffer_append_string(body, ", \"first_offset\": ");
+    buffer_append_int(body, first_offset);
+    buffer_append_string(body, ", \"next_offset\": ");
+    buffer_append_int(body, next_offset);
+}
+
 static void failure(struct call *call, enum status status, const char *words, const char *allow)
 {
     struct buffer body = BUFFER_INIT;
@@ -39,6 +52,9 @@ static void failure(struct call *call, enum status status, const char *words, co
     if (status == STATUS_OUT_OF_SEQUENCE) {
         buffer_append_string(&body, ", \"expected\": ");
         buffer_append_int(&body, queue_write_result(call->write)->expected);
+    }
+    if (status == STATUS_OFFSET_OUT_OF_RANGE) {
+        append_bounds(call, &body);
     }
     buffer_append_string(&body, "}");
     http_request_answer(call->request, status_http(status), &body, allow);
@@ -76,7 +92,7 @@ void answer_failure_text(struct call *call, enum status status, const char *form
     failure(call, status, words, NULL);
 }
 
-void answer_registered(struct call *call, const char *id_name)
+void answer_registered(struct call *call, const char *id_name, bool with_offset)
 {
     const struct queue_result *result = queue_write_result(call->write);
     struct buffer body;
@@ -88,6 +104,10 @@ void answer_registered(struct call *call, const char *id_name)
     answer_begin(&body);
     buffer_printf(&body, ", \"%s\": ", id_name);
     buffer_append_int(&body, result->id);
+    if (with_offset && result->offset > 0) { /* the assignment's clients know the id alone */
+        buffer_append_string(&body, ", \"offset\": ");
+        buffer_append_int(&body, result->offset);
+    }
     answer_end(call, &body);
 }
 

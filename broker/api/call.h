@@ -64,8 +64,9 @@ void answer_wrong_method(struct call *call, const char *allow);
 void answer_failure_text(struct call *call, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* A producer or consumer has been registered, or not: call->write tells. */
-void answer_registered(struct call *call, const char *id_name);
+/* A producer or consumer has been registered, or not: call->write tells. with_offset: say
+ * where it begins, when that is not the first message ever. */
+void answer_registered(struct call *call, const char *id_name, bool with_offset);
 
 /* The call waits: `done` has it resumed on its loop, with `resume`. */
 void call_wait(struct call *call, http_resume *resume);

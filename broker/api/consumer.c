@@ -12,7 +12,7 @@
 
 static void registered(struct http_request *request)
 {
-    answer_registered(http_request_state(request), "consumer_id");
+    answer_registered(http_request_state(request), "consumer_id", true);
 }
 
 static bool take_start(struct call *call, enum queue_start *start)

@@ -13,7 +13,7 @@
 
 static void registered(struct http_request *request)
 {
-    answer_registered(http_request_state(request), "producer_id");
+    answer_registered(http_request_state(request), "producer_id", false);
 }
 
 void producer_register(struct call *call)
@@ -47,8 +47,10 @@ static void produced(struct http_request *request)
         return;
     }
     answer_begin(&body);
-    buffer_append_string(&body, ", \"offset\": ");
-    buffer_append_int(&body, result->offset);
+    if (result->offset >= 0) { /* a duplicate may have been removed since */
+        buffer_append_string(&body, ", \"offset\": ");
+        buffer_append_int(&body, result->offset);
+    }
     if (call->count > 0) {
         buffer_append_string(&body, ", \"count\": ");
         buffer_append_int(&body, (int64_t)call->count);

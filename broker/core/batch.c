@@ -74,6 +74,7 @@ static bool prepare_topic(struct queue_write *w, struct store_batch *batch)
         return refuse(w, STATUS_NO_MEMORY);
     }
     topic->name = w->name;
+    topic->retention = w->retention;
     return true;
 }
 
@@ -97,6 +98,7 @@ static bool prepare_producer(struct queue_write *w, struct store_batch *batch)
             return refuse(w, STATUS_NO_MEMORY);
         }
         row->name = w->name;
+        row->retention = w->retention;
     }
     w->index = batch->producer_count;
     struct store_client *client = batch_add_producer(batch);
@@ -121,7 +123,8 @@ static bool prepare_consumer(struct queue_write *w, struct store_batch *batch)
         return refuse(w, STATUS_NO_MEMORY);
     }
     client->topic_id = w->topic->id;
-    client->position = w->start == QUEUE_START_LATEST ? w->topic->partition.pending_next : 0;
+    client->position = w->start == QUEUE_START_LATEST ? w->topic->partition.pending_next
+                                                      : w->topic->partition.pending_first;
     return true;
 }
 
@@ -140,17 +143,103 @@ static bool prepare_position(struct queue_write *w, struct store_batch *batch)
     return true;
 }
 
+/* ---- prepare: segments ------------------------------------------------------------------- */
+
+static bool prepare_roll(struct queue_write *w, struct store_batch *batch)
+{
+    struct partition *p = &w->topic->partition;
+    struct store_roll *roll = batch_add_roll(batch);
+
+    if (roll == NULL) {
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    *roll = (struct store_roll){
+        .segment = {.id = w->segment,
+                    .topic_id = w->topic->id,
+                    .partition = p->number,
+                    .first_offset = p->pending_next,
+                    .first_bytes = p->pending_bytes,
+                    .opened_ms = clock_wall_ms()},
+        .epoch = p->epoch,
+    };
+    w->index = batch->roll_count - 1;
+    p->pending_segment = w->segment;
+    return true;
+}
+
+/* Does this batch, or what was committed since the keeper looked, hold the messages back? */
+static bool held_back(struct queue_write *w, const struct store_batch *batch)
+{
+    struct partition *p = &w->topic->partition;
+
+    if (retention_of(w->queue, w->topic).unread == RETENTION_REMOVE_UNREAD) {
+        return false;
+    }
+    mutex_lock(&p->lock);
+    int64_t slowest = partition_slowest_locked(p);
+    mutex_unlock(&p->lock);
+    for (size_t i = 0; i < batch->consumer_count; i++) {
+        const struct store_client *c = &batch->consumers[i];
+        slowest = c->topic_id == w->topic->id && c->position < slowest ? c->position : slowest;
+    }
+    for (size_t i = 0; i < batch->position_count; i++) {
+        const struct store_position *s = &batch->positions[i];
+        slowest = s->topic_id == w->topic->id && s->offset < slowest ? s->offset : slowest;
+    }
+    return slowest < w->position;
+}
+
+static bool prepare_trim(struct queue_write *w, struct store_batch *batch)
+{
+    struct partition *p = &w->topic->partition;
+
+    if (held_back(w, batch)) {
+        return refuse(w, STATUS_NO_MESSAGE); /* the keeper looks again */
+    }
+    struct store_trim *trim = batch_add_trim(batch);
+    if (trim == NULL) {
+        return refuse(w, STATUS_NO_MEMORY);
+    }
+    *trim = (struct store_trim){w->topic->id, p->number, p->epoch, w->position};
+    p->pending_first = w->position;
+    return true;
+}
+
 /* ---- prepare: messages ------------------------------------------------------------------- */
 
-/* A reader has looked for the offset of a sequence that was stored long ago. */
+/* Search in the segment that has offset `from`. false: it has been removed. */
+static bool place_search(struct queue_write *w, int64_t from)
+{
+    struct partition *p = &w->topic->partition;
+    int64_t end;
+
+    mutex_lock(&p->lock);
+    w->read.from = from;
+    w->read.segment = partition_segment_locked(p, from, &w->read_begin, &end);
+    bool there = from >= p->first_offset;
+    mutex_unlock(&p->lock);
+    return there;
+}
+
+/* A reader has looked in one segment for the offset of a sequence that was stored long ago. */
 static void found_sequence(struct store_read *read)
 {
     struct queue_write *w = LIST_ENTRY(read, struct queue_write, read);
     struct queue *queue = w->queue;
+    enum status status = read->status;
 
     w->result.offset = read->sequence.offset;
-    /* Not to be found: it is in a batch that is not committed yet. */
-    write_answer(w, read->status == STATUS_NO_MESSAGE ? STATUS_OUTCOME_UNKNOWN : read->status);
+    if (status == STATUS_NO_MESSAGE && place_search(w, w->read_begin - 1)) {
+        if (queue->store.submit_read(queue->store.readers, read)) {
+            return;
+        }
+        status = STATUS_OVERLOADED;
+    }
+    if (status == STATUS_NO_MESSAGE) { /* removed, or in a batch that is not committed yet */
+        w->result.offset = -1;
+        status = w->was_stored ? STATUS_OK : STATUS_OUTCOME_UNKNOWN;
+    }
+    write_answer(w, status);
     queue_write_release(w);
     queue->options.wake(queue->options.arg);
 }
@@ -167,12 +256,17 @@ static bool look_for_sequence(struct queue_write *w)
         .deadline_ms = w->write.deadline_ms,
         .topic_id = w->topic->id,
         .partition = w->topic->partition.number,
-        .from = state->last_offset - (state->last - w->sequence),
         .sequence = {.producer_id = w->producer->id,
                      .partition = w->topic->partition.number,
                      .sequence = w->sequence},
         .done = found_sequence,
     };
+    w->was_stored = w->sequence + (int64_t)w->count - 1 <= w->producer->committed.last;
+    if (!place_search(w, state->last_offset - (state->last - w->sequence))) {
+        w->result.offset = -1;
+        write_answer(w, STATUS_OK);
+        return false;
+    }
     write_acquire(w);
     if (!w->queue->store.submit_read(w->queue->store.readers, &w->read)) {
         write_answer(w, STATUS_OVERLOADED);
@@ -248,6 +342,7 @@ static bool add_messages(struct queue_write *w, struct store_batch *batch)
         row->producer_id = w->producer->id;
         row->sequence = w->sequence == SEQUENCE_NONE ? SEQUENCE_NONE : w->sequence + (int64_t)i;
         row->message = w->messages[i];
+        row->segment = w->topic->partition.pending_segment;
         batch->bytes += w->messages[i].size;
     }
     return true;
@@ -266,7 +361,8 @@ static bool add_counters(struct queue_write *w, struct store_batch *batch,
         if (*advance == NULL) {
             return false;
         }
-        **advance = (struct store_advance){w->topic->id, p->number, p->epoch, p->pending_next, 0};
+        **advance =
+            (struct store_advance){w->topic->id, p->number, p->epoch, p->pending_next, 0, 0};
     }
     *sequence = NULL;
     if (w->sequence == SEQUENCE_NONE) {
@@ -286,6 +382,16 @@ static bool add_counters(struct queue_write *w, struct store_batch *batch,
     return true;
 }
 
+static int64_t bytes_of(const struct queue_write *w)
+{
+    int64_t bytes = (int64_t)w->count * STORE_ROW_BYTES;
+
+    for (size_t i = 0; i < w->count; i++) {
+        bytes += (int64_t)w->messages[i].size;
+    }
+    return bytes;
+}
+
 static bool prepare_append(struct queue_write *w, struct store_batch *batch)
 {
     struct store_advance *advance;
@@ -303,8 +409,11 @@ static bool prepare_append(struct queue_write *w, struct store_batch *batch)
         batch->message_count -= w->count;
         return refuse(w, STATUS_NO_MEMORY);
     }
+    int64_t bytes = bytes_of(w);
     advance->count += (int64_t)w->count;
+    advance->bytes += bytes;
     p->pending_next += (int64_t)w->count;
+    p->pending_bytes += bytes;
     w->appended = true;
     if (sequence != NULL) {
         note_sequence(w);
@@ -333,6 +442,10 @@ bool batch_prepare(void *arg, struct store_write *write, struct store_batch *bat
         return prepare_append(w, batch);
     case WRITE_POSITION:
         return prepare_position(w, batch);
+    case WRITE_ROLL:
+        return prepare_roll(w, batch);
+    case WRITE_TRIM:
+        return prepare_trim(w, batch);
     }
     return refuse(w, STATUS_INTERNAL);
 }
@@ -342,11 +455,12 @@ bool batch_prepare(void *arg, struct store_write *write, struct store_batch *bat
 static void show_topics(struct queue *queue, const struct store_batch *batch)
 {
     for (size_t i = 0; i < batch->topic_count; i++) {
-        struct topic *topic = topic_create(batch->topics[i].id, batch->topics[i].name);
+        struct topic *topic = topic_create(&batch->topics[i]);
         if (topic == NULL) {
             give_up();
         }
-        partition_start(&topic->partition, &queue->tail_budget, 0, 1);
+        partition_start(&topic->partition, &queue->tail_budget,
+                        &(struct store_partition){.topic_id = topic->id, .epoch = 1});
         if (!registry_add_topic(&queue->registry, topic)) {
             give_up();
         }
@@ -377,6 +491,7 @@ static void show_clients(struct queue *queue, const struct store_batch *batch)
         if (consumer == NULL || !registry_add_consumer(&queue->registry, consumer)) {
             give_up();
         }
+        partition_add_consumer(&consumer->topic->partition, consumer);
     }
 }
 
@@ -388,6 +503,7 @@ static void show_append(struct queue_write *w)
     for (size_t i = 0; i < w->count; i++) {
         tail_append_locked(&p->tail, w->messages[i]);
     }
+    p->bytes += bytes_of(w);
     mutex_unlock(&p->lock);
     if (w->sequence != SEQUENCE_NONE) {
         w->producer->committed = w->producer->pending;
@@ -403,6 +519,29 @@ static void show_position(struct queue_write *w)
     mutex_unlock(&p->lock);
 }
 
+static void show_roll(struct queue_write *w)
+{
+    struct partition *p = &w->topic->partition;
+
+    mutex_lock(&p->lock);
+    if (!partition_roll_locked(p, &w->batch->rolls[w->index].segment)) {
+        give_up();
+    }
+    p->spare_segment = 0;
+    mutex_unlock(&p->lock);
+}
+
+static void show_trim(struct queue_write *w)
+{
+    struct partition *p = &w->topic->partition;
+
+    mutex_lock(&p->lock);
+    partition_trim_locked(p, w->position);
+    mutex_unlock(&p->lock);
+    atomic_store(&w->queue->sweep_wanted, true);
+    log_info("log_trimmed", LOG_STR("topic", w->topic->name), LOG_INT("first_offset", w->position));
+}
+
 void batch_applied(void *arg, const struct store_batch *batch, const struct list *writes)
 {
     struct queue *queue = arg;
@@ -415,6 +554,10 @@ void batch_applied(void *arg, const struct store_batch *batch, const struct list
             show_append(w);
         } else if (w->kind == WRITE_POSITION) {
             show_position(w);
+        } else if (w->kind == WRITE_ROLL) {
+            show_roll(w);
+        } else if (w->kind == WRITE_TRIM) {
+            show_trim(w);
         }
     }
     tail_budget_evict(&queue->tail_budget);
@@ -434,7 +577,9 @@ void batch_discarded(void *arg, const struct list *writes)
         if (w->appended) {
             w->appended = false;
             w->producer->pending = w->producer->committed;
-            w->topic->partition.pending_next = w->topic->partition.tail.next;
+        }
+        if (w->topic != NULL) {
+            partition_reset_pending(&w->topic->partition);
         }
     }
 }

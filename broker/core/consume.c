@@ -38,6 +38,7 @@ struct consume {
     bool busy;    /* this one has made the consumer busy */
     int64_t from; /* the first offset of the answer */
     enum status status;
+    int64_t first_offset, next_offset; /* STATUS_OFFSET_OUT_OF_RANGE: what is there */
     struct store_range range;
     size_t charged; /* to the queue's budget, for the range */
     struct store_read read;
@@ -91,6 +92,12 @@ void consume_release(struct consume *c)
 enum status consume_status(const struct consume *c)
 {
     return c->status;
+}
+
+void consume_bounds(const struct consume *c, int64_t *first_offset, int64_t *next_offset)
+{
+    *first_offset = c->first_offset;
+    *next_offset = c->next_offset;
 }
 
 const struct store_range *consume_range(const struct consume *c)
@@ -159,7 +166,7 @@ static void read_done(struct store_read *read)
 
 /* Up to `end`: the store may hold more already, of a commit that is not told of yet, and who
  * was given that would next ask for an offset that the partition does not know. */
-static enum consume_step begin_read(struct consume *c, int64_t end)
+static enum consume_step begin_read(struct consume *c, int64_t segment, int64_t end)
 {
     int64_t count = end - c->from;
 
@@ -169,6 +176,7 @@ static enum consume_step begin_read(struct consume *c, int64_t end)
         .deadline_ms = clock_now_ms() + c->queue->options.store_timeout_ms,
         .topic_id = c->partition->topic->id,
         .partition = c->partition->number,
+        .segment = segment,
         .from = c->from,
         .count_max = count < (int64_t)c->count_max ? (size_t)count : c->count_max,
         .bytes_max = QUEUE_CONSUME_BYTES_MAX,
@@ -218,6 +226,14 @@ static void unpark_locked(struct consume *c)
     atomic_fetch_sub(&c->queue->polls, 1);
 }
 
+/* Is this offset neither in the log nor its end? */
+static bool out_of_range_locked(struct consume *c, int64_t offset)
+{
+    c->first_offset = c->partition->first_offset;
+    c->next_offset = c->partition->tail.next;
+    return offset < c->first_offset || offset > c->next_offset;
+}
+
 /*
  * Where to go from what the partition and the consumer are now. CONSUME_DONE with
  * state FETCH or SAVING means: go on there.
@@ -229,7 +245,7 @@ static enum consume_step look_locked(struct consume *c)
     int64_t from = c->offset < 0 ? c->consumer->position : c->offset;
 
     c->status = queue_open(c->queue);
-    if (c->status == STATUS_OK && from > p->tail.next) {
+    if (c->status == STATUS_OK && out_of_range_locked(c, from)) {
         c->status = STATUS_OFFSET_OUT_OF_RANGE;
     }
     if (c->status != STATUS_OK) {
@@ -272,9 +288,12 @@ static enum consume_step fetch(struct consume *c)
     mutex_lock(&c->partition->lock);
     bool found = tail_read_locked(&c->partition->tail, c->from, c->count_max,
                                   QUEUE_CONSUME_BYTES_MAX, &c->range);
-    int64_t end = c->partition->tail.next;
+    int64_t begin;
+    int64_t end;
+    int64_t segment = partition_segment_locked(c->partition, c->from, &begin, &end);
+    end = c->partition->tail.next < end ? c->partition->tail.next : end;
     mutex_unlock(&c->partition->lock);
-    return found ? got_range(c) : begin_read(c, end);
+    return found ? got_range(c) : begin_read(c, segment, end);
 }
 
 static enum consume_step after_save(struct consume *c)
@@ -293,6 +312,12 @@ static enum consume_step after_save(struct consume *c)
 
 static enum consume_step after_read(struct consume *c)
 {
+    mutex_lock(&c->partition->lock);
+    bool gone = out_of_range_locked(c, c->from);
+    mutex_unlock(&c->partition->lock);
+    if (gone) { /* removed meanwhile */
+        return over(c, STATUS_OFFSET_OUT_OF_RANGE);
+    }
     if (c->read.status != STATUS_OK) {
         return over(c, c->read.status);
     }

@@ -17,6 +17,7 @@ struct queue *queue_create(const struct queue_options *options)
         return NULL;
     }
     queue->options = *options;
+    atomic_init(&queue->sweep_wanted, true); /* what a crash has left */
     registry_init(&queue->registry);
     tail_budget_init(&queue->tail_budget, options->tail_bytes_max);
     for (int i = 0; i < QUEUE_LOOPS_MAX; i++) {
@@ -49,10 +50,10 @@ enum status queue_open(const struct queue *queue)
 
 /* ---- loading --------------------------------------------------------------------------- */
 
-static enum status load_topic(void *arg, int64_t id, struct slice name)
+static enum status load_topic(void *arg, const struct store_topic *row)
 {
     struct queue *queue = arg;
-    struct topic *topic = topic_create(id, name);
+    struct topic *topic = topic_create(row);
 
     if (topic == NULL || !registry_add_topic(&queue->registry, topic)) {
         topic_destroy(topic);
@@ -61,16 +62,34 @@ static enum status load_topic(void *arg, int64_t id, struct slice name)
     return STATUS_OK;
 }
 
-static enum status load_partition(void *arg, int64_t topic_id, int32_t number, int64_t next_offset,
-                                  int64_t epoch)
+static enum status load_partition(void *arg, const struct store_partition *row)
 {
     struct queue *queue = arg;
-    struct topic *topic = registry_topic_by_id(&queue->registry, topic_id);
+    struct topic *topic = registry_topic_by_id(&queue->registry, row->topic_id);
 
-    if (topic == NULL || number != 0) {
+    if (topic == NULL || row->number != 0) {
         return STATUS_INTERNAL;
     }
-    partition_start(&topic->partition, &queue->tail_budget, next_offset, epoch);
+    partition_start(&topic->partition, &queue->tail_budget, row);
+    return STATUS_OK;
+}
+
+static enum status load_segment(void *arg, const struct store_segment *row)
+{
+    struct queue *queue = arg;
+    struct topic *topic = registry_topic_by_id(&queue->registry, row->topic_id);
+
+    if (topic == NULL || row->partition != 0) {
+        return STATUS_INTERNAL;
+    }
+    struct partition *p = &topic->partition;
+    mutex_lock(&p->lock);
+    bool good = partition_roll_locked(p, row);
+    mutex_unlock(&p->lock);
+    if (!good) {
+        return STATUS_NO_MEMORY;
+    }
+    partition_reset_pending(p);
     return STATUS_OK;
 }
 
@@ -120,6 +139,7 @@ static enum status load_consumer(void *arg, int64_t id, int64_t topic_id)
         free(consumer);
         return STATUS_NO_MEMORY;
     }
+    partition_add_consumer(&topic->partition, consumer);
     return STATUS_OK;
 }
 
@@ -141,6 +161,7 @@ struct store_loader queue_loader(struct queue *queue)
         .arg = queue,
         .topic = load_topic,
         .partition = load_partition,
+        .segment = load_segment,
         .producer = load_producer,
         .sequence = load_sequence,
         .consumer = load_consumer,
@@ -176,8 +197,13 @@ static void hook_answer(void *arg, struct store_write *write, enum status status
 
 static void hook_finish(void *arg, struct store_write *write)
 {
+    struct queue_write *w = write_of(write);
+
     (void)arg;
-    queue_write_release(write_of(write));
+    if (w->kind == WRITE_ROLL || w->kind == WRITE_TRIM) {
+        keep_finished(w);
+    }
+    queue_write_release(w);
 }
 
 static void hook_round_end(void *arg)
@@ -239,7 +265,8 @@ enum status queue_size(struct queue *queue, struct slice topic, int64_t consumer
     if (status == STATUS_OK) {
         struct partition *p = &consumer->topic->partition;
         mutex_lock(&p->lock);
-        *size = p->tail.next - consumer->position;
+        int64_t from = consumer->position > p->first_offset ? consumer->position : p->first_offset;
+        *size = p->tail.next - from;
         mutex_unlock(&p->lock);
     }
     return status;

@@ -23,13 +23,15 @@ struct queue;
 
 #define QUEUE_LOOPS_MAX 64
 #define QUEUE_CONSUME_MAX 10000
+#define QUEUE_RETENTION_MAX ((int64_t)1 << 50) /* bytes or seconds */
 #define QUEUE_CONSUME_BYTES_MAX (1024 * 1024)
 
 struct queue_options {
-    size_t tail_bytes_max; /* of all partitions together */
-    int store_timeout_ms;  /* how long a request waits for a store that is away */
-    bool start_latest;     /* where a consumer starts that does not say so */
-    size_t topics_max;     /* more are refused; what the store has already is not */
+    size_t tail_bytes_max;            /* of all partitions together */
+    int store_timeout_ms;             /* how long a request waits for a store that is away */
+    bool start_latest;                /* where a consumer starts that does not say so */
+    struct store_retention retention; /* of topics without their own; no RETENTION_DEFAULT */
+    size_t topics_max;                /* more are refused; what the store has already is not */
     size_t producers_max;
     size_t consumers_max;
     int polls_max;             /* consumes that wait for a first message */
@@ -62,7 +64,8 @@ typedef void queue_done(void *arg);
 struct queue_result {
     enum status status;
     int64_t id;       /* a client's; 0 for a topic */
-    int64_t offset;   /* of the first message */
+    int64_t offset;   /* of the first message, or -1: a duplicate that has been removed since;
+                         of a consumer: where it begins */
     bool duplicate;   /* its sequence had been stored before */
     int64_t expected; /* for STATUS_OUT_OF_SEQUENCE */
 };
@@ -74,8 +77,9 @@ enum queue_start { QUEUE_START_DEFAULT, QUEUE_START_EARLIEST, QUEUE_START_LATEST
  * `*out` is the caller's to release afterwards. Anything else is the answer at once.
  * Slices are copied.
  */
-enum status queue_create_topic(struct queue *queue, int loop, struct slice name, queue_done *done,
-                               void *arg, struct queue_write **out);
+enum status queue_create_topic(struct queue *queue, int loop, struct slice name,
+                               const struct store_retention *retention, queue_done *done, void *arg,
+                               struct queue_write **out);
 enum status queue_register_producer(struct queue *queue, int loop, struct slice topic,
                                     queue_done *done, void *arg, struct queue_write **out);
 enum status queue_register_consumer(struct queue *queue, int loop, struct slice topic,
@@ -120,11 +124,22 @@ enum consume_step consume_step(struct consume *c);
  * notify is on its way. */
 bool consume_timeout(struct consume *c);
 enum status consume_status(const struct consume *c);
+
+/* STATUS_OFFSET_OUT_OF_RANGE: the first offset that is there, and the next one that will be. */
+void consume_bounds(const struct consume *c, int64_t *first_offset, int64_t *next_offset);
 const struct store_range *consume_range(const struct consume *c);
 void consume_release(struct consume *c); /* when done; NULL is fine */
 
-/* How many messages the consumer has not taken yet. */
+/* How many messages the consumer has not taken yet, of those that are there. */
 enum status queue_size(struct queue *queue, struct slice topic, int64_t consumer_id, int64_t *size);
+
+/* ---- retention -------------------------------------------------------------------------- */
+
+/* One look at every partition: have what is beyond its limits removed. The keeper's thread, a
+ * few times a second; unlike everything else here it may wait for the store. */
+void queue_keep(void *queue, struct store_session *session);
+
+/* ---- small questions -------------------------------------------------------------------- */
 
 /* The name of the i-th topic in order of creation; false at the end. */
 bool queue_topic_name(struct queue *queue, size_t i, struct slice *name);

@@ -23,23 +23,30 @@ enum status topic_name_check(struct slice name)
     return STATUS_OK;
 }
 
-struct topic *topic_create(int64_t id, struct slice name)
+struct topic *topic_create(const struct store_topic *row)
 {
     struct topic *topic = calloc(1, sizeof *topic);
 
     if (topic == NULL) {
         return NULL;
     }
-    topic->name = strndup(name.data, name.size);
-    if (topic->name == NULL) {
+    struct partition *p = &topic->partition;
+    topic->name = strndup(row->name.data, row->name.size);
+    p->segments = calloc(1, sizeof *p->segments); /* segment 0, from offset 0 */
+    if (topic->name == NULL || p->segments == NULL) {
+        free(topic->name);
+        free(p->segments);
         free(topic);
         return NULL;
     }
-    topic->id = id;
-    topic->partition.topic = topic;
-    mutex_init(&topic->partition.lock, MUTEX_PARTITION);
-    list_init(&topic->partition.waiting);
-    list_init(&topic->partition.tail.chunks);
+    topic->id = row->id;
+    topic->retention = row->retention;
+    p->topic = topic;
+    p->segment_count = 1;
+    mutex_init(&p->lock, MUTEX_PARTITION);
+    list_init(&p->waiting);
+    list_init(&p->consumers);
+    list_init(&p->tail.chunks);
     return topic;
 }
 
@@ -50,16 +57,86 @@ void topic_destroy(struct topic *topic)
     }
     tail_release(&topic->partition.tail);
     mutex_release(&topic->partition.lock);
+    free(topic->partition.segments);
     free(topic->name);
     free(topic);
 }
 
-void partition_start(struct partition *p, struct tail_budget *budget, int64_t next_offset,
-                     int64_t epoch)
+void partition_start(struct partition *p, struct tail_budget *budget,
+                     const struct store_partition *row)
 {
-    p->epoch = epoch;
-    p->pending_next = next_offset;
-    tail_init(&p->tail, budget, &p->lock, next_offset);
+    p->epoch = row->epoch;
+    p->first_offset = row->first_offset;
+    p->bytes = row->bytes;
+    tail_init(&p->tail, budget, &p->lock, row->next_offset);
+    partition_reset_pending(p);
+}
+
+void partition_add_consumer(struct partition *p, struct consumer *consumer)
+{
+    mutex_lock(&p->lock);
+    list_append(&p->consumers, &consumer->node);
+    mutex_unlock(&p->lock);
+}
+
+void partition_reset_pending(struct partition *p)
+{
+    p->pending_next = p->tail.next;
+    p->pending_first = p->first_offset;
+    p->pending_bytes = p->bytes;
+    p->pending_segment = p->segments[p->segment_count - 1].id;
+}
+
+bool partition_roll_locked(struct partition *p, const struct store_segment *segment)
+{
+    if (segment->first_offset <= p->first_offset) { /* nothing is in front of it */
+        p->segment_count = 0;
+    }
+    size_t bytes = (p->segment_count + 1) * sizeof *p->segments;
+    struct store_segment *segments = realloc(p->segments, bytes);
+    if (segments == NULL) {
+        return false;
+    }
+    segments[p->segment_count++] = *segment;
+    p->segments = segments;
+    return true;
+}
+
+void partition_trim_locked(struct partition *p, int64_t first_offset)
+{
+    size_t gone = 0;
+
+    while (gone + 1 < p->segment_count && p->segments[gone + 1].first_offset <= first_offset) {
+        gone++;
+    }
+    p->segment_count -= gone;
+    memmove(p->segments, p->segments + gone, p->segment_count * sizeof *p->segments);
+    p->first_offset = first_offset;
+}
+
+int64_t partition_segment_locked(const struct partition *p, int64_t offset, int64_t *begin,
+                                 int64_t *end)
+{
+    size_t i = p->segment_count - 1;
+
+    *end = INT64_MAX;
+    while (i > 0 && p->segments[i].first_offset > offset) {
+        *end = p->segments[i].first_offset;
+        i--;
+    }
+    *begin = p->segments[i].first_offset;
+    return p->segments[i].id;
+}
+
+int64_t partition_slowest_locked(const struct partition *p)
+{
+    int64_t slowest = INT64_MAX;
+
+    for (const struct list *node = p->consumers.next; node != &p->consumers; node = node->next) {
+        int64_t position = LIST_ENTRY(node, struct consumer, node)->position;
+        slowest = position < slowest ? position : slowest;
+    }
+    return slowest;
 }
 
 struct producer *producer_create(int64_t id, struct topic *topic)
@@ -84,6 +161,7 @@ struct consumer *consumer_create(int64_t id, struct topic *topic, int64_t positi
         consumer->topic = topic;
         consumer->position = position;
         list_init(&consumer->queued);
+        list_init(&consumer->node);
     }
     return consumer;
 }

@@ -15,21 +15,33 @@
 struct topic;
 
 struct partition {
-    struct topic *topic;  /* fixed */
-    int32_t number;       /* fixed */
-    int64_t epoch;        /* fixed: under which this broker owns it */
-    int64_t pending_next; /* the committer's own: next offset, with the batch that it makes */
-    size_t advance_index; /* the committer's own: its row in that batch, if it has one */
+    struct topic *topic; /* fixed */
+    int32_t number;      /* fixed */
+    int64_t epoch;       /* fixed: under which this broker owns it */
+    /* The committer's own: what is committed, with the batch that it makes. */
+    int64_t pending_next;    /* offset */
+    int64_t pending_first;   /* offset */
+    int64_t pending_bytes;   /* as `bytes` */
+    int64_t pending_segment; /* where messages go */
+    size_t advance_index;    /* its row in that batch, if it has one */
 
     struct mutex lock; /* rank: MUTEX_PARTITION */
     /* guarded by lock: */
-    struct tail tail;    /* tail.next is the committed end of the log */
-    struct list waiting; /* struct consume, in a long poll */
+    struct tail tail;               /* tail.next is the committed end of the log */
+    struct list waiting;            /* struct consume, in a long poll */
+    struct list consumers;          /* struct consumer: all of them */
+    int64_t first_offset;           /* what lies before has been removed */
+    int64_t bytes;                  /* of all messages ever, STORE_ROW_BYTES each included */
+    struct store_segment *segments; /* in order, one at least; the last one grows */
+    size_t segment_count;
+    int64_t spare_segment; /* made and not in use yet; 0: none (see retention.c) */
+    bool keeping;          /* a write of retention.c is under way */
 };
 
 struct topic {
-    int64_t id;                 /* fixed, like all of it */
-    char *name;                 /* UTF-8, TOPIC_NAME_BYTES_MAX at most */
+    int64_t id; /* fixed, like all of it */
+    char *name; /* UTF-8, TOPIC_NAME_BYTES_MAX at most */
+    struct store_retention retention;
     struct partition partition; /* number 0 */
 };
 
@@ -56,6 +68,7 @@ struct consumer {
     int64_t id;          /* fixed */
     struct topic *topic; /* fixed */
     /* guarded by its topic's partition's lock: */
+    struct list node;   /* in partition.consumers */
     int64_t position;   /* committed: the offset of the next message that it wants */
     bool busy;          /* one consume moves the position: others queue behind it */
     struct list queued; /* struct consume */
@@ -66,12 +79,33 @@ struct consumer {
 enum status topic_name_check(struct slice name);
 
 /* NULL when out of memory. */
-struct topic *topic_create(int64_t id, struct slice name);
+struct topic *topic_create(const struct store_topic *row);
 void topic_destroy(struct topic *topic); /* NULL is fine */
 
 /* Where the log stands, before anything else happens to the partition. */
-void partition_start(struct partition *p, struct tail_budget *budget, int64_t next_offset,
-                     int64_t epoch);
+void partition_start(struct partition *p, struct tail_budget *budget,
+                     const struct store_partition *row);
+
+/* The partition knows all its consumers. Without its lock. */
+void partition_add_consumer(struct partition *p, struct consumer *consumer);
+
+/* From its first offset on, the log is in this segment. false: out of memory. Locked, like the
+ * next three. */
+bool partition_roll_locked(struct partition *p, const struct store_segment *segment);
+
+/* What lies before `first_offset` (of a segment) is no longer there. */
+void partition_trim_locked(struct partition *p, int64_t first_offset);
+
+/* The segment that has this offset, or would have it; where it begins, and where the next one
+ * does (INT64_MAX: there is none). */
+int64_t partition_segment_locked(const struct partition *p, int64_t offset, int64_t *begin,
+                                 int64_t *end);
+
+/* The smallest position of a registered consumer; INT64_MAX: there is none. */
+int64_t partition_slowest_locked(const struct partition *p);
+
+/* No batch is being made: pending is what is committed. The committer's. */
+void partition_reset_pending(struct partition *p);
 
 struct producer *producer_create(int64_t id, struct topic *topic);
 struct consumer *consumer_create(int64_t id, struct topic *topic, int64_t position);

@@ -44,6 +44,7 @@ void write_answer(struct queue_write *w, enum status status)
             w->result.id = w->batch->producers[w->index].id;
         } else if (w->kind == WRITE_CONSUMER) {
             w->result.id = w->batch->consumers[w->index].id;
+            w->result.offset = w->batch->consumers[w->index].position;
         } else if (w->kind == WRITE_APPEND) {
             w->result.offset = w->base;
         }
@@ -52,9 +53,8 @@ void write_answer(struct queue_write *w, enum status status)
     w->done(w->arg);
 }
 
-/* A write with room for `size` bytes; two references: the caller's and the committer's. */
-static struct queue_write *write_create(struct queue *queue, enum write_kind kind, size_t size,
-                                        queue_done *done, void *arg)
+struct queue_write *write_create(struct queue *queue, enum write_kind kind, size_t size,
+                                 queue_done *done, void *arg)
 {
     struct queue_write *w = calloc(1, sizeof *w + size);
 
@@ -98,9 +98,12 @@ void queue_flush(struct queue *queue, int loop)
     queue->options.wake(queue->options.arg);
 }
 
+static const struct store_retention retention_default = {RETENTION_DEFAULT, RETENTION_DEFAULT,
+                                                         RETENTION_DEFAULT};
+
 static enum status stage_name(struct queue *queue, int loop, enum write_kind kind,
-                              struct slice name, queue_done *done, void *arg,
-                              struct queue_write **out)
+                              struct slice name, const struct store_retention *retention,
+                              queue_done *done, void *arg, struct queue_write **out)
 {
     enum status status = queue_open(queue);
 
@@ -116,19 +119,21 @@ static enum status stage_name(struct queue *queue, int loop, enum write_kind kin
     }
     memcpy(w->bytes, name.data, name.size);
     w->name = (struct slice){w->bytes, name.size};
+    w->retention = *retention;
     return stage(w, loop, out);
 }
 
-enum status queue_create_topic(struct queue *queue, int loop, struct slice name, queue_done *done,
-                               void *arg, struct queue_write **out)
+enum status queue_create_topic(struct queue *queue, int loop, struct slice name,
+                               const struct store_retention *retention, queue_done *done, void *arg,
+                               struct queue_write **out)
 {
-    return stage_name(queue, loop, WRITE_TOPIC, name, done, arg, out);
+    return stage_name(queue, loop, WRITE_TOPIC, name, retention, done, arg, out);
 }
 
 enum status queue_register_producer(struct queue *queue, int loop, struct slice topic,
                                     queue_done *done, void *arg, struct queue_write **out)
 {
-    return stage_name(queue, loop, WRITE_PRODUCER, topic, done, arg, out);
+    return stage_name(queue, loop, WRITE_PRODUCER, topic, &retention_default, done, arg, out);
 }
 
 enum status queue_register_consumer(struct queue *queue, int loop, struct slice topic,

@@ -43,11 +43,13 @@ BATCH_ADD(advance, advance)
 BATCH_ADD(message, message)
 BATCH_ADD(sequence, sequence)
 BATCH_ADD(position, position)
+BATCH_ADD(roll, roll)
+BATCH_ADD(trim, trim)
 
 bool batch_empty(const struct store_batch *b)
 {
     return b->topic_count + b->producer_count + b->consumer_count + b->advance_count +
-               b->position_count ==
+               b->position_count + b->roll_count + b->trim_count ==
            0;
 }
 
@@ -60,6 +62,8 @@ void batch_clear(struct store_batch *b)
     b->message_count = 0;
     b->sequence_count = 0;
     b->position_count = 0;
+    b->roll_count = 0;
+    b->trim_count = 0;
     b->bytes = 0;
 }
 
@@ -72,6 +76,8 @@ void batch_release(struct store_batch *b)
     free(b->messages);
     free(b->sequences);
     free(b->positions);
+    free(b->rolls);
+    free(b->trims);
     *b = (struct store_batch){0};
 }
 

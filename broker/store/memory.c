@@ -1,8 +1,9 @@
 /*
  * memory.c - a store that keeps everything in this process and forgets it with it.
  *
- * A topic's log is an array of messages, so an offset is an index. Ids count from 1, so
- * that an id is an index, too. One mutex guards all.
+ * A topic's log is an array of messages, from the first one that has not been removed. Ids
+ * count from 1, so that an id is an index, too. Segments are numbers only. One mutex guards
+ * all.
  */
 #include "broker/store/stores.h"
 
@@ -20,6 +21,7 @@ struct memory_row {
 };
 
 struct memory_topic {
+    int64_t first; /* offset of the first row */
     struct memory_row *rows;
     size_t count;
     size_t room;
@@ -35,6 +37,7 @@ struct memory_store {
     int64_t next_topic_id;
     int64_t next_producer_id;
     int64_t next_consumer_id;
+    int64_t next_segment_id;
 };
 
 static struct memory_store *memory_of(struct store_session *session)
@@ -144,7 +147,7 @@ static char **copy_messages(struct memory_store *m, const struct store_batch *ba
 
     for (size_t i = 0; copies != NULL && i < batch->advance_count; i++) {
         struct memory_topic *topic = &m->topics[batch->advances[i].topic_id - 1];
-        assert((size_t)batch->advances[i].base == topic->count);
+        assert(batch->advances[i].base == topic->first + (int64_t)topic->count);
         if (!reserve_rows(topic, (size_t)batch->advances[i].count)) {
             free(copies);
             return NULL;
@@ -172,10 +175,25 @@ static void add_rows(struct memory_store *m, const struct store_batch *batch, ch
     for (size_t i = 0; i < batch->message_count; i++) {
         const struct store_message *message = &batch->messages[i];
         struct memory_topic *topic = &m->topics[message->topic_id - 1];
-        assert((size_t)message->offset == topic->count);
+        assert(message->offset == topic->first + (int64_t)topic->count);
         topic->rows[topic->count++] = (struct memory_row){
             message->producer_id, message->sequence, (uint32_t)message->message.size, copies[i]};
     }
+}
+
+static void remove_rows(struct memory_topic *topic, int64_t first_offset)
+{
+    size_t gone = (size_t)(first_offset - topic->first);
+
+    assert(gone <= topic->count);
+    for (size_t i = 0; i < gone; i++) {
+        free(topic->rows[i].message);
+    }
+    if (gone > 0) {
+        memmove(topic->rows, topic->rows + gone, (topic->count - gone) * sizeof *topic->rows);
+    }
+    topic->count -= gone;
+    topic->first = first_offset;
 }
 
 /* Positions and sequences live in core: without a restart nobody asks for them. */
@@ -193,6 +211,9 @@ static enum status memory_commit(struct store_session *session, const struct sto
             m->topic_count = topics;
             add_rows(m, batch, copies);
             free(copies);
+            for (size_t i = 0; i < batch->trim_count; i++) {
+                remove_rows(&m->topics[batch->trims[i].topic_id - 1], batch->trims[i].first_offset);
+            }
             status = STATUS_OK;
         }
     }
@@ -207,22 +228,29 @@ static enum status memory_resolve(struct store_session *session, const struct st
     const struct store_advance *advance = &batch->advances[0];
 
     mutex_lock(&m->lock);
-    *committed = m->topics[advance->topic_id - 1].count == (size_t)(advance->base + advance->count);
+    const struct memory_topic *topic = &m->topics[advance->topic_id - 1];
+    *committed = topic->first + (int64_t)topic->count == advance->base + advance->count;
     mutex_unlock(&m->lock);
     return STATUS_OK;
 }
 
 static enum status memory_read(struct store_session *session, int64_t topic_id, int32_t partition,
-                               int64_t from, size_t count_max, size_t bytes_max,
+                               int64_t segment, int64_t from, size_t count_max, size_t bytes_max,
                                struct store_range *range)
 {
     struct memory_store *m = memory_of(session);
     enum status status = STATUS_OK;
     (void)partition;
+    (void)segment;
 
     mutex_lock(&m->lock);
     const struct memory_topic *topic = &m->topics[topic_id - 1];
-    for (size_t i = (size_t)from; i < topic->count && range->count < count_max; i++) {
+    if (from < topic->first) {
+        mutex_unlock(&m->lock);
+        return STATUS_OFFSET_OUT_OF_RANGE;
+    }
+    for (size_t i = (size_t)(from - topic->first); i < topic->count && range->count < count_max;
+         i++) {
         if (range->count > 0 && range->bytes.size >= bytes_max) {
             break;
         }
@@ -237,24 +265,47 @@ static enum status memory_read(struct store_session *session, int64_t topic_id, 
 
 static enum status memory_find_sequence(struct store_session *session,
                                         const struct store_sequence *wanted, int64_t topic_id,
-                                        int64_t offset_max, int64_t *offset)
+                                        int64_t segment, int64_t offset_max, int64_t *offset)
 {
     struct memory_store *m = memory_of(session);
     enum status status = STATUS_NO_MESSAGE;
+    (void)segment;
 
     mutex_lock(&m->lock);
     const struct memory_topic *topic = &m->topics[topic_id - 1];
-    int64_t end = (int64_t)topic->count; /* the limit may lie beyond it: a batch is on its way */
-    for (int64_t i = offset_max < end ? offset_max : end - 1; i >= 0; i--) {
+    int64_t last = offset_max - topic->first; /* may lie beyond the end: a batch is on its way */
+    int64_t end = (int64_t)topic->count;
+    for (int64_t i = last < end ? last : end - 1; i >= 0; i--) {
         if (topic->rows[i].producer_id == wanted->producer_id &&
             topic->rows[i].sequence == wanted->sequence) {
-            *offset = i;
+            *offset = topic->first + i;
             status = STATUS_OK;
             break;
         }
     }
     mutex_unlock(&m->lock);
     return status;
+}
+
+static enum status memory_create_segment(struct store_session *session, int64_t topic_id,
+                                         int32_t partition, int64_t *id)
+{
+    struct memory_store *m = memory_of(session);
+    (void)topic_id;
+    (void)partition;
+
+    mutex_lock(&m->lock);
+    *id = m->next_segment_id++;
+    mutex_unlock(&m->lock);
+    return STATUS_OK;
+}
+
+/* A trim has freed all there was. */
+static enum status memory_sweep(struct store_session *session, bool *done)
+{
+    (void)session;
+    *done = true;
+    return STATUS_OK;
 }
 
 static enum status memory_ping(struct store_session *session)
@@ -289,6 +340,8 @@ static const struct store_ops memory_ops = {
     .resolve = memory_resolve,
     .read = memory_read,
     .find_sequence = memory_find_sequence,
+    .create_segment = memory_create_segment,
+    .sweep = memory_sweep,
     .ping = memory_ping,
     .destroy = memory_destroy,
 };
@@ -304,6 +357,7 @@ struct store *memory_store_create(void)
     m->next_topic_id = 1;
     m->next_producer_id = 1;
     m->next_consumer_id = 1;
+    m->next_segment_id = 1;
     mutex_init(&m->lock, MUTEX_STORE);
     return &m->store;
 }

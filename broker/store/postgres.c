@@ -24,30 +24,38 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define SCHEMA_LOCK "7526769304728101" /* any number that only this program locks */
 #define STATEMENT_LIMIT_MS 10000       /* less when requests wait for less */
 #define LOAD_LIMIT_MS 120000
+#define SWEEP_ROWS_MAX 10000
 #define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
 
 #define COMMIT_SQL                                                                                 \
     "SELECT commit_batch($1::bigint, $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],"        \
     " $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::int[], $11::bigint[],"          \
-    " $12::bigint[], $13::bigint[], $14::bigint[], $15::int[], $16::bigint[], $17::bigint[],"      \
-    " $18::bigint[], $19::text[], $20::bigint[], $21::int[], $22::bigint[], $23::bigint[],"        \
-    " $24::bigint[], $25::bigint[], $26::int[], $27::bigint[], $28::bigint[])"
+    " $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::int[], $17::bigint[],"      \
+    " $18::bigint[], $19::bigint[], $20::text[], $21::int[], $22::bigint[], $23::int[],"           \
+    " $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::int[], $29::bigint[],"      \
+    " $30::bigint[])"
+#define COMMIT_RETENTION_SQL                                                                       \
+    COMMIT_SQL ", commit_retention($31::bigint[], $32::bigint[], $33::bigint[], $34::int[],"       \
+               " $35::int[], $36::bigint[], $37::int[], $38::bigint[], $39::bigint[],"             \
+               " $40::bigint[], $41::bigint[], $42::bigint[], $43::int[], $44::bigint[],"          \
+               " $45::bigint[])"
 
-/* Rows up to the byte limit, the first one always: `before` is what stands in front. */
-#define READ_SQL                                                                                   \
+/* Of the table of one segment: the parent's plan would look at all of them. Rows up to the byte
+ * limit, the first one always: `before` is what stands in front. */
+#define READ_SQL(table)                                                                            \
     "SELECT \"offset\", message FROM ("                                                            \
     " SELECT \"offset\", message, sum(octet_length(message)) OVER (ORDER BY \"offset\")"           \
     "        - octet_length(message) AS before"                                                    \
-    " FROM log WHERE topic_id = $1 AND partition = $2 AND \"offset\" >= $3"                        \
+    " FROM " table " WHERE topic_id = $1 AND partition = $2 AND \"offset\" >= $3"                  \
     "            AND \"offset\" < $3 + $4) AS rows"                                                \
     " WHERE before < $5 ORDER BY \"offset\""
 
-#define FIND_SQL                                                                                   \
-    "SELECT \"offset\" FROM log WHERE topic_id = $1 AND partition = $2 AND"                        \
+#define FIND_SQL(table)                                                                            \
+    "SELECT \"offset\" FROM " table " WHERE topic_id = $1 AND partition = $2 AND"                  \
     " \"offset\" <= $3 AND producer_id = $4 AND sequence = $5"                                     \
     " ORDER BY \"offset\" DESC LIMIT 1"
 
@@ -246,7 +254,10 @@ static enum status prepare(struct postgres_session *s)
         const char *name;
         const char *sql;
     } statements[] = {
-        {"commit", COMMIT_SQL}, {"read", READ_SQL}, {"find", FIND_SQL}, {"resolve", RESOLVE_SQL}};
+        {"commit", COMMIT_SQL},       {"commit_retention", COMMIT_RETENTION_SQL},
+        {"read", READ_SQL("log_0")},  {"find", FIND_SQL("log_0")},
+        {"resolve", RESOLVE_SQL},     {"create_segment", "SELECT create_segment($1, $2)"},
+        {"sweep", "SELECT sweep($1)"}};
 
     if (!pg_connected(s->pg)) {
         return STATUS_STORE_AWAY;
@@ -287,13 +298,38 @@ static enum status load_query(struct postgres_session *s, const char *sql, PGres
 
 static enum status load_topic(const struct store_loader *l, const PGresult *r, int row)
 {
-    return l->topic(l->arg, text_int(r, row, 0), slice_of(PQgetvalue(r, row, 1)));
+    const struct store_topic topic = {
+        .id = text_int(r, row, 0),
+        .name = slice_of(PQgetvalue(r, row, 1)),
+        .retention = {text_int(r, row, 2), text_int(r, row, 3), (int)text_int(r, row, 4)},
+    };
+    return l->topic(l->arg, &topic);
 }
 
 static enum status load_partition(const struct store_loader *l, const PGresult *r, int row)
 {
-    return l->partition(l->arg, text_int(r, row, 0), (int32_t)text_int(r, row, 1),
-                        text_int(r, row, 2), text_int(r, row, 3));
+    const struct store_partition partition = {
+        .topic_id = text_int(r, row, 0),
+        .number = (int32_t)text_int(r, row, 1),
+        .next_offset = text_int(r, row, 2),
+        .epoch = text_int(r, row, 3),
+        .first_offset = text_int(r, row, 4),
+        .bytes = text_int(r, row, 5),
+    };
+    return l->partition(l->arg, &partition);
+}
+
+static enum status load_segment(const struct store_loader *l, const PGresult *r, int row)
+{
+    const struct store_segment segment = {
+        .id = text_int(r, row, 0),
+        .topic_id = text_int(r, row, 1),
+        .partition = (int32_t)text_int(r, row, 2),
+        .first_offset = text_int(r, row, 3),
+        .first_bytes = text_int(r, row, 4),
+        .opened_ms = text_int(r, row, 5),
+    };
+    return l->segment(l->arg, &segment);
 }
 
 static enum status load_producer(const struct store_loader *l, const PGresult *r, int row)
@@ -326,8 +362,15 @@ static enum status load_rows(struct postgres_session *s, const struct store_load
         const char *sql;
         enum status (*row)(const struct store_loader *loader, const PGresult *result, int row);
     } tables[] = {
-        {"SELECT id, name FROM topic ORDER BY id", load_topic},
-        {"SELECT topic_id, number, next_offset, epoch FROM partition", load_partition},
+        {"SELECT id, name, coalesce(retention_bytes, -1), coalesce(retention_age_s, -1),"
+         " CASE retention_unread WHEN 'keep' THEN 0 WHEN 'remove' THEN 1 ELSE -1 END"
+         " FROM topic ORDER BY id",
+         load_topic},
+        {"SELECT topic_id, number, next_offset, epoch, first_offset, bytes FROM partition",
+         load_partition},
+        {"SELECT id, topic_id, partition, first_offset, first_bytes,"
+         " (extract(epoch FROM opened_at) * 1000)::bigint FROM segment ORDER BY first_offset",
+         load_segment},
         {"SELECT id, topic_id FROM producer", load_producer},
         {"SELECT producer_id, partition, sequence, \"offset\" FROM producer_sequence",
          load_sequence},
@@ -349,7 +392,7 @@ static enum status load_rows(struct postgres_session *s, const struct store_load
     return status;
 }
 
-/* An older version would be migrated here; there is only one yet. */
+/* An older version is migrated by schema.sql. */
 static enum status check_version(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
 {
     PGresult *result = NULL;
@@ -395,7 +438,11 @@ static enum status take_ownership(struct postgres_session *s, char error[STORE_E
     }
     snprintf(sql, sizeof sql, "UPDATE partition SET epoch = epoch + 1, owner = '%s:%ld'", host,
              (long)getpid());
-    return load_query(s, sql, NULL, error);
+    status = load_query(s, sql, NULL, error);
+    if (status == STATUS_OK) { /* made by the owner before, who can no longer use it */
+        status = load_query(s, "DELETE FROM segment WHERE first_offset IS NULL", NULL, error);
+    }
+    return status;
 }
 
 /* In another encoding a character that it lacks would fail a whole batch. */
@@ -536,6 +583,17 @@ static void add_clients(struct pg_parameters *p, const struct store_batch *b,
     }
 }
 
+/* Is any message in another segment than 0? */
+static bool segmented(const struct store_batch *b)
+{
+    for (size_t i = 0; i < b->message_count; i++) {
+        if (b->messages[i].segment != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_batch(struct pg_parameters *p, int64_t owner_epoch, const struct store_batch *b)
 {
     pg_parameters_clear(p);
@@ -550,12 +608,14 @@ static void add_batch(struct pg_parameters *p, int64_t owner_epoch, const struct
     ADD_ARRAY(p, int8, b->advances, b->advance_count, epoch);
     ADD_ARRAY(p, int8, b->advances, b->advance_count, base);
     ADD_ARRAY(p, int8, b->advances, b->advance_count, count);
+    ADD_ARRAY(p, int8, b->advances, b->advance_count, bytes);
     ADD_ARRAY(p, int8, b->messages, b->message_count, topic_id);
     ADD_ARRAY(p, int4, b->messages, b->message_count, partition);
     ADD_ARRAY(p, int8, b->messages, b->message_count, offset);
     ADD_ARRAY(p, int8, b->messages, b->message_count, producer_id);
     ADD_ARRAY(p, int8, b->messages, b->message_count, sequence);
     ADD_ARRAY(p, text, b->messages, b->message_count, message);
+    ADD_ARRAY(p, int4, b->messages, segmented(b) ? b->message_count : 0, segment);
     ADD_ARRAY(p, int8, b->sequences, b->sequence_count, producer_id);
     ADD_ARRAY(p, int4, b->sequences, b->sequence_count, partition);
     ADD_ARRAY(p, int8, b->sequences, b->sequence_count, sequence);
@@ -565,6 +625,38 @@ static void add_batch(struct pg_parameters *p, int64_t owner_epoch, const struct
     ADD_ARRAY(p, int4, b->positions, b->position_count, partition);
     ADD_ARRAY(p, int8, b->positions, b->position_count, epoch);
     ADD_ARRAY(p, int8, b->positions, b->position_count, offset);
+}
+
+/* Does commit_retention() have anything to do? */
+static bool changes_retention(const struct store_batch *b)
+{
+    bool changes = b->roll_count + b->trim_count > 0;
+
+    for (size_t i = 0; i < b->topic_count; i++) {
+        const struct store_retention *r = &b->topics[i].retention;
+        changes = changes || r->bytes != RETENTION_DEFAULT || r->age_s != RETENTION_DEFAULT ||
+                  r->unread != RETENTION_DEFAULT;
+    }
+    return changes;
+}
+
+static void add_retention(struct pg_parameters *p, const struct store_batch *b)
+{
+    ADD_ARRAY(p, int8, b->topics, b->topic_count, id);
+    ADD_ARRAY(p, int8, b->topics, b->topic_count, retention.bytes);
+    ADD_ARRAY(p, int8, b->topics, b->topic_count, retention.age_s);
+    ADD_ARRAY(p, int4, b->topics, b->topic_count, retention.unread);
+    ADD_ARRAY(p, int4, b->rolls, b->roll_count, segment.id);
+    ADD_ARRAY(p, int8, b->rolls, b->roll_count, segment.topic_id);
+    ADD_ARRAY(p, int4, b->rolls, b->roll_count, segment.partition);
+    ADD_ARRAY(p, int8, b->rolls, b->roll_count, epoch);
+    ADD_ARRAY(p, int8, b->rolls, b->roll_count, segment.first_offset);
+    ADD_ARRAY(p, int8, b->rolls, b->roll_count, segment.first_bytes);
+    ADD_ARRAY(p, int8, b->rolls, b->roll_count, segment.opened_ms);
+    ADD_ARRAY(p, int8, b->trims, b->trim_count, topic_id);
+    ADD_ARRAY(p, int4, b->trims, b->trim_count, partition);
+    ADD_ARRAY(p, int8, b->trims, b->trim_count, epoch);
+    ADD_ARRAY(p, int8, b->trims, b->trim_count, first_offset);
 }
 
 /* Run a prepared statement with the session's parameters. */
@@ -584,9 +676,13 @@ static enum status postgres_commit(struct store_session *session, const struct s
     if (status != STATUS_OK) {
         return status;
     }
+    const char *name = changes_retention(batch) ? "commit_retention" : "commit";
     add_batch(&s->parameters, s->owner_epoch, batch);
-    enum pg_outcome outcome = pg_execute(s->pg, "commit", &s->parameters, limit_ms(s), NULL);
-    status = status_of(s, outcome, "commit");
+    if (changes_retention(batch)) {
+        add_retention(&s->parameters, batch);
+    }
+    enum pg_outcome outcome = pg_execute(s->pg, name, &s->parameters, limit_ms(s), NULL);
+    status = status_of(s, outcome, name);
     if (outcome == PG_LOST) {
         s->lost = s->backend;
         return STATUS_OUTCOME_UNKNOWN;
@@ -642,8 +738,29 @@ static enum status take_range(const PGresult *result, int64_t from, struct store
     return STATUS_OK;
 }
 
+/* With the session's parameters: the prepared statement for segment 0, or this SQL, with the
+ * segment's number put in, for others, of which there are many, each read for a short time. */
+static enum status execute_in(struct postgres_session *s, int64_t segment, const char *name,
+                              const char *sql_format, PGresult **result)
+{
+    char sql[512];
+
+    if (segment == 0) {
+        return execute(s, name, result);
+    }
+    snprintf(sql, sizeof sql, sql_format, (long long)segment);
+    enum pg_outcome outcome = pg_prepare(s->pg, "", sql, limit_ms(s));
+    if (outcome == PG_DONE) {
+        outcome = pg_execute(s->pg, "", &s->parameters, limit_ms(s), result);
+    }
+    if (outcome == PG_ERROR && strcmp(pg_sqlstate(s->pg), "42P01") == 0) { /* no such table */
+        return STATUS_OFFSET_OUT_OF_RANGE;
+    }
+    return status_of(s, outcome, name);
+}
+
 static enum status postgres_read(struct store_session *session, int64_t topic_id, int32_t partition,
-                                 int64_t from, size_t count_max, size_t bytes_max,
+                                 int64_t segment, int64_t from, size_t count_max, size_t bytes_max,
                                  struct store_range *range)
 {
     struct postgres_session *s = postgres_of(session);
@@ -659,7 +776,7 @@ static enum status postgres_read(struct store_session *session, int64_t topic_id
     pg_add_int8(&s->parameters, from);
     pg_add_int8(&s->parameters, (int64_t)count_max);
     pg_add_int8(&s->parameters, (int64_t)bytes_max);
-    status = execute(s, "read", &result);
+    status = execute_in(s, segment, "read", READ_SQL("log_%lld"), &result);
     if (status == STATUS_OK) {
         status = take_range(result, from, range);
     }
@@ -669,7 +786,7 @@ static enum status postgres_read(struct store_session *session, int64_t topic_id
 
 static enum status postgres_find_sequence(struct store_session *session,
                                           const struct store_sequence *wanted, int64_t topic_id,
-                                          int64_t offset_max, int64_t *offset)
+                                          int64_t segment, int64_t offset_max, int64_t *offset)
 {
     struct postgres_session *s = postgres_of(session);
     PGresult *result = NULL;
@@ -684,12 +801,57 @@ static enum status postgres_find_sequence(struct store_session *session,
     pg_add_int8(&s->parameters, offset_max);
     pg_add_int8(&s->parameters, wanted->producer_id);
     pg_add_int8(&s->parameters, wanted->sequence);
-    status = execute(s, "find", &result);
-    if (status == STATUS_OK && PQntuples(result) == 0) {
+    status = execute_in(s, segment, "find", FIND_SQL("log_%lld"), &result);
+    if (status == STATUS_OFFSET_OUT_OF_RANGE || (status == STATUS_OK && PQntuples(result) == 0)) {
         status = STATUS_NO_MESSAGE;
     } else if (status == STATUS_OK) {
         *offset = pg_get_int(result, 0, 0);
     }
+    PQclear(result);
+    return status;
+}
+
+/* ---- segments -------------------------------------------------------------------------- */
+
+static enum status postgres_create_segment(struct store_session *session, int64_t topic_id,
+                                           int32_t partition, int64_t *id)
+{
+    struct postgres_session *s = postgres_of(session);
+    PGresult *result = NULL;
+
+    enum status status = prepare(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pg_parameters_clear(&s->parameters);
+    pg_add_int8(&s->parameters, topic_id);
+    pg_add_int4(&s->parameters, partition);
+    status = execute(s, "create_segment", &result);
+    if (status == STATUS_OK) {
+        *id = pg_get_int(result, 0, 0);
+    }
+    PQclear(result);
+    return status;
+}
+
+static enum status postgres_sweep(struct store_session *session, bool *done)
+{
+    struct postgres_session *s = postgres_of(session);
+    PGresult *result = NULL;
+
+    enum status status = prepare(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pg_parameters_clear(&s->parameters);
+    pg_add_int4(&s->parameters, SWEEP_ROWS_MAX);
+    enum pg_outcome outcome = pg_execute(s->pg, "sweep", &s->parameters, limit_ms(s), &result);
+    if (outcome == PG_ERROR && strcmp(pg_sqlstate(s->pg), "55P03") == 0) {
+        return STATUS_STORE_AWAY; /* somebody reads the log for long: no news for the broker's log
+                                   */
+    }
+    status = status_of(s, outcome, "sweep");
+    *done = status == STATUS_OK && pg_get_int(result, 0, 0) == 0;
     PQclear(result);
     return status;
 }
@@ -730,6 +892,8 @@ static const struct store_ops postgres_ops = {
     .resolve = postgres_resolve,
     .read = postgres_read,
     .find_sequence = postgres_find_sequence,
+    .create_segment = postgres_create_segment,
+    .sweep = postgres_sweep,
     .ping = postgres_ping,
     .give_up = postgres_give_up,
     .destroy = postgres_destroy,

@@ -48,11 +48,11 @@ static enum status run_once(struct store_session *session, struct store_read *re
     switch (read->kind) {
     case STORE_READ_RANGE:
         range_clear(read->range, read->from);
-        return ops->read(session, read->topic_id, read->partition, read->from, read->count_max,
-                         read->bytes_max, read->range);
+        return ops->read(session, read->topic_id, read->partition, read->segment, read->from,
+                         read->count_max, read->bytes_max, read->range);
     case STORE_READ_SEQUENCE:
-        return ops->find_sequence(session, &read->sequence, read->topic_id, read->from,
-                                  &read->sequence.offset);
+        return ops->find_sequence(session, &read->sequence, read->topic_id, read->segment,
+                                  read->from, &read->sequence.offset);
     case STORE_READ_PING:
         return ops->ping(session);
     }

@@ -36,7 +36,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
+#define SWEEP_ROWS_MAX 4000       /* in one transaction, for which the committer waits */
 #define APPLICATION_ID 0x6d797175 /* "myqu": marks the file as ours */
 #define BUSY_LIMIT_MS 10000   /* for a person's write transaction; less when requests wait less */
 #define CHECKPOINT_PAGES 4000 /* 16 MiB: how much is written to the tables at once */
@@ -44,6 +45,16 @@
 #define WAL_RESTART_WAIT_MS 100
 #define SESSION_SQL                                                                                \
     "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;"
+
+/* What version 1 had not. */
+#define MIGRATE_SQL                                                                                \
+    "ALTER TABLE topic ADD COLUMN retention_bytes INTEGER;"                                        \
+    "ALTER TABLE topic ADD COLUMN retention_age_s INTEGER;"                                        \
+    "ALTER TABLE topic ADD COLUMN retention_unread INTEGER;"                                       \
+    "ALTER TABLE partition ADD COLUMN first_offset INTEGER NOT NULL DEFAULT 0;"                    \
+    "ALTER TABLE partition ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"                           \
+    "UPDATE partition SET bytes = (SELECT coalesce(sum(length(CAST(message AS BLOB)) + 100), 0)"   \
+    " FROM log WHERE log.topic_id = partition.topic_id AND log.partition = partition.number)"
 
 enum statement {
     BEGIN,
@@ -60,6 +71,13 @@ enum statement {
     ADD_MESSAGE,
     SET_SEQUENCE,
     SET_POSITION,
+    SET_RETENTION,
+    CREATE_SEGMENT,
+    ROLL,
+    TRIM,
+    REMOVE_SEGMENTS,
+    NEXT_SWEEP,
+    SWEEP,
     WRITE_OVER,
     RESOLVE,
     READ,
@@ -85,7 +103,7 @@ static const char *const statement_sql[STATEMENTS] = {
                      " ON CONFLICT DO NOTHING",
     [ADD_POSITION] = "INSERT INTO consumer_position (consumer_id, partition, \"offset\")"
                      " VALUES (?2, 0, ?3) ON CONFLICT DO NOTHING",
-    [ADVANCE] = "UPDATE partition SET next_offset = next_offset + ?6"
+    [ADVANCE] = "UPDATE partition SET next_offset = next_offset + ?6, bytes = bytes + ?7"
                 " WHERE topic_id = ?2 AND number = ?3 AND epoch = ?4 AND next_offset = ?5",
     [ADD_MESSAGE] = "INSERT INTO log (message, topic_id, partition, \"offset\", producer_id,"
                     " sequence, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, nullif(?6, -1), ?7)",
@@ -96,6 +114,24 @@ static const char *const statement_sql[STATEMENTS] = {
     [SET_POSITION] = "UPDATE consumer_position SET \"offset\" = ?6"
                      " WHERE consumer_id = ?2 AND partition = ?4 AND EXISTS (SELECT 1"
                      " FROM partition WHERE topic_id = ?3 AND number = ?4 AND epoch = ?5)",
+    [SET_RETENTION] = "UPDATE topic SET retention_bytes = nullif(?3, -1),"
+                      " retention_age_s = nullif(?4, -1), retention_unread = nullif(?5, -1)"
+                      " WHERE id = ?2",
+    [CREATE_SEGMENT] = "INSERT INTO segment (id, topic_id, partition) VALUES (?2, ?3, ?4)",
+    [ROLL] = "UPDATE segment SET first_offset = ?6, first_bytes = ?7, opened_at_ms = ?8"
+             " WHERE id = ?2 AND EXISTS (SELECT 1 FROM partition"
+             " WHERE topic_id = ?3 AND number = ?4 AND epoch = ?5)",
+    [TRIM] = "UPDATE partition SET first_offset = ?5"
+             " WHERE topic_id = ?2 AND number = ?3 AND epoch = ?4",
+    [REMOVE_SEGMENTS] = "DELETE FROM segment WHERE topic_id = ?2 AND partition = ?3"
+                        " AND first_offset < ?4",
+    [NEXT_SWEEP] = "SELECT topic_id, number, first_offset FROM partition AS p"
+                   " WHERE first_offset > 0 AND EXISTS (SELECT 1 FROM log WHERE"
+                   " topic_id = p.topic_id AND partition = p.number"
+                   " AND \"offset\" < p.first_offset) LIMIT 1",
+    [SWEEP] = "DELETE FROM log WHERE topic_id = ?2 AND partition = ?3 AND \"offset\" < ?4"
+              " AND \"offset\" < ?5 + (SELECT min(\"offset\") FROM log"
+              " WHERE topic_id = ?2 AND partition = ?3)",
     [WRITE_OVER] = "UPDATE ownership SET written_over = written_over + 1",
     [RESOLVE] = "SELECT next_offset, epoch FROM partition WHERE topic_id = ?2 AND number = ?3",
     [READ] = "SELECT \"offset\", message FROM log WHERE topic_id = ?2 AND partition = ?3"
@@ -497,8 +533,16 @@ static enum status use_write_ahead_log(struct sqlite_session *s, char error[STOR
 static enum status make_schema(struct sqlite_session *s, char error[STORE_ERROR_BYTES_MAX])
 {
     char sql[128];
+    char text[16];
+    int64_t version = 0;
 
-    enum status status = load_exec(s, sqlite_schema_sql, error);
+    enum status status = load_value(s, "PRAGMA user_version", &version, text, error);
+    if (status == STATUS_OK && version == 1) {
+        status = load_exec(s, MIGRATE_SQL, error);
+    }
+    if (status == STATUS_OK) {
+        status = load_exec(s, sqlite_schema_sql, error);
+    }
     if (status == STATUS_OK) {
         snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d",
                  APPLICATION_ID, SCHEMA_VERSION);
@@ -523,23 +567,51 @@ static enum status take_ownership(struct sqlite_session *s, char error[STORE_ERR
                           (int)getpid());
     status = sql == NULL ? STATUS_NO_MEMORY : load_exec(s, sql, error);
     sqlite3_free(sql);
+    if (status == STATUS_OK) { /* made by the owner before, who can no longer use it */
+        status = load_exec(s, "DELETE FROM segment WHERE first_offset IS NULL", error);
+    }
     return status;
 }
 
 static enum status load_topic(const struct store_loader *l, sqlite3_stmt *r)
 {
-    int64_t id = sqlite3_column_int64(r, 0);
     const char *name = (const char *)sqlite3_column_text(r, 1);
+    const struct store_topic topic = {
+        .id = sqlite3_column_int64(r, 0),
+        .name = {name, (size_t)sqlite3_column_bytes(r, 1)},
+        .retention = {sqlite3_column_int64(r, 2), sqlite3_column_int64(r, 3),
+                      sqlite3_column_int(r, 4)},
+    };
 
-    return name == NULL
-               ? STATUS_NO_MEMORY
-               : l->topic(l->arg, id, (struct slice){name, (size_t)sqlite3_column_bytes(r, 1)});
+    return name == NULL ? STATUS_NO_MEMORY : l->topic(l->arg, &topic);
 }
 
 static enum status load_partition(const struct store_loader *l, sqlite3_stmt *r)
 {
-    return l->partition(l->arg, sqlite3_column_int64(r, 0), sqlite3_column_int(r, 1),
-                        sqlite3_column_int64(r, 2), sqlite3_column_int64(r, 3));
+    const struct store_partition partition = {
+        .topic_id = sqlite3_column_int64(r, 0),
+        .number = sqlite3_column_int(r, 1),
+        .next_offset = sqlite3_column_int64(r, 2),
+        .epoch = sqlite3_column_int64(r, 3),
+        .first_offset = sqlite3_column_int64(r, 4),
+        .bytes = sqlite3_column_int64(r, 5),
+    };
+
+    return l->partition(l->arg, &partition);
+}
+
+static enum status load_segment(const struct store_loader *l, sqlite3_stmt *r)
+{
+    const struct store_segment segment = {
+        .id = sqlite3_column_int64(r, 0),
+        .topic_id = sqlite3_column_int64(r, 1),
+        .partition = sqlite3_column_int(r, 2),
+        .first_offset = sqlite3_column_int64(r, 3),
+        .first_bytes = sqlite3_column_int64(r, 4),
+        .opened_ms = sqlite3_column_int64(r, 5),
+    };
+
+    return l->segment(l->arg, &segment);
 }
 
 static enum status load_producer(const struct store_loader *l, sqlite3_stmt *r)
@@ -572,8 +644,14 @@ static enum status load_rows(struct sqlite_session *s, const struct store_loader
         const char *sql;
         enum status (*row)(const struct store_loader *loader, sqlite3_stmt *row);
     } tables[] = {
-        {"SELECT id, name FROM topic ORDER BY id", load_topic},
-        {"SELECT topic_id, number, next_offset, epoch FROM partition", load_partition},
+        {"SELECT id, name, coalesce(retention_bytes, -1), coalesce(retention_age_s, -1),"
+         " coalesce(retention_unread, -1) FROM topic ORDER BY id",
+         load_topic},
+        {"SELECT topic_id, number, next_offset, epoch, first_offset, bytes FROM partition",
+         load_partition},
+        {"SELECT id, topic_id, partition, first_offset, first_bytes, opened_at_ms FROM segment"
+         " ORDER BY first_offset",
+         load_segment},
         {"SELECT id, topic_id FROM producer", load_producer},
         {"SELECT producer_id, partition, sequence, \"offset\" FROM producer_sequence",
          load_sequence},
@@ -713,6 +791,11 @@ static enum status add_registrations(struct sqlite_session *s, const struct stor
         if (status == STATUS_OK) {
             status = change(s, ADD_PARTITION, no_text, INTS(b->topics[i].id));
         }
+        if (status == STATUS_OK) {
+            const struct store_retention *r = &b->topics[i].retention;
+            status = change(s, SET_RETENTION, no_text,
+                            INTS(b->topics[i].id, r->bytes, r->age_s, r->unread));
+        }
     }
     for (size_t i = 0; status == STATUS_OK && i < b->producer_count; i++) {
         const struct store_client *c = &b->producers[i];
@@ -734,8 +817,8 @@ static enum status add_messages(struct sqlite_session *s, const struct store_bat
 
     for (size_t i = 0; status == STATUS_OK && i < b->advance_count; i++) {
         const struct store_advance *a = &b->advances[i];
-        status =
-            change_owned(s, ADVANCE, INTS(a->topic_id, a->partition, a->epoch, a->base, a->count));
+        status = change_owned(
+            s, ADVANCE, INTS(a->topic_id, a->partition, a->epoch, a->base, a->count, a->bytes));
     }
     for (size_t i = 0; status == STATUS_OK && i < b->message_count; i++) {
         const struct store_message *m = &b->messages[i];
@@ -752,6 +835,27 @@ static enum status add_messages(struct sqlite_session *s, const struct store_bat
         const struct store_position *p = &b->positions[i];
         status = change_owned(s, SET_POSITION,
                               INTS(p->consumer_id, p->topic_id, p->partition, p->epoch, p->offset));
+    }
+    return status;
+}
+
+static enum status change_segments(struct sqlite_session *s, const struct store_batch *b)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; status == STATUS_OK && i < b->roll_count; i++) {
+        const struct store_segment *g = &b->rolls[i].segment;
+        status = change_owned(s, ROLL,
+                              INTS(g->id, g->topic_id, g->partition, b->rolls[i].epoch,
+                                   g->first_offset, g->first_bytes, g->opened_ms));
+    }
+    for (size_t i = 0; status == STATUS_OK && i < b->trim_count; i++) {
+        const struct store_trim *t = &b->trims[i];
+        status = change_owned(s, TRIM, INTS(t->topic_id, t->partition, t->epoch, t->first_offset));
+        if (status == STATUS_OK) {
+            status = change(s, REMOVE_SEGMENTS, no_text,
+                            INTS(t->topic_id, t->partition, t->first_offset));
+        }
     }
     return status;
 }
@@ -775,6 +879,9 @@ static enum status sqlite_commit(struct store_session *session, const struct sto
     }
     if (status == STATUS_OK) {
         status = add_messages(s, batch);
+    }
+    if (status == STATUS_OK) {
+        status = change_segments(s, batch);
     }
     if (status == STATUS_OK) {
         status = end_commit(s);
@@ -839,10 +946,11 @@ static enum status take_row(sqlite3_stmt *row, int64_t expected, struct store_ra
 }
 
 static enum status sqlite_read(struct store_session *session, int64_t topic_id, int32_t partition,
-                               int64_t from, size_t count_max, size_t bytes_max,
+                               int64_t segment, int64_t from, size_t count_max, size_t bytes_max,
                                struct store_range *range)
 {
     struct sqlite_session *s = sqlite_of(session);
+    (void)segment; /* all are in one table */
     enum status status = STATUS_OK;
     int code = SQLITE_DONE;
 
@@ -867,10 +975,11 @@ static enum status sqlite_read(struct store_session *session, int64_t topic_id, 
 
 static enum status sqlite_find_sequence(struct store_session *session,
                                         const struct store_sequence *wanted, int64_t topic_id,
-                                        int64_t offset_max, int64_t *offset)
+                                        int64_t segment, int64_t offset_max, int64_t *offset)
 {
     struct sqlite_session *s = sqlite_of(session);
     int64_t found = -1;
+    (void)segment;
 
     if (s->db == NULL) {
         return STATUS_STORE_AWAY;
@@ -887,6 +996,71 @@ static enum status sqlite_find_sequence(struct store_session *session,
     }
     *offset = found;
     return STATUS_OK;
+}
+
+/* ---- segments -------------------------------------------------------------------------- */
+
+static enum status sqlite_create_segment(struct store_session *session, int64_t topic_id,
+                                         int32_t partition, int64_t *id)
+{
+    struct sqlite_session *s = sqlite_of(session);
+
+    enum status status = begin(s);
+    if (status == STATUS_OK) {
+        status = draw_ids(s, "segment", 1, id);
+    }
+    if (status == STATUS_OK) {
+        status = change(s, CREATE_SEGMENT, no_text, INTS(*id, topic_id, partition));
+    }
+    if (status == STATUS_OK) {
+        status = end_commit(s);
+    }
+    if (status != STATUS_OK) {
+        roll_back(s);
+    }
+    return status;
+}
+
+/* The first partition that has rows before its first offset; false: there is none. */
+static bool next_to_sweep(struct sqlite_session *s, int64_t where[3], int *code)
+{
+    sqlite3_stmt *row = bound(s, NEXT_SWEEP, no_text, NULL, 0, code);
+    bool found = false;
+
+    if (row != NULL) {
+        *code = sqlite3_step(row);
+        found = *code == SQLITE_ROW;
+        for (int i = 0; found && i < 3; i++) {
+            where[i] = sqlite3_column_int64(row, i);
+        }
+        sqlite3_reset(row);
+    }
+    return found;
+}
+
+static enum status sqlite_sweep(struct store_session *session, bool *done)
+{
+    struct sqlite_session *s = sqlite_of(session);
+    int64_t where[3];
+    int code = SQLITE_OK;
+
+    enum status status = begin(s);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    bool found = next_to_sweep(s, where, &code);
+    status = refused(s, code, "sweep");
+    if (found) {
+        status = change(s, SWEEP, no_text, INTS(where[0], where[1], where[2], SWEEP_ROWS_MAX));
+    }
+    if (status == STATUS_OK) {
+        status = end_commit(s);
+    }
+    if (status != STATUS_OK) {
+        roll_back(s);
+    }
+    *done = status == STATUS_OK && !found;
+    return status;
 }
 
 static enum status sqlite_ping(struct store_session *session)
@@ -920,6 +1094,8 @@ static const struct store_ops sqlite_ops = {
     .resolve = sqlite_resolve,
     .read = sqlite_read,
     .find_sequence = sqlite_find_sequence,
+    .create_segment = sqlite_create_segment,
+    .sweep = sqlite_sweep,
     .ping = sqlite_ping,
     .destroy = sqlite_destroy,
 };

@@ -1,4 +1,4 @@
--- The tables of the embedded store, version 1: those of schema.sql, as SQLite has them. Every
+-- The tables of the embedded store, version 2: those of schema.sql, as SQLite has them. Every
 -- broker runs this at its start (in one transaction); what exists stays as it is. The version
 -- is the file's user_version. A person reads the log with
 --
@@ -9,10 +9,10 @@
 
 -- The last id that was given out, whether or not something came of it.
 CREATE TABLE IF NOT EXISTS id_counter (
-    kind    TEXT PRIMARY KEY, -- 'topic', 'producer', 'consumer'
+    kind    TEXT PRIMARY KEY, -- 'topic', 'producer', 'consumer', 'segment'
     last_id INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO id_counter VALUES ('topic', 0), ('producer', 0), ('consumer', 0)
+INSERT INTO id_counter VALUES ('topic', 0), ('producer', 0), ('consumer', 0), ('segment', 0)
     ON CONFLICT DO NOTHING;
 
 -- One row. Each broker that starts makes the epoch one larger; written_over counts the failed
@@ -23,16 +23,24 @@ INSERT INTO ownership SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM ownership);
 CREATE TABLE IF NOT EXISTS topic (
     id            INTEGER PRIMARY KEY,
     name          TEXT NOT NULL UNIQUE,
-    created_at_ms INTEGER NOT NULL
+    created_at_ms INTEGER NOT NULL,
+    -- How much of its log is kept; NULL: what the broker's options say. 0: no limit.
+    retention_bytes  INTEGER,
+    retention_age_s  INTEGER,
+    retention_unread INTEGER -- 0: keep; 1: remove
 );
 
 -- The counter row: next_offset makes offsets dense and visible in order; epoch is the fence.
+-- What lies before first_offset has been removed. bytes: of all messages that there ever were,
+-- 100 for each row included.
 CREATE TABLE IF NOT EXISTS partition (
-    topic_id    INTEGER NOT NULL,
-    number      INTEGER NOT NULL,
-    next_offset INTEGER NOT NULL DEFAULT 0,
-    epoch       INTEGER NOT NULL DEFAULT 1,
-    owner       TEXT,
+    topic_id     INTEGER NOT NULL,
+    number       INTEGER NOT NULL,
+    next_offset  INTEGER NOT NULL DEFAULT 0,
+    epoch        INTEGER NOT NULL DEFAULT 1,
+    owner        TEXT,
+    first_offset INTEGER NOT NULL DEFAULT 0,
+    bytes        INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (topic_id, number)
 ) WITHOUT ROWID;
 
@@ -64,6 +72,17 @@ CREATE TABLE IF NOT EXISTS consumer_position (
     "offset"    INTEGER NOT NULL,
     PRIMARY KEY (consumer_id, partition)
 ) WITHOUT ROWID;
+
+-- Where a partition's log may be cut off. Unlike in schema.sql no table belongs to it: the rows
+-- of a partition lie together, and a range of them goes page by page.
+CREATE TABLE IF NOT EXISTS segment (
+    id           INTEGER PRIMARY KEY,
+    topic_id     INTEGER NOT NULL,
+    partition    INTEGER NOT NULL,
+    first_offset INTEGER, -- NULL: made, and not in use yet
+    first_bytes  INTEGER, -- of the messages before it
+    opened_at_ms INTEGER
+);
 
 -- WITHOUT ROWID: the rows lie in the order in which they are read.
 CREATE TABLE IF NOT EXISTS log (

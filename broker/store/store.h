@@ -14,6 +14,16 @@
  * Always: a partition's offsets are dense from 0. A batch names the offset at which each
  * partition stands (`base`) and the epoch under which its owner writes; a store that
  * finds another epoch commits nothing and says STATUS_FENCED.
+ *
+ * Where little is to be kept, a partition's log is in segments, so that its old end can be
+ * removed in one piece. Segment 0 is all partitions' own; others belong to one partition:
+ *
+ *     segment 0 | segment 7 | segment 9 |      next_offset
+ *                             first_offset of 9: every offset from here on is in 9
+ *
+ * A segment is made (create_segment), put into use (store_roll), and no longer the log's
+ * (store_trim, which moves the partition's first offset); all that is left is removed from
+ * the disk by sweep().
  */
 #ifndef BROKER_STORE_STORE_H
 #define BROKER_STORE_STORE_H
@@ -25,14 +35,32 @@
 #define STORE_ERROR_BYTES_MAX 512
 #define SEQUENCE_NONE ((int64_t)-1)
 
+/* What a message counts besides its text, for limits on bytes: about what its row and the
+ * index take on the disk. */
+#define STORE_ROW_BYTES 100
+
 struct store;
 struct store_session;
 
 /* ---- a batch ----------------------------------------------------------------------- */
 
+/* How much of a topic's log is kept. */
+struct store_retention {
+    int64_t bytes; /* 0: no limit; RETENTION_DEFAULT: what the broker's options say */
+    int64_t age_s; /* the same */
+    int unread;    /* one of: */
+};
+
+enum { RETENTION_DEFAULT = -1 };
+enum {
+    RETENTION_KEEP_UNREAD,  /* what a registered consumer still has to read stays */
+    RETENTION_REMOVE_UNREAD /* the limits hold, whoever has to read it still */
+};
+
 struct store_topic {
     int64_t id; /* 0 until assign_ids() */
     struct slice name;
+    struct store_retention retention;
 };
 
 /* A producer or a consumer to be registered. */
@@ -50,6 +78,7 @@ struct store_advance {
     int64_t epoch;
     int64_t base; /* its next offset before */
     int64_t count;
+    int64_t bytes; /* of these messages, STORE_ROW_BYTES each included */
 };
 
 struct store_message {
@@ -59,6 +88,7 @@ struct store_message {
     int64_t producer_id;
     int64_t sequence; /* or SEQUENCE_NONE */
     struct slice message;
+    int64_t segment; /* in which it is kept */
 };
 
 /* The last sequence accepted from a producer, and the offset that it got. */
@@ -77,6 +107,30 @@ struct store_position {
     int64_t offset; /* of the next message that the consumer wants */
 };
 
+/* A piece of a partition's log that is removed as one. */
+struct store_segment {
+    int64_t id; /* 0: what all partitions share */
+    int64_t topic_id;
+    int32_t partition;
+    int64_t first_offset;
+    int64_t first_bytes; /* of the messages before it, since the partition's beginning */
+    int64_t opened_ms;   /* clock_wall_ms() of the broker that put it into use; 0: unknown */
+};
+
+/* From its first offset on, the partition's messages are in this segment. */
+struct store_roll {
+    struct store_segment segment;
+    int64_t epoch;
+};
+
+/* What lies before `first_offset`, the beginning of a segment, is removed. */
+struct store_trim {
+    int64_t topic_id;
+    int32_t partition;
+    int64_t epoch;
+    int64_t first_offset;
+};
+
 /* Slices are borrowed: they must stay until the batch has been cleared. */
 struct store_batch {
     struct store_topic *topics;
@@ -86,10 +140,12 @@ struct store_batch {
     struct store_message *messages;   /* in order of offset within a partition */
     struct store_sequence *sequences; /* one per producer and partition at most */
     struct store_position *positions; /* one per consumer and partition at most */
+    struct store_roll *rolls;         /* one per partition at most */
+    struct store_trim *trims;         /* one per partition at most */
     size_t topic_count, producer_count, consumer_count, advance_count, message_count,
-        sequence_count, position_count;
+        sequence_count, position_count, roll_count, trim_count;
     size_t topic_room, producer_room, consumer_room, advance_room, message_room, sequence_room,
-        position_room;
+        position_room, roll_room, trim_room;
     size_t bytes; /* of all messages */
 };
 
@@ -101,6 +157,8 @@ struct store_advance *batch_add_advance(struct store_batch *b);
 struct store_message *batch_add_message(struct store_batch *b);
 struct store_sequence *batch_add_sequence(struct store_batch *b);
 struct store_position *batch_add_position(struct store_batch *b);
+struct store_roll *batch_add_roll(struct store_batch *b);
+struct store_trim *batch_add_trim(struct store_batch *b);
 bool batch_empty(const struct store_batch *b);
 void batch_clear(struct store_batch *b);   /* forget the elements, keep the memory */
 void batch_release(struct store_batch *b); /* free the memory */
@@ -122,11 +180,21 @@ bool range_add(struct store_range *range, struct slice message); /* false: out o
 
 /* ---- what load() tells: each row once, topics before what belongs to them ------------ */
 
+struct store_partition {
+    int64_t topic_id;
+    int32_t number;
+    int64_t next_offset;
+    int64_t epoch;
+    int64_t first_offset; /* what lies before has been removed */
+    int64_t bytes;        /* of all messages since its beginning, STORE_ROW_BYTES each included */
+};
+
 struct store_loader {
     void *arg;
-    enum status (*topic)(void *arg, int64_t id, struct slice name);
-    enum status (*partition)(void *arg, int64_t topic_id, int32_t number, int64_t next_offset,
-                             int64_t epoch);
+    enum status (*topic)(void *arg, const struct store_topic *topic);
+    enum status (*partition)(void *arg, const struct store_partition *partition);
+    /* Those in use but segment 0, in order of first_offset. */
+    enum status (*segment)(void *arg, const struct store_segment *segment);
     enum status (*producer)(void *arg, int64_t id, int64_t topic_id);
     enum status (*sequence)(void *arg, const struct store_sequence *sequence);
     enum status (*consumer)(void *arg, int64_t id, int64_t topic_id);
@@ -168,16 +236,28 @@ struct store_ops {
     enum status (*resolve)(struct store_session *session, const struct store_batch *batch,
                            bool *committed);
 
-    /* Messages from offset `from` on: at least one if there is one, at most `count_max`,
-     * and no more once `bytes_max` bytes are reached. `range` has been cleared. */
+    /* Messages of this segment from offset `from` on: at least one if there is one, at most
+     * `count_max`, and no more once `bytes_max` bytes are reached. `range` has been cleared.
+     * STATUS_OFFSET_OUT_OF_RANGE: the segment has been removed. */
     enum status (*read)(struct store_session *session, int64_t topic_id, int32_t partition,
-                        int64_t from, size_t count_max, size_t bytes_max,
+                        int64_t segment, int64_t from, size_t count_max, size_t bytes_max,
                         struct store_range *range);
 
-    /* The offset of a producer's message with this sequence, at most `offset_max`.
-     * STATUS_NO_MESSAGE when there is none. */
+    /* The offset of a producer's message with this sequence, at most `offset_max`, in this
+     * segment. STATUS_NO_MESSAGE when there is none. */
     enum status (*find_sequence)(struct store_session *session, const struct store_sequence *wanted,
-                                 int64_t topic_id, int64_t offset_max, int64_t *offset);
+                                 int64_t topic_id, int64_t segment, int64_t offset_max,
+                                 int64_t *offset);
+
+    /* Make a segment for a partition, not in use yet, and give its id, which is larger than
+     * those before. One that is in use never is forgotten at the next load(). */
+    enum status (*create_segment)(struct store_session *session, int64_t topic_id,
+                                  int32_t partition, int64_t *id);
+
+    /* Remove from the disk some of what is no longer any partition's log; `*done`: nothing is
+     * left of it. STATUS_STORE_AWAY: somebody uses it still, or the store is away; try again
+     * later. May be called by an owner of before: it removes what nobody has. */
+    enum status (*sweep)(struct store_session *session, bool *done);
 
     /* Does the store answer? */
     enum status (*ping)(struct store_session *session);
@@ -217,6 +297,7 @@ struct store_read {
     int64_t deadline_ms;
     int64_t topic_id;
     int32_t partition;
+    int64_t segment;
     int64_t from;                   /* RANGE; SEQUENCE: the largest offset that is possible */
     size_t count_max;               /* RANGE */
     size_t bytes_max;               /* RANGE */

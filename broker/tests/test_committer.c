@@ -25,6 +25,7 @@
 static int store_timeout_ms = ANSWER_LIMIT_MS;
 
 static bool on_sqlite; /* which store the test runs on, under the faulty one */
+static const struct store_retention whole_log = {0};
 
 struct fixture {
     struct faulty_store *faulty;
@@ -283,9 +284,9 @@ static void lost_registrations_are_repeated(void)
 
     setup(&f);
     atomic_store(&f.faulty->lose_commit, 1);
-    CU_ASSERT_EQUAL(
-        queue_create_topic(f.queue, 0, slice_of("new"), answered, &topic.count, &topic.write),
-        STATUS_OK);
+    CU_ASSERT_EQUAL(queue_create_topic(f.queue, 0, slice_of("new"), &whole_log, answered,
+                                       &topic.count, &topic.write),
+                    STATUS_OK);
     queue_flush(f.queue, 0);
     CU_ASSERT_EQUAL(result_of(&topic).status, STATUS_OK);
     struct slice name;

@@ -12,6 +12,8 @@
 
 /* ---- a committer that commits when told ---------------------------------------------------- */
 
+static const struct store_retention whole_log = {0};
+
 struct fixture {
     struct budget budget;
     struct queue *queue;
@@ -381,8 +383,9 @@ static void ids_belong_to_one_topic(void)
     setup(&f, 1 << 20);
     int64_t producer = register_client(&f, true);
     int64_t consumer = register_client(&f, false);
-    CU_ASSERT_EQUAL(queue_create_topic(f.queue, 0, slice_of("u"), count, &answers, &write),
-                    STATUS_OK);
+    CU_ASSERT_EQUAL(
+        queue_create_topic(f.queue, 0, slice_of("u"), &whole_log, count, &answers, &write),
+        STATUS_OK);
     commit(&f);
     queue_write_release(write);
     CU_ASSERT_EQUAL(queue_append(f.queue, 0, slice_of("u"), producer, &message, 1, SEQUENCE_NONE,

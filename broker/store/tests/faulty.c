@@ -111,7 +111,7 @@ static enum status faulty_resolve(struct store_session *session, const struct st
 }
 
 static enum status faulty_read(struct store_session *session, int64_t topic_id, int32_t partition,
-                               int64_t from, size_t count_max, size_t bytes_max,
+                               int64_t segment, int64_t from, size_t count_max, size_t bytes_max,
                                struct store_range *range)
 {
     struct faulty_store *f = faulty_of(session);
@@ -119,16 +119,28 @@ static enum status faulty_read(struct store_session *session, int64_t topic_id, 
     if (strikes(&f->refuse_read)) {
         return STATUS_STORE_AWAY;
     }
-    return f->under->ops->read(under_of(session), topic_id, partition, from, count_max, bytes_max,
-                               range);
+    return f->under->ops->read(under_of(session), topic_id, partition, segment, from, count_max,
+                               bytes_max, range);
 }
 
 static enum status faulty_find_sequence(struct store_session *session,
                                         const struct store_sequence *wanted, int64_t topic_id,
-                                        int64_t offset_max, int64_t *offset)
+                                        int64_t segment, int64_t offset_max, int64_t *offset)
 {
     return faulty_of(session)->under->ops->find_sequence(under_of(session), wanted, topic_id,
-                                                         offset_max, offset);
+                                                         segment, offset_max, offset);
+}
+
+static enum status faulty_create_segment(struct store_session *session, int64_t topic_id,
+                                         int32_t partition, int64_t *id)
+{
+    return faulty_of(session)->under->ops->create_segment(under_of(session), topic_id, partition,
+                                                          id);
+}
+
+static enum status faulty_sweep(struct store_session *session, bool *done)
+{
+    return faulty_of(session)->under->ops->sweep(under_of(session), done);
 }
 
 static enum status faulty_ping(struct store_session *session)
@@ -155,6 +167,8 @@ static const struct store_ops faulty_ops = {
     .resolve = faulty_resolve,
     .read = faulty_read,
     .find_sequence = faulty_find_sequence,
+    .create_segment = faulty_create_segment,
+    .sweep = faulty_sweep,
     .ping = faulty_ping,
     .destroy = faulty_destroy,
 };

@@ -22,17 +22,21 @@ struct fixture {
     char error[STORE_ERROR_BYTES_MAX];
 };
 
-static enum status told_topic(void *arg, int64_t id, struct slice name)
+static enum status told_topic(void *arg, const struct store_topic *topic)
 {
-    (void)arg, (void)id, (void)name;
+    (void)arg, (void)topic;
     return STATUS_OK;
 }
 
-static enum status told_partition(void *arg, int64_t topic_id, int32_t number, int64_t next_offset,
-                                  int64_t epoch)
+static enum status told_partition(void *arg, const struct store_partition *partition)
 {
-    (void)topic_id, (void)number, (void)epoch;
-    ((struct fixture *)arg)->next_offset = next_offset;
+    ((struct fixture *)arg)->next_offset = partition->next_offset;
+    return STATUS_OK;
+}
+
+static enum status told_segment(void *arg, const struct store_segment *segment)
+{
+    (void)arg, (void)segment;
     return STATUS_OK;
 }
 
@@ -56,8 +60,8 @@ static enum status told_position(void *arg, int64_t consumer_id, int32_t partiti
 
 static void load(struct fixture *f)
 {
-    const struct store_loader loader = {
-        f, told_topic, told_partition, told_client, told_sequence, told_client, told_position};
+    const struct store_loader loader = {f,           told_topic,    told_partition, told_segment,
+                                        told_client, told_sequence, told_client,    told_position};
 
     f->store = scratch_store(&f->scratch);
     CU_ASSERT_FATAL(f->store != NULL);
@@ -99,8 +103,9 @@ static void teardown(struct fixture *f)
 static enum status append(struct fixture *f, int64_t base, struct slice message)
 {
     batch_clear(&f->batch);
-    *batch_add_advance(&f->batch) = (struct store_advance){1, 0, 1, base, 1};
-    *batch_add_message(&f->batch) = (struct store_message){1, 0, base, 1, SEQUENCE_NONE, message};
+    *batch_add_advance(&f->batch) = (struct store_advance){1, 0, 1, base, 1, 0};
+    *batch_add_message(&f->batch) =
+        (struct store_message){1, 0, base, 1, SEQUENCE_NONE, message, 0};
     return f->store->ops->commit(f->session, &f->batch);
 }
 
@@ -110,7 +115,7 @@ static void expect_count(struct fixture *f, size_t count)
 
     range_init(&range);
     range_clear(&range, 0);
-    CU_ASSERT_EQUAL(f->store->ops->read(f->session, 1, 0, 0, 1000, 1000000, &range), STATUS_OK);
+    CU_ASSERT_EQUAL(f->store->ops->read(f->session, 1, 0, 0, 0, 1000, 1000000, &range), STATUS_OK);
     CU_ASSERT_EQUAL(range.count, count);
     range_release(&range);
 }

@@ -52,17 +52,34 @@ static void empty_database(void)
     pg_close(pg);
 }
 
-static enum status told_topic(void *arg, int64_t id, struct slice name)
+static enum status told_topic(void *arg, const struct store_topic *t)
 {
-    buffer_printf(arg, "topic %lld %.*s; ", (long long)id, (int)name.size, name.data);
+    buffer_printf(arg, "topic %lld %.*s", (long long)t->id, (int)t->name.size, t->name.data);
+    if (t->retention.bytes != RETENTION_DEFAULT || t->retention.age_s != RETENTION_DEFAULT ||
+        t->retention.unread != RETENTION_DEFAULT) {
+        buffer_printf(arg, " keeps %lld %lld %d", (long long)t->retention.bytes,
+                      (long long)t->retention.age_s, t->retention.unread);
+    }
+    buffer_append_string(arg, "; ");
     return STATUS_OK;
 }
 
-static enum status told_partition(void *arg, int64_t topic_id, int32_t number, int64_t next_offset,
-                                  int64_t epoch)
+static enum status told_partition(void *arg, const struct store_partition *p)
 {
-    buffer_printf(arg, "partition %lld %d %lld %lld; ", (long long)topic_id, number,
-                  (long long)next_offset, (long long)epoch);
+    buffer_printf(arg, "partition %lld %d %lld %lld", (long long)p->topic_id, p->number,
+                  (long long)p->next_offset, (long long)p->epoch);
+    if (p->first_offset > 0) {
+        buffer_printf(arg, " from %lld", (long long)p->first_offset);
+    }
+    buffer_append_string(arg, "; ");
+    return STATUS_OK;
+}
+
+static enum status told_segment(void *arg, const struct store_segment *s)
+{
+    buffer_printf(arg, "segment %lld %lld %d %lld %lld %lld; ", (long long)s->id,
+                  (long long)s->topic_id, s->partition, (long long)s->first_offset,
+                  (long long)s->first_bytes, (long long)s->opened_ms);
     return STATUS_OK;
 }
 
@@ -94,8 +111,9 @@ static enum status told_position(void *arg, int64_t consumer_id, int32_t partiti
 
 static void load(struct fixture *f, struct store_session *session)
 {
-    const struct store_loader loader = {&f->told.text, told_topic,    told_partition, told_producer,
-                                        told_sequence, told_consumer, told_position};
+    const struct store_loader loader = {&f->told.text, told_topic,    told_partition,
+                                        told_segment,  told_producer, told_sequence,
+                                        told_consumer, told_position};
 
     buffer_clear(&f->told.text);
     CU_ASSERT_EQUAL_FATAL(f->store->ops->revive(session, 10000, f->error), STATUS_OK);
@@ -144,11 +162,20 @@ static void commit(struct fixture *f, enum status expected)
     CU_ASSERT_EQUAL(f->store->ops->commit(f->session, &f->batch), expected);
 }
 
+static void add_topic(struct fixture *f, const char *name)
+{
+    struct store_topic *topic = batch_add_topic(&f->batch);
+
+    topic->name = slice_of(name);
+    topic->retention =
+        (struct store_retention){RETENTION_DEFAULT, RETENTION_DEFAULT, RETENTION_DEFAULT};
+}
+
 /* Topic 1 'a' with producer 1 and consumer 1, committed. */
 static void make_topic(struct fixture *f)
 {
     batch_clear(&f->batch);
-    batch_add_topic(&f->batch)->name = slice_of("a");
+    add_topic(f, "a");
     batch_add_producer(&f->batch)->topic_index = 0;
     batch_add_consumer(&f->batch)->topic_index = 0;
     commit(f, STATUS_OK);
@@ -163,11 +190,11 @@ static char digits[1000][8];
 static void add_messages(struct fixture *f, int64_t base, int64_t count)
 {
     batch_clear(&f->batch);
-    *batch_add_advance(&f->batch) = (struct store_advance){1, 0, 1, base, count};
+    *batch_add_advance(&f->batch) = (struct store_advance){1, 0, 1, base, count, 0};
     for (int64_t i = 0; i < count; i++) {
         snprintf(digits[i], sizeof digits[i], "%d", (int)(base + i));
         *batch_add_message(&f->batch) =
-            (struct store_message){1, 0, base + i, 1, base + i, slice_of(digits[i])};
+            (struct store_message){1, 0, base + i, 1, base + i, slice_of(digits[i]), 0};
     }
     *batch_add_sequence(&f->batch) =
         (struct store_sequence){1, 0, base + count - 1, base + count - 1};
@@ -176,7 +203,7 @@ static void add_messages(struct fixture *f, int64_t base, int64_t count)
 static void read_range(struct fixture *f, int64_t from, size_t count_max, size_t bytes_max)
 {
     range_clear(&f->range, from);
-    CU_ASSERT_EQUAL(f->store->ops->read(f->session, 1, 0, from, count_max, bytes_max, &f->range),
+    CU_ASSERT_EQUAL(f->store->ops->read(f->session, 1, 0, 0, from, count_max, bytes_max, &f->range),
                     STATUS_OK);
 }
 
@@ -197,7 +224,7 @@ static void gives_ids_from_one(enum kind kind)
 
     make_topic(&f);
     batch_clear(&f.batch);
-    batch_add_topic(&f.batch)->name = slice_of("b");
+    add_topic(&f, "b");
     batch_add_producer(&f.batch)->topic_id = 1;
     batch_add_producer(&f.batch)->topic_index = 0;
     commit(&f, STATUS_OK);
@@ -260,10 +287,10 @@ static void keeps_every_text(enum kind kind)
 
     make_topic(&f);
     batch_clear(&f.batch);
-    *batch_add_advance(&f.batch) = (struct store_advance){1, 0, 1, 0, (int64_t)count};
+    *batch_add_advance(&f.batch) = (struct store_advance){1, 0, 1, 0, (int64_t)count, 0};
     for (size_t i = 0; i < count; i++) {
         *batch_add_message(&f.batch) =
-            (struct store_message){1, 0, (int64_t)i, 1, SEQUENCE_NONE, slice_of(texts[i])};
+            (struct store_message){1, 0, (int64_t)i, 1, SEQUENCE_NONE, slice_of(texts[i]), 0};
         buffer_append_string(&expected, texts[i]);
     }
     commit(&f, STATUS_OK);
@@ -283,15 +310,15 @@ static void finds_a_sequence(enum kind kind)
     make_topic(&f);
     add_messages(&f, 0, 9);
     commit(&f, STATUS_OK);
-    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 8, &offset), STATUS_OK);
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 0, 8, &offset), STATUS_OK);
     CU_ASSERT_EQUAL(offset, 4);
-    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 3, &offset),
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 0, 3, &offset),
                     STATUS_NO_MESSAGE);
     wanted.producer_id = 2;
-    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 8, &offset),
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 0, 8, &offset),
                     STATUS_NO_MESSAGE);
     /* Core's limit counts the batch that is being made: it may lie beyond what is stored. */
-    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 1000, &offset),
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 0, 1000, &offset),
                     STATUS_NO_MESSAGE);
     teardown(&f);
 }
@@ -315,17 +342,17 @@ static void never_reuses_an_id(enum kind kind)
 {
     struct fixture f = setup(kind);
 
-    batch_add_topic(&f.batch)->name = slice_of("lost");
+    add_topic(&f, "lost");
     CU_ASSERT_EQUAL(f.store->ops->assign_ids(f.session, &f.batch), STATUS_OK);
     CU_ASSERT_EQUAL(f.batch.topics[0].id, 1);
     batch_clear(&f.batch); /* as after a crash: given out, never committed */
-    batch_add_topic(&f.batch)->name = slice_of("b");
+    add_topic(&f, "b");
     commit(&f, STATUS_OK);
     CU_ASSERT_EQUAL(f.batch.topics[0].id, 2);
     batch_clear(&f.batch);
-    *batch_add_advance(&f.batch) = (struct store_advance){2, 0, 1, 0, 1};
+    *batch_add_advance(&f.batch) = (struct store_advance){2, 0, 1, 0, 1, 0};
     *batch_add_message(&f.batch) =
-        (struct store_message){2, 0, 0, 1, SEQUENCE_NONE, slice_of("after a gap")};
+        (struct store_message){2, 0, 0, 1, SEQUENCE_NONE, slice_of("after a gap"), 0};
     commit(&f, STATUS_OK);
     teardown(&f);
 }
@@ -376,7 +403,7 @@ static void fences_the_owner_before(enum kind kind)
     *batch_add_position(&f.batch) = (struct store_position){1, 1, 0, 1, 1};
     commit(&f, STATUS_FENCED);
     batch_clear(&f.batch);
-    batch_add_topic(&f.batch)->name = slice_of("b");
+    add_topic(&f, "b");
     commit(&f, STATUS_FENCED);
     batch_clear(&f.batch);
     batch_add_consumer(&f.batch)->topic_id = 1;
@@ -397,7 +424,7 @@ static void commits_whole_or_not_at_all(enum kind kind)
 
     make_topic(&f);
     add_messages(&f, 0, 5);
-    batch_add_topic(&f.batch)->name = slice_of("b");
+    add_topic(&f, "b");
     f.batch.advances[0].base = 7;
     commit(&f, STATUS_FENCED);
     load(&f, f.session);

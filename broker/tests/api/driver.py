@@ -190,7 +190,8 @@ class Api:
         check(isinstance(body.get("message"), str) and body["message"], "no message:", answer)
         check(body.get("code") in self.codes, "code is not in common/status.h:", answer)
         same(http, self.codes[body["code"]], "HTTP status of %r" % answer)
-        extra = {"out_of_sequence": {"expected"}}.get(body["code"], set())
+        extra = {"out_of_sequence": {"expected"},
+                 "offset_out_of_range": {"first_offset", "next_offset"}}.get(body["code"], set())
         same(set(body), {"status", "message", "code"} | extra, "fields of %r" % answer)
         if http == 405:
             check(headers.get("Allow"), "405 without Allow:", answer)
@@ -202,8 +203,8 @@ class Api:
 
     # The calls, the way most clients make them: JSON for POST, the query for GET.
 
-    def create(self, topic):
-        return self.call("POST", "/topics", json={"name": topic})
+    def create(self, topic, **more):
+        return self.call("POST", "/topics", json=dict(more, name=topic))
 
     def topics(self):
         return self.call("GET", "/topics")["topics"]

@@ -33,6 +33,7 @@ import test_lifetime  # noqa: E402,F401
 import test_database  # noqa: E402,F401
 import test_late  # noqa: E402,F401
 import test_sqlite  # noqa: E402,F401
+import test_retention  # noqa: E402,F401
 import test_wire  # noqa: E402,F401
 import test_command_line  # noqa: E402,F401
 import test_openapi  # noqa: E402,F401

@@ -33,6 +33,7 @@ def help_and_version(given):
     code, out, err = start("--help")
     same((code, err), (0, ""), "exit code and stderr of --help")
     for option in ("listen", "store", "store-wait", "store-timeout", "consumer-start",
+                   "retention-bytes", "retention-age", "retention-unread",
                    "message-bytes-max", "tail-bytes", "waiting-bytes-max", "waiting-writes-max",
                    "buffers-bytes-max", "topics-max", "producers-max", "consumers-max", "polls-max",
                    "http-threads", "connections-max", "idle-timeout", "request-timeout",
@@ -55,6 +56,9 @@ def bad_options(given):
                            ("log-level", ("", "loud", "9")),
                            ("message-bytes-max", ("", "0", "-1", "x", "1k", "1.5", "9" * 30)),
                            ("tail-bytes", ("-1", "x", "9" * 30)),
+                           ("retention-bytes", ("-1", "1G", "9" * 30)),
+                           ("retention-age", ("-1", "1d", "9" * 30)),
+                           ("retention-unread", ("", "yes")),
                            ("http-threads", ("-1", "x", "100000")),
                            ("topics-max", ("0", "x")),
                            ("request-timeout", ("0", "x")),
