@@ -57,6 +57,7 @@ MESSAGE = "".join(chr(ord("a") + i % 26) for i in range(100))  # as load sends i
 OPEN_RATE = 10000
 STARTS = 5
 LIMIT_S = 180  # of one measurement
+LONG_LOG = ("backlog", "backlog.4", "copy_out", "start.10m", "start.empty", "memory.10m")
 COLUMNS = '(topic_id, partition, "offset", producer_id, sequence, message)'
 
 
@@ -106,8 +107,11 @@ class Bench:
     def say(self, text):
         print("%4d s  %s" % (time.monotonic() - self.began, text), flush=True)
 
+    def wanted(self, name):
+        return self.only is None or self.only.search(name) is not None
+
     def sample(self, name, take, *arguments):
-        if self.only and not self.only.search(name):
+        if not self.wanted(name):
             self.skipped.setdefault(name, "left out by --only")
             return
         try:
@@ -260,37 +264,55 @@ class Bench:
 
     # ---- a long log --------------------------------------------------------------------------
 
-    def big_log(self):
+    def long_log(self):
+        why = None
+        if self.plan.backlog == 0:
+            why = "needs a long log, which only the whole bench makes"
+        elif not any(self.wanted(name) for name in LONG_LOG):
+            why = "left out by --only"
+        else:
+            self.only = None  # one needs the other
+            try:
+                self.measure_long_log()
+            except Failed as failed:
+                why = str(failed)
+        if why:
+            self.skipped.update((name, why) for name in LONG_LOG)
+
+    def measure_long_log(self):
         """A database of its own, that batches fill; then what depends on the log's length."""
         self.postgres.sql("CREATE DATABASE big OWNER myqueue")
         self.postgres.sql("CREATE DATABASE empty OWNER myqueue")
+        part = self.plan.backlog // self.plan.repeats + 1
         for _ in range(self.plan.repeats):
-            self.sample("postgres.batch", self.fill, self.plan.backlog // self.plan.repeats + 1)
+            self.sample("postgres.batch", self.fill, part)
             self.sample("C", self.copy_in)
         self.settle()
         for _ in range(self.plan.repeats):
             self.sample("copy_out", self.copy_out)
             self.sample("backlog", self.backlog, 1)
             self.sample("backlog.4", self.backlog, 4)
-        self.fill(self.plan.log_size - self.plan.backlog)
+        self.sample("memory.10m", self.memory)
         self.settle()
         with Broker(self.folder, self.postgres.url("empty")):
             pass  # makes the tables
         for _ in range(STARTS):
             self.sample("start.10m", self.start, "big")
             self.sample("start.empty", self.start, "empty")
-        self.sample("memory.10m", self.memory)
 
     def fill(self, messages):
         with Broker(self.folder, self.postgres.url("big")) as broker:
-            return self.measured(broker, "--batch", 500, "--connections", 16, "--topic", "big",
-                                 "--messages", messages)
+            return self.measured(broker, *self.filling(messages))
+
+    def filling(self, messages):
+        return ("--batch", 500, "--connections", 16, "--topic", "big", "--messages", messages)
 
     def settle(self):
         self.postgres.sql("VACUUM ANALYZE", "big")
         self.postgres.sql("CHECKPOINT")
 
     def cold(self, sample):
+        """As after a boot: PostgreSQL anew, and nothing in the kernel's page cache."""
         self.postgres.stop()
         try:
             os.sync()
@@ -320,7 +342,9 @@ class Bench:
             return {"ms": (time.monotonic() - begin) * 1000}
 
     def memory(self):
+        """One broker stores the second half, which fills its tail, and has all of it read."""
         with Broker(self.folder, self.postgres.url("big")) as broker:
+            load(broker.address, *self.filling(self.plan.log_size - self.plan.backlog))
             load(broker.address, "--mode", "consume", "--max", 500, "--topic", "big",
                  "--connections", 1, "--messages", self.plan.log_size)
             return {"mib": broker.memory_kb_max() / 1024, "tail_mib": TAIL_MIB}
@@ -337,7 +361,6 @@ class Bench:
             shutil.rmtree(data, ignore_errors=True)
 
     def peers(self):
-        self.postgres.sql("CHECKPOINT")
         for program in sorted(glob.glob(os.path.join(ROOT, "bench/peers/*.py"))):
             if not os.access(program, os.X_OK):
                 continue  # what the peers share
@@ -354,7 +377,7 @@ class Bench:
         plan = self.plan
         for c in plan.connections:
             seconds = plan.seconds if c in (64, 256) else plan.short_s
-            self.sample("H.%d" % c, self.bare, self.bare_mode[c], c, seconds)
+            self.sample("H.%d" % c, self.bare, self.bare_mode.get(c), c, seconds)
             for store in STORES:
                 self.sample("%s.%d" % (store, c), self.produce, store, c, seconds)
         self.sample("I", self.pgbench, self.clients, plan.seconds)
@@ -380,18 +403,16 @@ class Bench:
             self.postgres.sql("CREATE SCHEMA bench; "
                               "CREATE TABLE bench.log (LIKE myqueue.log INCLUDING ALL)")
             for connections in self.plan.connections:
-                self.find_bare_mode(connections)
-            self.find_clients()
+                if self.wanted("H.%d" % connections):
+                    self.find_bare_mode(connections)
+            if self.wanted("I"):
+                self.find_clients()
             for _ in range(self.plan.repeats):
                 self.round()
             for store in STORES:
                 self.sample(store + ".open", self.produce, store, 64, self.plan.short_s, "--rate",
                             OPEN_RATE)
-            if self.plan.backlog > 0:
-                self.big_log()
-            else:
-                for sample in ("backlog", "copy_out", "start.10m", "start.empty", "memory.10m"):
-                    self.skipped[sample] = "needs a long log, which only the whole bench makes"
+            self.long_log()
             versions = machine.versions(self.postgres)
         if with_peers:
             self.peers()

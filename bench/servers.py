@@ -49,7 +49,7 @@ class Server:
                 raise Failed("%s has ended: %s" % (self.name, self.last_words()))
             if time.monotonic() > deadline:
                 raise Failed("%s does not answer: %s" % (self.name, self.last_words()))
-            time.sleep(0.01)
+            time.sleep(0.002)
 
     def last_words(self):
         with open(self.log, errors="replace") as log:
