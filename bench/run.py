@@ -44,7 +44,7 @@ from servers import BUILD, ROOT, Bare, Broker, Failed, Postgres, Redis
 
 Plan = namedtuple("Plan", "name repeats seconds short_s warmup_ms connections warm_wal_mb "
                           "copy_rows pgbench_clients backlog log_size idle peer_connections")
-FULL = Plan("full", 3, 3, 2, 500, (1, 4, 16, 64, 256), 2048, 1000000, (16, 32, 64, 128),
+FULL = Plan("full", 3, 3, 1.5, 400, (1, 4, 16, 64, 256), 2048, 1000000, (16, 32, 64, 128),
             5000000, 10000000, 5000, (1, 4, 16, 64, 256))
 QUICK = Plan("quick", 1, 1, 1, 200, (1, 64, 256), 512, 300000, (64,), 0, 0, 5000, (64,))
 
@@ -172,7 +172,7 @@ class Bench:
             os.unlink(old)
         words = ["--log", "--log-prefix", logs] if clients == 1 else []
         text = run(["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j",
-                    str(min(clients, os.cpu_count())), "-T", str(int(seconds)), "-D", "n=0",
+                    str(min(clients, os.cpu_count())), "-T", str(max(1, round(seconds))), "-D", "n=0",
                     "-f", script, *words, self.postgres.conninfo()])
         one = {"messages_per_s": number(r"^tps = ([\d.]+)", text), "connections": clients}
         if clients == 1:
@@ -381,7 +381,7 @@ class Bench:
             for store in STORES:
                 self.sample("%s.%d" % (store, c), self.produce, store, c, seconds)
         self.sample("I", self.pgbench, self.clients, plan.seconds)
-        self.sample("I.1", self.pgbench, 1, plan.short_s)
+        self.sample("I.1", self.pgbench, 1, plan.seconds)
         self.sample("R", self.redis)
         if plan.backlog == 0:
             self.sample("C", self.copy_in)
