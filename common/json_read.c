@@ -51,10 +51,10 @@ static bool take(struct reader *r, char c)
 
 static bool grow(struct json_document *d)
 {
-    size_t capacity = d->capacity * 2;
+    size_t capacity = d->capacity * 2 < JSON_VALUES_MAX ? d->capacity * 2 : JSON_VALUES_MAX;
     bool first = d->values == d->few;
 
-    if (capacity > JSON_VALUES_MAX) {
+    if (d->capacity == JSON_VALUES_MAX) {
         return false;
     }
     struct json_value *values = realloc(first ? NULL : d->values, capacity * sizeof *values);

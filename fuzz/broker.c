@@ -62,7 +62,7 @@ static void start_store(void)
                                                         .topics_max = CLIENTS_MAX,
                                                         .producers_max = CLIENTS_MAX,
                                                         .consumers_max = CLIENTS_MAX,
-                                                        .polls_max = 1,
+                                                        .polls_max = 0, /* no input takes long */
                                                         .budget = &broker.budget,
                                                         .wake = wake,
                                                         .fenced = fenced});
@@ -156,8 +156,8 @@ static void check(struct answer *answer)
                         slice_of(answer->http == 200 ? "success" : "failure")));
     assert(answer->http == 200 ||
            (answer_text(answer, "message").size > 0 && answer_text(answer, "code").size > 0));
-    /* Nothing of what these are for can be met here. */
-    assert(answer->http < 500);
+    /* Nothing else of what these are for can be met here. */
+    assert(answer->http < 500 || slice_equals(answer_text(answer, "code"), slice_of("overloaded")));
 }
 
 void broker_ask(struct slice request, struct answer *out)
