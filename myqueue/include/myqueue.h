@@ -72,7 +72,7 @@ extern "C" {
     X(MYQUEUE_FORGOTTEN, "forgotten",                                                              \
       "the broker no longer knows this client; its store was lost or replaced")                    \
     X(MYQUEUE_OFFSET_OUT_OF_RANGE, "offset_out_of_range",                                          \
-      "the topic's log is shorter than what was already read; messages were lost")                 \
+      "the message that is due is not in the topic's log: removed by its limits, or lost")         \
     X(MYQUEUE_BAD_REPLY, "bad_reply", "the broker's answer cannot be right")
 
 enum myqueue_status {
@@ -124,7 +124,8 @@ struct myqueue_delivery {
     const char *topic;
     uint64_t tag;               /* as given to send */
     enum myqueue_status status; /* MYQUEUE_OK: the broker's store has committed it */
-    int64_t offset;             /* its place in the topic, or -1 */
+    int64_t offset;             /* its place in the topic; -1 when it has none, or when the
+                                   message was sent again and has been removed since */
     const char *error;          /* what went wrong, for people, or "" */
 };
 
@@ -210,12 +211,15 @@ typedef struct MyMessage {
     const char *topic;
     const char *message; /* `length` bytes, and a NUL behind them */
     size_t length;
-    int64_t offset; /* its place in the topic, from 0, without gaps */
+    int64_t offset; /* its place in the topic, without gaps */
 } MyMessage;
 
 /*
- * A consumer that registers starts at the first message of each topic, whatever the broker
- * does for those who do not ask for it.
+ * A consumer that registers starts at the first message that is in each topic, whatever the
+ * broker does for those who do not ask for it. Where a topic has limits (--retention-bytes,
+ * --retention-age), what a consumer has yet to read is kept for it, unless the broker was
+ * told otherwise (--retention-unread=remove); then a consumer that is too slow ends with
+ * MYQUEUE_OFFSET_OUT_OF_RANGE, and a new one starts at what is left.
  *
  * create_topics  a topic that does not exist is created; otherwise myconsumer_create
  *                returns MYQUEUE_UNKNOWN_TOPIC. For consumers started before producers.

@@ -416,6 +416,9 @@ static void channel_registered(struct mq_channel *channel, struct mq_reply *repl
         mq_retry_reset(&channel->retry);
         pthread_mutex_lock(&client->lock);
         channel->id = id;
+        if (client->role->registered_locked != NULL) {
+            client->role->registered_locked(channel, reply);
+        }
         channel->error[0] = '\0';
         pthread_cond_broadcast(&client->changed);
         pthread_mutex_unlock(&client->lock);

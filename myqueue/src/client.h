@@ -36,6 +36,9 @@ struct mq_role {
     const char *id_name;       /* "producer_id" */
     bool start_earliest;       /* register with start=earliest */
 
+    /* The registration's answer; the lock is held. May be NULL. */
+    void (*registered_locked)(struct mq_channel *channel, const struct mq_reply *reply);
+
     /* Do what is due for the channel at `now_ms`; when to call again at the latest. The
      * channel has no request in flight and its status is MYQUEUE_OK. */
     int64_t (*step)(struct mq_channel *channel, int64_t now_ms);

@@ -148,10 +148,18 @@ static int64_t stream_step(struct mq_channel *channel, int64_t now_ms)
     return MQ_NEVER;
 }
 
+/* A log whose beginning has been removed begins later; 0 is not said. */
+static void stream_registered_locked(struct mq_channel *channel, const struct mq_reply *reply)
+{
+    int64_t offset = mq_reply_number(reply, "offset");
+    ((struct stream *)channel)->position = offset > 0 ? offset : 0;
+}
+
 static const struct mq_role consumer_role = {
     .register_path = "/consumer/register",
     .id_name = "consumer_id",
     .start_earliest = true,
+    .registered_locked = stream_registered_locked,
     .step = stream_step,
 };
 

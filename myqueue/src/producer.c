@@ -76,7 +76,7 @@ static void lane_settle(struct lane *lane, struct mq_outgoing_list *list,
             .topic = lane->channel.topic,
             .tag = message->tag,
             .status = status,
-            .offset = status == MYQUEUE_OK ? offset + (int64_t)i : -1,
+            .offset = offset >= 0 ? offset + (int64_t)i : -1,
             .error = error,
         };
         if (producer->options.delivered != NULL) {
@@ -195,7 +195,7 @@ static void lane_answered(struct mq_channel *channel, struct mq_reply *reply)
 {
     struct lane *lane = (struct lane *)channel;
     int64_t offset = reply->kind == MQ_REPLY_SUCCESS ? mq_reply_number(reply, "offset") : -1;
-    if (offset >= 0) {
+    if (offset >= 0 || mq_reply_true(reply, "duplicate")) {
         mq_retry_reset(&channel->retry);
         lane->progress_ms = mq_clock_ms();
         lane_settle(lane, &lane->batch, MYQUEUE_OK, offset, "");

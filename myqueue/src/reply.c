@@ -102,6 +102,11 @@ int64_t mq_reply_number(const struct mq_reply *reply, const char *name)
     return body_number(reply->body, name);
 }
 
+bool mq_reply_true(const struct mq_reply *reply, const char *name)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(reply->body, name));
+}
+
 enum myqueue_status mq_reply_status(const struct mq_reply *reply, bool registered)
 {
     static const struct {

@@ -42,6 +42,9 @@ bool mq_reply_is(const struct mq_reply *reply, const char *code);
 /* A whole number from 0 to 2^53 of a success's body; -1 when there is none of this name. */
 int64_t mq_reply_number(const struct mq_reply *reply, const char *name);
 
+/* Is this a success with `true` of this name? */
+bool mq_reply_true(const struct mq_reply *reply, const char *name);
+
 /* The library's word for a refusal. `registered`: the broker knew this client before, so
  * that not to know it, its topic or its sequence means that it was forgotten. */
 enum myqueue_status mq_reply_status(const struct mq_reply *reply, bool registered);

@@ -17,6 +17,7 @@ Actions:
   garbage       do it, answer 200 with something that is no JSON
   hang          do it, answer never
   shift         do it, answer with offsets that are one too high
+  trim          remove the messages that the topic has, then do it
   forget        forget every producer and consumer, then do it
   die           end the process, having read the request
 
@@ -44,6 +45,7 @@ class Queue:
         self.changed = threading.Condition()
         self.message_bytes_max = message_bytes_max
         self.topics = {}
+        self.firsts = {}  # topic -> first offset that has not been removed
         self.producers = {}
         self.consumers = {}
         self.ids = 0
@@ -60,6 +62,12 @@ class Queue:
     def forget(self):
         self.producers.clear()
         self.consumers.clear()
+
+    def trim(self, topic):
+        self.firsts[topic] = len(self.log(topic))
+
+    def first(self, topic):
+        return self.firsts.get(topic, 0)
 
     def log(self, topic):
         if topic not in self.topics:
@@ -81,8 +89,9 @@ class Queue:
     def register_consumer(self, ask):
         self.log(ask["topic"])
         self.ids += 1
-        self.consumers[self.ids] = {"topic": ask["topic"], "position": 0}
-        return {"consumer_id": self.ids}
+        first = self.first(ask["topic"])
+        self.consumers[self.ids] = {"topic": ask["topic"], "position": first}
+        return {"consumer_id": self.ids, **({"offset": first} if first > 0 else {})}
 
     def produce(self, ask):
         producer = self.producers.get(ask["producer_id"])
@@ -93,8 +102,9 @@ class Queue:
             raise Refused(413, "too_large")
         first = ask["sequence"]
         if first in producer["batches"] and first < producer["next"]:
-            return {"offset": producer["batches"][first], "count": len(messages),
-                    "duplicate": True}
+            offset = producer["batches"][first]
+            there = {"offset": offset} if offset >= self.first(ask["topic"]) else {}
+            return {**there, "count": len(messages), "duplicate": True}
         if first != producer["next"]:
             raise Refused(400, "out_of_sequence", expected=producer["next"])
         log = self.log(ask["topic"])
@@ -114,8 +124,9 @@ class Queue:
         consumer = self.consumer(ask)
         log = self.log(ask["topic"])
         offset = int(ask["offset"])
-        if offset > len(log):
-            raise Refused(400, "offset_out_of_range")
+        if offset > len(log) or offset < self.first(ask["topic"]):
+            raise Refused(400, "offset_out_of_range", first_offset=self.first(ask["topic"]),
+                          next_offset=len(log))
         consumer["position"] = offset
         self.changed.wait_for(lambda: len(log) > offset, int(ask["wait_ms"]) / 1000)
         found = log[offset:offset + int(ask["max"])]
@@ -203,6 +214,8 @@ class Handler(BaseHTTPRequestHandler):
             with queue.changed:
                 if fault == "forget":
                     queue.forget()
+                if fault == "trim":
+                    queue.trim(ask["topic"])
                 if path not in calls:
                     raise Refused(404, "unknown_path")
                 return 200, {"status": "success", **calls[path](ask)}

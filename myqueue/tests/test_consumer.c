@@ -258,6 +258,42 @@ static void says_that_it_was_forgotten(void)
     end(consumer);
 }
 
+/* A log whose beginning has been removed is read from its first message. */
+static void begins_where_the_log_begins(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    MyConsumer *consumer;
+    MyMessage message;
+    int64_t size;
+    broker_reserve(&broker);
+    broker_start(&broker, 0);
+    produce_numbers(0, 5);
+    broker_plan(&broker, "{\"path\":\"/consumer/register\",\"do\":\"trim\",\"times\":2}");
+    CU_ASSERT_EQUAL_FATAL(myconsumer_create(broker.address, topics, 2, &options, &consumer, error),
+                          MYQUEUE_OK);
+    produce_numbers(5, 6);
+    CU_ASSERT_EQUAL(myconsumer_size(consumer, "T1", &size, error), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(size, 1);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL_FATAL(myconsumer_get_next(consumer, PATIENCE_MS, &message), MYQUEUE_OK);
+        CU_ASSERT_EQUAL(message.offset, 5);
+        CU_ASSERT_STRING_EQUAL(message.message, "5");
+    }
+    end(consumer);
+}
+
+static void what_was_removed_is_said_to_be(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    options.fetch_messages_max = 1;
+    MyConsumer *consumer = begin(&options);
+    broker_plan(&broker, PLAN("trim", -1));
+    produce_numbers(0, 3);
+    CU_ASSERT_EQUAL(take_until_failure(consumer), MYQUEUE_OFFSET_OUT_OF_RANGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(myconsumer_error(consumer), "offset_out_of_range"));
+    end(consumer);
+}
+
 static void a_wrong_offset_is_an_error(void)
 {
     struct myconsumer_options options = options_for_tests();
@@ -357,6 +393,8 @@ int main(void)
     SUITE_TEST(creates_topics_only_when_asked_to);
     SUITE_TEST(rides_out_a_broker_that_is_away);
     SUITE_TEST(says_that_it_was_forgotten);
+    SUITE_TEST(begins_where_the_log_begins);
+    SUITE_TEST(what_was_removed_is_said_to_be);
     SUITE_TEST(a_wrong_offset_is_an_error);
     SUITE_TEST(a_large_answer_is_asked_for_in_parts);
     SUITE_TEST(size_counts_what_was_not_given);

@@ -539,6 +539,21 @@ static void threads_may_share_a_producer(void)
     broker_release(&broker);
 }
 
+/* The answer is lost, and before the message is sent again, its place is: it is delivered. */
+static void a_removed_duplicate_is_delivered(void)
+{
+    struct myproducer_options options = options_for_tests();
+    MyProducer *producer = begin(&options, 0);
+    broker_plan(&broker, PLAN("drop_reply", 1) "," PLAN("trim", 1));
+    CU_ASSERT_EQUAL(myproducer_send(producer, "T1", "gone", 4, 100), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, NULL), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(seen.status[100], MYQUEUE_OK);
+    cJSON *state = broker_state(&broker);
+    CU_ASSERT_EQUAL(state_count(state, "/producer/produce", "trim"), 1);
+    cJSON_Delete(state);
+    broker_release(&broker);
+}
+
 int main(void)
 {
     SUITE_BEGIN("MyProducer");
@@ -562,5 +577,6 @@ int main(void)
     SUITE_TEST(a_full_buffer_is_said_or_waited_for);
     SUITE_TEST(stops_without_waiting_when_asked_to);
     SUITE_TEST(threads_may_share_a_producer);
+    SUITE_TEST(a_removed_duplicate_is_delivered);
     return suite_end();
 }
