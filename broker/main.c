@@ -474,6 +474,11 @@ static bool start_http(struct broker *b)
     log_info("serving", LOG_STR("listen", http_server_address(atomic_load(&b->http))),
              LOG_STR("store", b->store->ops->name), LOG_STR("version", MYQUEUE_VERSION),
              LOG_INT("pid", getpid()));
+    int connections_max = http_server_connections_max(atomic_load(&b->http));
+    if (connections_max < b->settings.connections_max) {
+        log_warn("connections_max_lowered", LOG_INT("connections_max", connections_max),
+                 LOG_STR("why", "the limit on open files (ulimit -Hn) allows no more"));
+    }
     return true;
 }
 

@@ -311,6 +311,58 @@ static void a_parked_consume_is_woken_by_a_message(void)
     teardown(&f);
 }
 
+static void only_so_many_wait(void)
+{
+    struct fixture f;
+
+    setup(&f, 1 << 20); /* two polls at most */
+    register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    for (int round = 0; round < 3; round++) {
+        struct consume *first = consume(&f, consumer, 0, true);
+        struct consume *second = consume(&f, consumer, 0, true);
+        struct consume *third = consume(&f, consumer, 0, true);
+        CU_ASSERT_EQUAL(consume_step(first), CONSUME_PARK);
+        CU_ASSERT_EQUAL(consume_step(second), CONSUME_PARK);
+        CU_ASSERT_EQUAL(consume_step(third), CONSUME_DONE);
+        CU_ASSERT_EQUAL(consume_status(third), STATUS_OVERLOADED);
+        CU_ASSERT_TRUE(consume_timeout(first));
+        CU_ASSERT_TRUE(consume_timeout(second));
+        consume_release(first);
+        consume_release(second);
+        consume_release(third);
+    }
+    teardown(&f);
+}
+
+static void what_finds_no_room_is_not_taken(void)
+{
+    struct fixture f;
+    struct buffer text = BUFFER_INIT;
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    for (int i = 0; i < 2 * BUDGET_FREE_BYTES; i++) {
+        buffer_append_char(&text, 'x');
+    }
+    append(&f, producer, text.data);
+    budget_force(&f.budget, f.budget.max);
+    struct consume *plain = consume(&f, consumer, -1, false);
+    CU_ASSERT_EQUAL(consume_step(plain), CONSUME_DONE);
+    CU_ASSERT_EQUAL(consume_status(plain), STATUS_OVERLOADED);
+    consume_release(plain);
+    budget_give(&f.budget, f.budget.max);
+    CU_ASSERT_EQUAL(atomic_load(&f.budget.used), 0);
+    struct consume *again = consume(&f, consumer, 0, false);
+    CU_ASSERT_EQUAL(consume_step(again), CONSUME_DONE);
+    CU_ASSERT_TRUE(atomic_load(&f.budget.used) > 2 * BUDGET_FREE_BYTES);
+    expect_text(again, text.data);
+    CU_ASSERT_EQUAL(atomic_load(&f.budget.used), 0);
+    buffer_release(&text);
+    teardown(&f);
+}
+
 static void shutdown_wakes_who_waits(void)
 {
     struct fixture f;
@@ -408,6 +460,8 @@ SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_ha
       {"plain_consumes_queue_up", plain_consumes_queue_up},
       {"consume_by_offset_gives_the_same_again", consume_by_offset_gives_the_same_again},
       {"a_parked_consume_is_woken_by_a_message", a_parked_consume_is_woken_by_a_message},
+      {"only_so_many_wait", only_so_many_wait},
+      {"what_finds_no_room_is_not_taken", what_finds_no_room_is_not_taken},
       {"shutdown_wakes_who_waits", shutdown_wakes_who_waits},
       {"what_the_tail_has_not_comes_from_the_store", what_the_tail_has_not_comes_from_the_store},
       {"the_store_is_not_read_beyond_the_known_end", the_store_is_not_read_beyond_the_known_end},

@@ -8,10 +8,13 @@ import contextlib
 import http.client
 import json
 import os
+import re
+import resource
 import select
 import socket
 
-from driver import LONG_POLL_MS, REQUEST_LIMIT_S, check, same, sql, test, together, until
+from driver import (BROKER, LONG_POLL_MS, REQUEST_LIMIT_S, Together, check, same, sql, test,
+                    together, until)
 from test_refusals import CALLS
 
 MIB = 1 << 20
@@ -77,6 +80,16 @@ def open_files(broker):
     return len(os.listdir("/proc/%d/fd" % broker.child.pid))
 
 
+def open_sockets(broker):
+    """Listening ones included."""
+    folder = "/proc/%d/fd/" % broker.child.pid
+    count = 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            count += os.readlink(folder + name).startswith("socket:")
+    return count
+
+
 def memory_peak(broker):
     """In bytes."""
     with open("/proc/%d/status" % broker.child.pid, encoding="ascii") as status:
@@ -87,7 +100,7 @@ def memory_peak(broker):
 def is_sanitized(broker):
     """An instrumented broker's memory is not its own."""
     with open("/proc/%d/maps" % broker.child.pid, encoding="utf-8") as maps:
-        return any(name in maps.read() for name in ("libasan", "libtsan"))
+        return re.search("libasan|libtsan", maps.read()) is not None
 
 
 # --- connections ---------------------------------------------------------------------------------
@@ -114,6 +127,55 @@ def connections(given):
     inside.pop().close()
     until(lambda: broker.api.call("GET", "/healthz").http == 200, "the free place to be given")
     broker.stop()
+
+
+@test(("memory",))
+def connections_of_several_loops(given):
+    """They share one count."""
+    broker = given.fresh_broker("--connections-max", "20", "--http-threads", "4")
+    for _ in range(2):
+        inside = clients(given, broker, 20)
+        for client in inside:
+            client.get("/healthz")
+            client.answer().succeeded()
+        Client(broker).answer().refused("too_many_connections")
+        for client in inside:
+            client.close()
+        until(lambda: broker.api.call("GET", "/healthz", headers={"Connection": "close"}
+                                      ).http == 200, "the places to be free")
+        until(lambda: open_sockets(broker) <= 4, "the connections to be closed")
+    broker.stop()
+
+
+@test(("memory",))
+def descriptors_run_out(given):
+    """Who is connected is served; who comes then is, as soon as there are descriptors again."""
+    broker = given.fresh_broker()
+    inside = given.machine.own(Client(broker))
+    inside.get("/healthz")
+    inside.answer().succeeded()
+    pid = broker.child.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_files(broker), hard))
+    late = clients(given, broker, 3)
+    for client in late:
+        client.get("/healthz")
+    for _ in range(100):
+        inside.get("/topics")
+        inside.answer("GET", "/topics").succeeded(topics=[])
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    for client in late:
+        client.answer().succeeded()
+    broker.stop()
+
+
+@test(())
+def fewer_descriptors_than_connections(given):
+    """The broker serves as many as it may, and says so."""
+    broker = given.machine.process(["sh", "-c", "ulimit -n 200; exec %s --listen 127.0.0.1:0 "
+                                    "--store memory: --connections-max 1000" % BROKER])
+    until(lambda: any("connections_max_lowered" in line and "connections_max=72" in line
+                      for line in broker.lines), "the broker to say so")
 
 
 @test(("memory",))
@@ -152,6 +214,28 @@ def waiting_is_not_idling(given):
     broker.api.filled("t", 1)
     consumer_id = broker.api.consumer("t")
     broker.api.consume("t", consumer_id, offset=1, wait_ms=3500).refused("no_message")
+    broker.stop()
+
+
+@test(("memory",))
+def requests_sent_ahead(given):
+    """Any number: they are read as they are answered, and all are answered in order."""
+    broker = given.fresh_broker()
+    broker.api.create("t")
+    peak = memory_peak(broker)
+    count = 20000
+    client = given.machine.own(Client(broker))
+    sending = Together(lambda: client.send(b"GET /topics HTTP/1.1\r\nHost: x\r\n\r\n" * count))
+    stream = client.socket.makefile("rb")
+    for _ in range(count):
+        length = 0
+        while (line := stream.readline()) not in (b"\r\n", b""):
+            if line.startswith(b"Content-Length:"):
+                length = int(line.split()[1])
+        same(json.loads(stream.read(length))["topics"], ["t"], "topics")
+    sending.join()
+    if not is_sanitized(broker):
+        check(memory_peak(broker) - peak < 8 * MIB, "memory has grown")
     broker.stop()
 
 
