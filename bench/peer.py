@@ -1,4 +1,4 @@
-"""What the scripts in bench/peers/ share: a server of one's own, a load on it, one JSON object.
+"""peer.py - what the scripts in bench/peers/ share: a server, a load on it, one JSON object.
 
     bench/peers/NAME.py --connections N --duration S --data DIR
 
@@ -12,47 +12,33 @@ A peer is a class:
     program              what has to be in PATH
     protocol             of load; not where measure() is the peer's own
     version()            a string
-    start(data, port)    starts the server by self.run() and returns when it listens
+    run()                starts the server and returns when it listens on self.port
     measure(...)         the load; returns the object
 """
 
 import argparse
-import glob
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+from servers import BUILD, Failed, Server, free_port
 
 EXIT_NOT_INSTALLED = 3
 HOST = "127.0.0.1"
-START_S_MAX = 60
-STOP_S_MAX = 20
+LIMIT_S = 60  # of a question to a program, not of a load
 WARMUP_S = 1
 MESSAGE_BYTES = 100
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
-LOAD = os.path.join(ROOT, os.environ.get("BUILD", "build"), "bench", "load")
+LOAD = os.path.join(BUILD, "bench/load")
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class NotInstalled(Exception):
     pass
-
-
-class Failed(Exception):
-    pass
-
-
-def output(*command):
-    """What a command says, on both its streams: versions come on either."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=START_S_MAX)
-    return done.stdout
 
 
 def number_in(text):
@@ -61,81 +47,38 @@ def number_in(text):
     return found[0] if found else "unknown"
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind((HOST, 0))
-        return s.getsockname()[1]
+def version_of(*command):
+    """What a command says on either of its streams."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=LIMIT_S)
+    return number_in(done.stdout)
 
 
-def program_or_none(pattern):
-    """A program that is not in PATH: the newest that a pattern of paths finds."""
-    return max(glob.glob(pattern), default=None)
-
-
-class Peer:
+class Peer(Server):
     program = None
 
-    def __init__(self):
-        self.servers = []  # (process, log), in the order of their start
+    def __init__(self, data):
+        super().__init__(data)
+        self.data = data
+        self.port = free_port()
 
-    def installed(self):
-        if shutil.which(self.program) is None:
-            raise NotInstalled("%s is not installed (no %s)" % (self.name, self.program))
+    @classmethod
+    def check_installed(cls):
+        if shutil.which(cls.program) is None:
+            raise NotInstalled("%s is not installed (no %s)" % (cls.name, cls.program))
 
-    def run(self, *command, data, **more):
-        """Start a server; its output goes to a file beside its data."""
-        log = os.path.join(data, os.path.basename(command[0]) + ".log")
-        with open(log, "ab") as out:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                       start_new_session=True, **more)
-        self.servers.append((process, log))
-        return process
+    def wait_for_port(self):
+        self.wait_until(lambda: self.listens(self.port))
 
-    def died(self):
-        """What a server that has ended said last, or None."""
-        for process, log in self.servers:
-            if process.poll() is not None:
-                with open(log, errors="replace") as f:
-                    return "%s ended with %d: %s" % (
-                        os.path.basename(process.args[0]), process.returncode, f.read()[-500:])
-        return None
-
-    def wait_for_port(self, port):
-        limit = time.monotonic() + START_S_MAX
-        while time.monotonic() < limit:
-            if self.died():
-                raise Failed(self.died())
-            try:
-                socket.create_connection((HOST, port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise Failed("%s does not listen after %d s" % (self.name, START_S_MAX))
-
-    def measure(self, port, connections, duration_s, data):
+    def measure(self, connections, duration_s):
         done = subprocess.run(
-            [LOAD, "--target", "%s:%d" % (HOST, port), "--protocol", self.protocol,
+            [LOAD, "--target", "%s:%d" % (HOST, self.port), "--protocol", self.protocol,
              "--connections", str(connections), "--duration-ms", str(int(duration_s * 1000)),
              "--warmup-ms", str(WARMUP_S * 1000), "--message-bytes", str(MESSAGE_BYTES)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            capture_output=True, text=True)
         if done.returncode != 0:
-            raise Failed("%s %s" % (done.stderr.strip(), self.died() or ""))
+            raise Failed(done.stderr.strip())
         return json.loads(done.stdout)
-
-    def stop(self):
-        """The last one first. Each is the head of a session of its own, so that what it has
-        started can be ended with it."""
-        for process, _ in reversed(self.servers):
-            process.poll() is None and process.terminate()
-            try:
-                process.wait(STOP_S_MAX)
-            except subprocess.TimeoutExpired:
-                pass
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait()
 
 
 def arguments():
@@ -150,33 +93,26 @@ def arguments():
     return parser.parse_args()
 
 
-def measured(peer, data, args):
-    port = free_port()
-    try:
-        peer.start(data, port)
-        result = peer.measure(port, args.connections, args.duration, data)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        peer.stop()
-    result.update(name=peer.name, version=peer.version(), setting=peer.setting)
-    return result
+def measured(kind, data, args):
+    os.makedirs(data, exist_ok=True)
+    os.chmod(data, 0o711)  # servers may run as a user of their own
+    with kind(os.path.abspath(data)) as peer:
+        result = peer.measure(args.connections, args.duration)
+        return dict(result, name=peer.name, version=peer.version(), setting=peer.setting)
 
 
-def main(peer):
+def main(kind):
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     data = args.data or tempfile.mkdtemp(prefix="myqueue-peer-")
     try:
-        peer.installed()
-        os.makedirs(data, exist_ok=True)
-        os.chmod(data, 0o711)  # servers may run as a user of their own
-        print(json.dumps(measured(peer, os.path.abspath(data), args)))
+        kind.check_installed()
+        print(json.dumps(measured(kind, data, args)))
     except NotInstalled as why:
         print(why, file=sys.stderr)
         sys.exit(EXIT_NOT_INSTALLED)
     except (Failed, OSError, subprocess.SubprocessError) as why:
-        sys.exit("%s: %s" % (peer.name, why))
+        sys.exit("%s: %s" % (kind.name, why))
     except KeyboardInterrupt:
         sys.exit(130)
     finally:

@@ -58,22 +58,35 @@ OPEN_RATE = 10000
 STARTS = 5
 LIMIT_S = 180  # of one measurement
 LONG_LOG = ("backlog", "backlog.4", "copy_out", "start.10m", "start.empty", "memory.10m")
+END_S_MAX = 70  # of a measurement that is told to end: a server in it may take its time
 COLUMNS = '(topic_id, partition, "offset", producer_id, sequence, message)'
 
 
 def run(command, **more):
-    """Its standard output; Failed with its last words if it does not end well."""
+    """Its standard output; Failed with its last words if it does not end well.
+
+    It is asked to end, and waited for, when time is up or this is interrupted: it may have started
+    a server (see peer.py) that nobody else would stop."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S,
-                              start_new_session=True, **more)
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 start_new_session=True, **more)
     except FileNotFoundError:
         raise Failed("%s is not installed" % os.path.basename(command[0]))
-    except subprocess.TimeoutExpired:
-        raise Failed("%s did not end within %d s" % (os.path.basename(command[0]), LIMIT_S))
-    if done.returncode != 0:
-        words = done.stderr.strip().splitlines() or ["exit code %d" % done.returncode]
+    try:
+        output, complaint = child.communicate(timeout=LIMIT_S)
+    except BaseException as why:
+        child.terminate()
+        try:
+            child.communicate(timeout=END_S_MAX)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        if isinstance(why, subprocess.TimeoutExpired):
+            raise Failed("%s did not end within %d s" % (os.path.basename(command[0]), LIMIT_S))
+        raise
+    if child.returncode != 0:
+        words = complaint.strip().splitlines() or ["exit code %d" % child.returncode]
         raise Failed(words[-1])
-    return done.stdout
+    return output
 
 
 def load(address, *words):

@@ -37,10 +37,10 @@ class Server:
         self.log = os.path.join(folder, self.name + ".log")
         self.child = None
 
-    def start(self, command, stdout=None):
+    def start(self, command, stdout=None, **more):
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout or log,
-                                          stderr=log, start_new_session=True)
+                                          stderr=log, start_new_session=True, **more)
 
     def wait_until(self, ready):
         deadline = time.monotonic() + START_S_MAX
@@ -55,6 +55,13 @@ class Server:
         with open(self.log, errors="replace") as log:
             lines = log.read().strip().splitlines()
         return lines[-1] if lines else "it said nothing"
+
+    def listens(self, port):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return True
+        except OSError:
+            return False
 
     def stop(self):
         if self.child is None or self.child.poll() is not None:

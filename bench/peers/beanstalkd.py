@@ -15,11 +15,11 @@ class Beanstalkd(peer.Peer):
     protocol = "beanstalk"
 
     def version(self):
-        return peer.number_in(peer.output("beanstalkd", "-v"))
+        return peer.version_of("beanstalkd", "-v")
 
-    def start(self, data, port):
-        self.run("beanstalkd", "-l", peer.HOST, "-p", str(port), "-b", data, "-f0", data=data)
-        self.wait_for_port(port)
+    def run(self):
+        self.start(["beanstalkd", "-l", peer.HOST, "-p", str(self.port), "-b", self.data, "-f0"])
+        self.wait_for_port()
 
 
-peer.main(Beanstalkd())
+peer.main(Beanstalkd)

@@ -11,9 +11,9 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import peer  # noqa: E402
-
 import subprocess  # noqa: E402
+
+import peer  # noqa: E402
 
 SYNC_ALWAYS_SINCE = (2, 10)
 
@@ -25,7 +25,7 @@ class Nats(peer.Peer):
     protocol = "nats"
 
     def version(self):
-        return peer.number_in(peer.output("nats-server", "--version"))
+        return peer.version_of("nats-server", "--version")
 
     def sync_setting(self, store):
         """The lines for the server's settings."""
@@ -41,15 +41,15 @@ class Nats(peer.Peer):
                             "cannot, nor can the file system (chattr +S)")
         return ""
 
-    def start(self, data, port):
-        store = os.path.join(data, "jetstream")
+    def run(self):
+        store = os.path.join(self.data, "jetstream")
         os.makedirs(store)
-        settings = os.path.join(data, "nats.conf")
+        settings = os.path.join(self.data, "nats.conf")
         with open(settings, "w") as f:
             f.write('listen: "%s:%d"\njetstream { store_dir: "%s"\n%s\n}\n' % (
-                peer.HOST, port, store, self.sync_setting(store)))
-        self.run("nats-server", "-c", settings, data=data)
-        self.wait_for_port(port)
+                peer.HOST, self.port, store, self.sync_setting(store)))
+        self.start(["nats-server", "-c", settings])
+        self.wait_for_port()
 
 
-peer.main(Nats())
+peer.main(Nats)

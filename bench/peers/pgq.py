@@ -1,22 +1,22 @@
 #!/usr/bin/python3
 """PgQ: pgq.insert_event in a transaction each, by pgbench (see bench/peer.py).
 
-The server is one of its own with fsync and synchronous_commit on. Its WAL segments are made
-beforehand and recycled, so that a run does not wait for new ones to be filled with zeros.
+The server is set as the one that the bench measures the broker with, WAL segments to recycle
+included.
 """
 
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import peer  # noqa: E402
-
 import collections  # noqa: E402
 import glob  # noqa: E402
 import subprocess  # noqa: E402
 
-POSTGRES = os.path.join(peer.ROOT, "tools", "postgres")
-WAL_MB = 1024
+import peer  # noqa: E402
+import servers  # noqa: E402
+
+WARM_WAL_MB = 1024
 
 
 def percentile(histogram, total, share):
@@ -37,71 +37,54 @@ def three_digits(value_us):
 class Pgq(peer.Peer):
     name = "PgQ"
     setting = "pgq.insert_event, a transaction each; fsync and synchronous_commit on"
-    program = None
 
-    def installed(self):
+    def __init__(self, data):
+        super().__init__(data)
+        self.postgres = servers.Postgres(data, WARM_WAL_MB)
+
+    @classmethod
+    def check_installed(cls):
         if not glob.glob("/usr/share/postgresql/*/extension/pgq.control"):
             raise peer.NotInstalled("PgQ is not installed (no extension pgq)")
 
     def version(self):
-        return self.found
+        return "%s on PostgreSQL %s" % (self.postgres.sql("SELECT pgq.version()"),
+                                        peer.number_in(self.postgres.sql("SHOW server_version")))
 
-    def query(self, text):
-        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text, self.url],
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            raise peer.Failed(done.stderr.strip())
-        return done.stdout.strip()
+    def run(self):
+        self.postgres.run()
+        self.postgres.sql("CREATE EXTENSION pgq")
+        self.postgres.sql("SELECT pgq.create_queue('bench')")
 
-    def start(self, data, port):
-        dir = os.path.join(data, "postgres")
-        subprocess.run([POSTGRES, "init", dir], check=True)
-        with open(os.path.join(dir, "data", "postgresql.conf"), "a") as f:
-            f.write("max_connections = 400\nmin_wal_size = %dMB\nmax_wal_size = %dMB\n"
-                    % (WAL_MB, 4 * WAL_MB))
-        self.run(POSTGRES, "run", dir, data=data)
-        subprocess.run([POSTGRES, "wait", dir], check=True)
-        self.url = peer.output(POSTGRES, "url", dir).strip().replace("myqueue@", "postgres@", 1)
-        self.query("CREATE EXTENSION pgq")
-        self.query("SELECT pgq.create_queue('bench')")
-        self.found = "%s on PostgreSQL %s" % (
-            self.query("SELECT pgq.version()"), peer.number_in(self.query("SHOW server_version")))
-        self.warm()
+    def stop(self):
+        self.postgres.stop()
 
-    def warm(self):
-        self.query("CREATE TABLE filler AS SELECT repeat(md5(n::text), 30) AS text "
-                   "FROM generate_series(1, %d) AS n" % (WAL_MB * 1000))
-        self.query("DROP TABLE filler")
-        self.query("CHECKPOINT")
-        self.query("SELECT pg_switch_wal()")
-        self.query("CHECKPOINT")
-
-    def pgbench(self, connections, duration_s, script, *more):
-        program = peer.program_or_none("/usr/lib/postgresql/*/bin/pgbench") or "pgbench"
+    def pgbench(self, connections, duration_s, *more):
         done = subprocess.run(
-            [program, "--no-vacuum", "--protocol=prepared", "--client=%d" % connections,
-             "--time=%d" % max(1, round(duration_s)), "--file=%s" % script, *more, self.url],
+            ["pgbench", "--no-vacuum", "--protocol=prepared", "--client=%d" % connections,
+             "--time=%d" % max(1, round(duration_s)), *more, self.postgres.conninfo()],
             capture_output=True, text=True)
         if done.returncode != 0:
-            raise peer.Failed(done.stderr.strip())
+            raise servers.Failed(done.stderr.strip())
 
-    def measure(self, port, connections, duration_s, data):
-        script = os.path.join(data, "insert.sql")
+    def measure(self, connections, duration_s):
+        script = os.path.join(self.data, "insert.sql")
+        logs = os.path.join(self.data, "latency")
         with open(script, "w") as f:
             f.write("SELECT pgq.insert_event('bench', 'message', '%s');\n"
                     % ("x" * peer.MESSAGE_BYTES))
-        self.pgbench(connections, peer.WARMUP_S, script)
-        self.pgbench(connections, duration_s, script, "--log", "--log-prefix=%s/latency" % data)
-        return self.summed(data, connections)
+        self.pgbench(connections, peer.WARMUP_S, "--file=" + script)
+        self.pgbench(connections, duration_s, "--file=" + script, "--log", "--log-prefix=" + logs)
+        return self.summed(glob.glob(logs + ".*"), connections)
 
-    def summed(self, data, connections):
+    def summed(self, logs, connections):
         """From pgbench's log: client, number, microseconds, script, second, microsecond.
 
         Some microseconds are 0: pgbench has not looked at the clock between request and answer.
         They count as messages, not as latencies."""
         buckets = collections.Counter()
         messages, begin_us, end_us, highest_us = 0, float("inf"), 0, 0
-        for path in glob.glob(os.path.join(data, "latency.*")):
+        for path in logs:
             with open(path) as f:
                 for line in f:
                     _, _, took_us, _, second, rest_us = line.split()[:6]
@@ -116,7 +99,7 @@ class Pgq(peer.Peer):
         histogram = sorted(buckets.items())
         total = sum(buckets.values())
         if total == 0:
-            raise peer.Failed("pgbench has logged nothing")
+            raise servers.Failed("pgbench has logged nothing")
         names = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
         latency = {name: percentile(histogram, total, names[name]) for name in names}
         return {"tool": "pgbench", "connections": connections, "threads": 1,
@@ -126,4 +109,4 @@ class Pgq(peer.Peer):
                 "latency_us": dict(latency, max=highest_us), "histogram": histogram}
 
 
-peer.main(Pgq())
+peer.main(Pgq)

@@ -9,10 +9,27 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import peer  # noqa: E402
+import glob  # noqa: E402
 
+import peer  # noqa: E402
+import servers  # noqa: E402
 
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+RELEASES = "/usr/lib/rabbitmq/lib/rabbitmq_server-*"
+
+
+class Mapper(servers.Server):
+    """Nodes of Erlang find each other by it. Without one the node would start one for good."""
+
+    name = "epmd"
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.port = servers.free_port()
+
+    def run(self):
+        self.start(["epmd", "-address", peer.HOST, "-port", str(self.port)])
+        self.wait_until(lambda: self.listens(self.port))
 
 
 class Rabbitmq(peer.Peer):
@@ -22,29 +39,35 @@ class Rabbitmq(peer.Peer):
     program = SERVER
     protocol = "amqp"
 
+    def __init__(self, data):
+        super().__init__(data)
+        self.mapper = Mapper(data)
+
     def version(self):
-        return peer.number_in(peer.program_or_none("/usr/lib/rabbitmq/lib/rabbitmq_server-*") or "")
+        return peer.number_in(max(glob.glob(RELEASES), default=""))
 
-    def start(self, data, port):
-        mapper_port = peer.free_port()
-        settings = os.path.join(data, "rabbitmq.conf")
+    def run(self):
+        self.mapper.run()
+        settings = os.path.join(self.data, "rabbitmq.conf")
         with open(settings, "w") as f:
-            f.write("listeners.tcp.1 = %s:%d\nlog.file.level = warning\n" % (peer.HOST, port))
-        self.run("epmd", "-address", peer.HOST, "-port", str(mapper_port), data=data)
-        self.wait_for_port(mapper_port)
-        self.run(SERVER, data=data, cwd=data, env={
+            f.write("listeners.tcp.1 = %s:%d\nlog.file.level = warning\n" % (peer.HOST, self.port))
+        self.start([SERVER], cwd=self.data, env={
             "PATH": os.environ["PATH"],
-            "HOME": data,
-            "ERL_EPMD_PORT": str(mapper_port),
+            "HOME": self.data,
+            "ERL_EPMD_PORT": str(self.mapper.port),
             "RABBITMQ_NODENAME": "bench%d@localhost" % os.getpid(),
-            "RABBITMQ_DIST_PORT": str(peer.free_port()),
+            "RABBITMQ_DIST_PORT": str(servers.free_port()),
             "RABBITMQ_CONFIG_FILE": settings,
-            "RABBITMQ_CONF_ENV_FILE": os.path.join(data, "none"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(data, "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": os.path.join(data, "mnesia"),
-            "RABBITMQ_LOG_BASE": os.path.join(data, "log"),
+            "RABBITMQ_CONF_ENV_FILE": os.path.join(self.data, "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(self.data, "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": os.path.join(self.data, "mnesia"),
+            "RABBITMQ_LOG_BASE": os.path.join(self.data, "log"),
         })
-        self.wait_for_port(port)
+        self.wait_for_port()
+
+    def stop(self):
+        super().stop()
+        self.mapper.stop()
 
 
-peer.main(Rabbitmq())
+peer.main(Rabbitmq)

@@ -18,13 +18,13 @@ class Redis(peer.Peer):
     protocol = "redis"
 
     def version(self):
-        return peer.number_in(peer.output("redis-server", "--version"))
+        return peer.version_of("redis-server", "--version")
 
-    def start(self, data, port):
-        self.run("redis-server", "--bind", peer.HOST, "--port", str(port), "--dir", data,
-                 "--appendonly", "yes", "--appendfsync", "always", "--save", "",
-                 "--auto-aof-rewrite-percentage", "0", "--maxclients", "10000", data=data)
-        self.wait_for_port(port)
+    def run(self):
+        self.start(["redis-server", "--bind", peer.HOST, "--port", str(self.port), "--dir",
+                    self.data, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+                    "--auto-aof-rewrite-percentage", "0", "--maxclients", "10000"])
+        self.wait_for_port()
 
 
-peer.main(Redis())
+peer.main(Redis)

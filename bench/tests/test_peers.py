@@ -129,7 +129,7 @@ class Absent(peer.Peer):
 class Scripts(unittest.TestCase):
     def test_a_peer_that_is_not_installed_says_so(self):
         with self.assertRaises(peer.NotInstalled):
-            Absent().installed()
+            Absent.check_installed()
 
     def run_one(self, name):
         """The script is to leave no process, whether or not it has anything to run."""
