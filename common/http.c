@@ -1,8 +1,10 @@
 /*
  * http.c - libmicrohttpd in external mode inside loops of our own.
  *
- * Always: a request's fields are touched by its loop's thread alone, but for `posted`,
- * which the loop's mutex guards. libmicrohttpd calls on_request() again and again for a
+ * Always: a request's fields are touched by its loop's thread alone, but for `posted` and
+ * `posted_next`: posts come from any thread, onto a stack without locks (push: compare and
+ * swap; the loop takes the whole stack at once), and an eventfd is written only for a loop
+ * that says it sleeps. libmicrohttpd calls on_request() again and again for a
  * request that has no answer yet; once `response` is set, that call queues it.
  *
  * What breaks without care:
@@ -26,7 +28,6 @@
 #include "common/clock.h"
 #include "common/http_door.h"
 #include "common/list.h"
-#include "common/mutex.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -34,6 +35,7 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +100,8 @@ struct http_request {
     struct MHD_Response *response; /* set when answered, until it is queued */
     int http_status;
     struct list timer;  /* in a slot of the loop's wheel while parked */
-    struct list posted; /* guarded by the loop's mutex */
+    atomic_bool posted; /* to be resumed; the loop has not done it yet */
+    struct http_request *posted_next;
     int64_t deadline_ms;
     void *handler_state;
     void (*handler_release)(void *);
@@ -124,10 +127,10 @@ struct http_loop {
     int timers;      /* how many requests are in the wheel */
     struct list wheel[TIMER_SLOTS];
 
-    struct mutex lock; /* rank: MUTEX_HTTP_LOOP */
-    /* guarded by lock: */
-    struct list posted;
-    bool wake_needed;
+    /* any thread: */
+    _Atomic(struct http_request *) posted; /* newest first, by posted_next */
+    atomic_bool wake_needed;               /* something was posted since the last wake */
+    atomic_bool asleep;                    /* in epoll_wait(), or just about to be */
 };
 
 struct http_server {
@@ -212,7 +215,6 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connectio
     peer->deadline_ms = r->loop->now_ms + r->loop->server->options.request_ms_max;
     list_init(&r->form_fields);
     list_init(&r->timer);
-    list_init(&r->posted);
     r->loop->progress++;
     /* The library decodes %00 and so cuts the path there: such a path is kept as it was
      * sent, which no route matches. */
@@ -525,12 +527,14 @@ bool http_request_timed_out(const struct http_request *r)
 
 void http_request_post(struct http_request *r)
 {
-    struct http_loop *loop = r->loop;
+    struct http_loop *loop = r->loop; /* `r` may be gone once it is on the stack */
+    struct http_request *newest = atomic_load(&loop->posted);
 
-    mutex_lock(&loop->lock);
-    list_append(&loop->posted, &r->posted);
-    loop->wake_needed = true;
-    mutex_unlock(&loop->lock);
+    atomic_store(&r->posted, true);
+    do {
+        r->posted_next = newest;
+    } while (!atomic_compare_exchange_weak(&loop->posted, &newest, r));
+    atomic_store(&loop->wake_needed, true);
 }
 
 /* ---- the loop ---------------------------------------------------------------------- */
@@ -555,29 +559,32 @@ static void loop_resume(struct http_loop *loop, struct http_request *r)
     }
 }
 
+/* In the order in which they were posted. */
+static struct http_request *take_posted(struct http_loop *loop)
+{
+    struct http_request *oldest = NULL;
+    struct http_request *r = atomic_exchange(&loop->posted, NULL);
+
+    while (r != NULL) {
+        struct http_request *next = r->posted_next;
+        r->posted_next = oldest;
+        oldest = r;
+        r = next;
+    }
+    return oldest;
+}
+
 static void loop_run_posted(struct http_loop *loop)
 {
-    struct list posted;
-    struct list *node;
-
-    list_init(&posted);
-    mutex_lock(&loop->lock);
-    list_move(&posted, &loop->posted);
-    mutex_unlock(&loop->lock);
-    while ((node = list_pop(&posted)) != NULL) {
-        struct http_request *r = LIST_ENTRY(node, struct http_request, posted);
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == NULL) {
+        return;
+    }
+    for (struct http_request *r = take_posted(loop), *next; r != NULL; r = next) {
+        next = r->posted_next;
+        atomic_store(&r->posted, false);
         r->timed_out = false;
         loop_resume(loop, r);
     }
-}
-
-/* A request whose time is over may have been posted meanwhile: then the post counts. */
-static bool is_posted(struct http_request *r)
-{
-    mutex_lock(&r->loop->lock);
-    bool posted = !list_empty(&r->posted);
-    mutex_unlock(&r->loop->lock);
-    return posted;
 }
 
 static void loop_run_timers(struct http_loop *loop)
@@ -590,7 +597,8 @@ static void loop_run_timers(struct http_loop *loop)
     for (; loop->tick <= now_ms / TIMER_TICK_MS; loop->tick++) {
         LIST_FOREACH(node, &loop->wheel[loop->tick % TIMER_SLOTS]) {
             struct http_request *r = LIST_ENTRY(node, struct http_request, timer);
-            if (r->deadline_ms <= now_ms && !is_posted(r)) {
+            /* posted meanwhile: then the post counts */
+            if (r->deadline_ms <= now_ms && !atomic_load(&r->posted)) {
                 r->timed_out = true;
                 loop_resume(loop, r);
             }
@@ -603,7 +611,7 @@ static void on_peer_left(struct http_loop *loop, struct peer *peer)
     struct http_request *r = peer->request;
 
     peer->left = true;
-    if (r != NULL && r->state == REQUEST_PARKED && !is_posted(r)) {
+    if (r != NULL && r->state == REQUEST_PARKED && !atomic_load(&r->posted)) {
         r->timed_out = true;
         loop_resume(loop, r);
     }
@@ -726,7 +734,11 @@ static void loop_look(struct http_loop *loop, int limit_ms)
     struct epoll_event events[EVENTS_MAX];
     uint64_t count;
 
-    int ready = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, limit_ms);
+    /* First say so, then look: who posts does it the other way round. */
+    atomic_store(&loop->asleep, true);
+    int ready = epoll_wait(loop->epoll_fd, events, EVENTS_MAX,
+                           atomic_load(&loop->posted) != NULL ? 0 : limit_ms);
+    atomic_store(&loop->asleep, false);
     for (int i = 0; i < ready; i++) {
         if (events[i].data.ptr == &loop->wake_fd) {
             ssize_t got = read(loop->wake_fd, &count, sizeof count);
@@ -759,7 +771,10 @@ static void *loop_main(void *arg)
 {
     struct http_loop *loop = arg;
     int idle = 0;
+    char name[16];
 
+    snprintf(name, sizeof name, "http-%d", loop->index);
+    pthread_setname_np(pthread_self(), name);
     while (!loop_may_stop(loop)) {
         if (atomic_load(&loop->server->quiesce)) {
             loop_quiesce(loop);
@@ -914,7 +929,6 @@ static void loop_destroy(struct http_loop *loop)
     if (loop->wake_fd >= 0) {
         close(loop->wake_fd);
     }
-    mutex_release(&loop->lock);
     free(loop);
 }
 
@@ -929,8 +943,6 @@ static struct http_loop *loop_create(struct http_server *server, int index, int 
     }
     loop->server = server;
     loop->index = index;
-    mutex_init(&loop->lock, MUTEX_HTTP_LOOP);
-    list_init(&loop->posted);
     list_init(&loop->peers);
     for (int i = 0; i < TIMER_SLOTS; i++) {
         list_init(&loop->wheel[i]);
@@ -1031,11 +1043,7 @@ void http_server_wake(struct http_server *server)
 {
     for (int i = 0; i < atomic_load(&server->loop_count); i++) {
         struct http_loop *loop = server->loops[i];
-        mutex_lock(&loop->lock);
-        bool needed = loop->wake_needed;
-        loop->wake_needed = false;
-        mutex_unlock(&loop->lock);
-        if (needed) {
+        if (atomic_exchange(&loop->wake_needed, false) && atomic_load(&loop->asleep)) {
             add_one(loop->wake_fd);
         }
     }

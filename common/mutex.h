@@ -18,7 +18,6 @@ enum mutex_rank {
     MUTEX_COMMITTER,    /* the writes that wait for a commit */
     MUTEX_READERS,      /* the reads that wait for a reader */
     MUTEX_STORE,        /* what a store's sessions share */
-    MUTEX_HTTP_LOOP,    /* what other threads hand to an HTTP loop */
 };
 
 struct mutex {

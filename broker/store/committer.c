@@ -27,6 +27,8 @@ struct committer {
     bool away;                /* the store was away at the last try: for the log */
     bool fenced;
     bool gave_up; /* a store that is away: nothing is tried any more */
+    size_t finished_bytes; /* of writes that are over, to be given back as room */
+    size_t finished_count;
 
     struct mutex lock; /* rank: MUTEX_COMMITTER */
     pthread_cond_t changed;
@@ -50,12 +52,19 @@ static void answer(struct committer *c, struct store_write *write, enum status s
 
 static void finish(struct committer *c, struct store_write *write)
 {
-    mutex_lock(&c->lock);
-    c->waiting_bytes -= write->bytes;
-    c->waiting_count--;
-    mutex_unlock(&c->lock);
+    c->finished_bytes += write->bytes;
+    c->finished_count++;
     list_remove(&write->node);
     c->options.hooks.finish(c->options.hooks.arg, write);
+}
+
+/* Room for new writes, a round's at once: a lock for each would be met by the submitters. */
+static void give_back_room_locked(struct committer *c)
+{
+    c->waiting_bytes -= c->finished_bytes;
+    c->waiting_count -= c->finished_count;
+    c->finished_bytes = 0;
+    c->finished_count = 0;
 }
 
 static void end_all(struct committer *c, struct list *writes, enum status status)
@@ -65,6 +74,9 @@ static void end_all(struct committer *c, struct list *writes, enum status status
         answer(c, write, status);
         finish(c, write);
     }
+    mutex_lock(&c->lock);
+    give_back_room_locked(c); /* before anybody hears that he may send again */
+    mutex_unlock(&c->lock);
     c->options.hooks.round_end(c->options.hooks.arg);
 }
 
@@ -81,6 +93,7 @@ static bool hurried(struct committer *c)
 static void take_waiting(struct committer *c)
 {
     mutex_lock(&c->lock);
+    give_back_room_locked(c);
     list_move(&c->taken, &c->waiting);
     mutex_unlock(&c->lock);
 }
@@ -277,6 +290,7 @@ static void prepare(struct committer *c)
 static bool wait_for_work(struct committer *c)
 {
     mutex_lock(&c->lock);
+    give_back_room_locked(c);
     while (list_empty(&c->taken) && list_empty(&c->waiting) && !c->stop) {
         mutex_wait(&c->lock, &c->changed, -1);
     }
@@ -289,6 +303,7 @@ static void *committer_main(void *arg)
 {
     struct committer *c = arg;
 
+    pthread_setname_np(pthread_self(), "committer");
     while (wait_for_work(c)) {
         if (c->fenced) {
             end_all(c, &c->taken, STATUS_FENCED);

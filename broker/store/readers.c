@@ -103,6 +103,7 @@ static void *reader_main(void *arg)
     struct store_session *session = readers->store->ops->session_open(readers->store);
     struct store_read *read;
 
+    pthread_setname_np(pthread_self(), "reader");
     while ((read = next_read(readers)) != NULL) {
         read->status = session == NULL ? STATUS_NO_MEMORY : run(readers, session, read);
         read->done(read); /* `read` may be gone now */
