@@ -26,7 +26,7 @@ struct committer {
     struct list prepared;     /* in the batch */
     bool away;                /* the store was away at the last try: for the log */
     bool fenced;
-    bool gave_up; /* a store that is away: nothing is tried any more */
+    bool gave_up;          /* a store that is away: nothing is tried any more */
     size_t finished_bytes; /* of writes that are over, to be given back as room */
     size_t finished_count;
 
