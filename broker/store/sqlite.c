@@ -21,6 +21,7 @@
 #include "broker/store/schema.h"
 #include "broker/store/stores.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mutex.h"
 
@@ -28,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +41,10 @@
 #define SCHEMA_VERSION 2
 #define SWEEP_ROWS_MAX 4000       /* in one transaction, for which the committer waits */
 #define APPLICATION_ID 0x6d797175 /* "myqu": marks the file as ours */
-#define BUSY_LIMIT_MS 10000   /* for a person's write transaction; less when requests wait less */
+#define BUSY_LIMIT_MS 10000 /* for a person's write transaction; less when requests wait less */
+#define BUSY_QUICK_TRIES 10 /* whoever writes is mostly done soon; */
+#define BUSY_QUICK_US 500   /* then between two looks whether he is: */
+#define BUSY_PAUSE_US 10000
 #define CHECKPOINT_PAGES 4000 /* 16 MiB: how much is written to the tables at once */
 #define WAL_PAGES_LIMIT 16000 /* beyond it the committer waits for readers, a little: */
 #define WAL_RESTART_WAIT_MS 100
@@ -146,8 +151,9 @@ struct sqlite_store {
     struct store store;
     char *path; /* begins with '/' or "./": SQLite gives other beginnings a meaning of their own */
     int busy_limit_ms;
-    struct mutex lock; /* rank: MUTEX_STORE */
-    int lock_fd;       /* -1 until the first revive(), which is guarded by lock; then fixed */
+    atomic_bool given_up; /* nobody waits for another's lock any more */
+    struct mutex lock;    /* rank: MUTEX_STORE */
+    int lock_fd;          /* -1 until the first revive(), which is guarded by lock; then fixed */
 };
 
 struct sqlite_session {
@@ -156,6 +162,7 @@ struct sqlite_session {
     sqlite3_stmt *statements[STATEMENTS]; /* prepared at their first use */
     int64_t owner_epoch;                  /* from load(): under which this session may register */
     int64_t now_ms;                       /* since 1970, when the transaction began */
+    int64_t busy_until_ms;                /* clock_now_ms(): how long to wait for another's lock */
     int wal_pages;                        /* after the last commit */
     int checkpoint_at_pages;
 };
@@ -335,6 +342,24 @@ static void roll_back(struct sqlite_session *s)
     }
 }
 
+/* ---- others' locks -------------------------------------------------------------------------- */
+
+/* Somebody else holds the lock that a call needs: 1 to try again. */
+static int on_busy(void *arg, int tries)
+{
+    struct sqlite_session *s = arg;
+    int64_t now_ms = clock_now_ms();
+
+    if (tries == 0) {
+        s->busy_until_ms = now_ms + store_of(s)->busy_limit_ms;
+    }
+    if (now_ms >= s->busy_until_ms || atomic_load(&store_of(s)->given_up)) {
+        return 0;
+    }
+    usleep(tries < BUSY_QUICK_TRIES ? BUSY_QUICK_US : BUSY_PAUSE_US);
+    return 1;
+}
+
 /* ---- the write-ahead log ------------------------------------------------------------------- */
 
 /*
@@ -360,7 +385,7 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
     } else {
         sqlite3_busy_timeout(db, WAL_RESTART_WAIT_MS);
         sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-        sqlite3_busy_timeout(db, store_of(s)->busy_limit_ms);
+        sqlite3_busy_handler(db, on_busy, s);
     }
     return SQLITE_OK;
 }
@@ -435,7 +460,7 @@ static enum status sqlite_revive(struct store_session *session, int limit_ms,
         sqlite3_open_v2(store->path, &s->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code == SQLITE_OK) {
-        sqlite3_busy_timeout(s->db, store->busy_limit_ms);
+        sqlite3_busy_handler(s->db, on_busy, s);
         code = sqlite3_exec(s->db, SESSION_SQL, NULL, NULL, NULL);
     }
     if (code != SQLITE_OK) {
@@ -1071,6 +1096,11 @@ static enum status sqlite_ping(struct store_session *session)
                          : refused(s, run(s, PING, no_text, NULL, 0, NULL, NULL), "ping");
 }
 
+static void sqlite_give_up(struct store *store)
+{
+    atomic_store(&((struct sqlite_store *)(void *)store)->given_up, true);
+}
+
 static void sqlite_destroy(struct store *store)
 {
     struct sqlite_store *s = (struct sqlite_store *)(void *)store;
@@ -1097,6 +1127,7 @@ static const struct store_ops sqlite_ops = {
     .create_segment = sqlite_create_segment,
     .sweep = sqlite_sweep,
     .ping = sqlite_ping,
+    .give_up = sqlite_give_up,
     .destroy = sqlite_destroy,
 };
 

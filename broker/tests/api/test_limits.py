@@ -13,8 +13,8 @@ import resource
 import select
 import socket
 
-from driver import (BROKER, LONG_POLL_MS, REQUEST_LIMIT_S, Together, check, same, sql, test,
-                    together, until)
+from driver import (BROKER, DURABLE, LONG_POLL_MS, REQUEST_LIMIT_S, Together, check, same, sql,
+                    test, together, until)
 from test_refusals import CALLS
 
 MIB = 1 << 20
@@ -465,7 +465,7 @@ def topics_producers_consumers(given):
     all_full()
     api.produce("t0", producers[0], "goes on").succeeded(offset=0)
     broker.stop()
-    if given.kind == "postgres":
+    if given.kind in DURABLE:
         broker = given.machine.broker(url, *limits)
         api = broker.api
         all_full()

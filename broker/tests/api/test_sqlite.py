@@ -4,7 +4,7 @@ import contextlib
 import os
 import sqlite3
 
-from driver import BROKER, check, clean_environment, run_to_end, same, test, until
+from driver import BROKER, Together, check, clean_environment, run_to_end, same, test, until
 
 SQLITE = ("sqlite",)
 
@@ -186,3 +186,23 @@ def rows_that_a_person_has_deleted(given):
     api.consume("t", consumer_id, offset=3, max=100).refused("internal")
     api.consume("t", consumer_id, offset=6).succeeded(message="m6", offset=6)
     broker.stop()
+
+
+@test(SQLITE)
+def sigterm_waits_for_nobody(given):
+    """Somebody has a write transaction open: who waits for its end is told so."""
+    url = given.machine.store(given.kind)
+    broker = given.machine.broker(url, "--store-timeout", "300")
+    api = broker.api
+    producer_id = api.filled("t", 1)
+    with contextlib.closing(sqlite3.connect(file_of(url), isolation_level=None)) as person:
+        person.execute("BEGIN IMMEDIATE")
+        waiting = Together(*[lambda i=i: api.produce("t", producer_id, "m%d" % i)
+                             for i in range(8)])
+        for _ in range(100):  # what was sent before them has been taken by now
+            api.topics()
+        check(waiting.running(), "nobody waits")
+        broker.stop()
+        for answer in waiting.join():
+            answer.refused("store_away")
+        person.execute("ROLLBACK")
