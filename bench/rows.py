@@ -160,9 +160,10 @@ def table(samples, skipped, notes):
 
 
 def resources(found):
-    """What the broker took, over the repeats: CPU by message, and the most memory."""
+    """What broker and PostgreSQL took, over the repeats: CPU a message, and the most memory."""
     taken = [one["broker"] for one in found if "broker" in one]
     if not taken:
         return None
     return {"cpu_us_per_message": median(t["cpu_us_per_message"] for t in taken),
+            "postgres_cpu_us_per_message": median(t["postgres_cpu_us_per_message"] for t in taken),
             "memory_mib_max": max(t["memory_mib_max"] for t in taken)}

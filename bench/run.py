@@ -52,12 +52,12 @@ BARE_MODES = [("--mode", "internal", "--threads", "1"), ("--mode", "internal", "
               ("--mode", "external")]
 STORES = ("memory", "sqlite", "postgres")
 TAIL_MESSAGES = 100000  # fit in the broker's tail
-TAIL_MIB = 64           # the broker's default --tail-bytes
+TAIL_MIB = 64
 MESSAGE = "".join(chr(ord("a") + i % 26) for i in range(100))  # as load sends it
 OPEN_RATE = 10000
 STARTS = 5
 LIMIT_S = 180  # of one measurement
-LONG_LOG = ("backlog", "backlog.4", "copy_out", "start.10m", "start.empty", "memory.10m")
+LONG_LOG = ("backlog", "copy_out", "start.10m", "start.empty", "memory.10m")
 END_S_MAX = 70  # of a measurement that is told to end: a server in it may take its time
 COLUMNS = '(topic_id, partition, "offset", producer_id, sequence, message)'
 
@@ -303,8 +303,7 @@ class Bench:
         self.settle()
         for _ in range(self.plan.repeats):
             self.sample("copy_out", self.copy_out)
-            self.sample("backlog", self.backlog, 1)
-            self.sample("backlog.4", self.backlog, 4)
+            self.sample("backlog", self.backlog)
         self.sample("memory.10m", self.memory)
         self.settle()
         with Broker(self.folder, self.postgres.url("empty")):
@@ -341,11 +340,11 @@ class Bench:
                                "FROM myqueue.topic WHERE name = 'big-0') AND \"offset\" < %d) "
                                "to '/dev/null'" % self.plan.backlog, self.plan.backlog, "big")
 
-    def backlog(self, consumers):
+    def backlog(self):
         self.cold("backlog")
         with Broker(self.folder, self.postgres.url("big")) as broker:
             return self.measured(broker, "--mode", "consume", "--max", 500, "--topic", "big",
-                                 "--connections", consumers, "--messages", self.plan.backlog)
+                                 "--connections", 1, "--messages", self.plan.backlog)
 
     def start(self, database):
         begin = time.monotonic()
@@ -356,7 +355,8 @@ class Bench:
 
     def memory(self):
         """One broker stores the second half, which fills its tail, and has all of it read."""
-        with Broker(self.folder, self.postgres.url("big")) as broker:
+        with Broker(self.folder, self.postgres.url("big"), "--tail-bytes",
+                    str(TAIL_MIB << 20)) as broker:
             load(broker.address, *self.filling(self.plan.log_size - self.plan.backlog))
             load(broker.address, "--mode", "consume", "--max", 500, "--topic", "big",
                  "--connections", 1, "--messages", self.plan.log_size)
@@ -544,6 +544,7 @@ def main():
     words.add_argument("--out", metavar="DIR", default=os.path.join(ROOT, "reports/bench"))
     words = words.parse_args()
     signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)  # also where a shell has it ignored
     begun = datetime.datetime.now().astimezone()
     with tempfile.TemporaryDirectory(prefix="myqueue-bench-", dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)  # PostgreSQL's user must enter it

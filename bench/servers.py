@@ -102,15 +102,16 @@ def cpu_s(pid):
 class Broker(Server):
     name = "broker"
 
-    def __init__(self, folder, store):
+    def __init__(self, folder, store, *options):
         super().__init__(folder)
         self.store = store
+        self.options = options
         self.address = None
 
     def run(self):
         self.begin = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         self.start([os.path.join(BUILD, "myqueue-broker"), "--listen", "127.0.0.1:0",
-                    "--store", self.store])
+                    "--store", self.store, *self.options])
         self.wait_until(self.serving)
 
     def serving(self):

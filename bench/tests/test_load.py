@@ -122,19 +122,20 @@ class Load(unittest.TestCase):
         self.assertEqual(outcome["requests"], 200)
         self.assertGreaterEqual(outcome["duration_s"], 0.39)  # the last is due 398 ms after the first
 
-    def test_timed_runs_measure_something(self):
+    def test_timed_runs_end_without_errors(self):
         for words in ((), ("--idle", "10"), ("--threads", "3"), ("--rate", "1000"),
                       ("--mode", "deliver", "--rate", "200")):
-            self.assertGreater(self.good("--topic", "timed", *SHORT, *words)["requests"], 0)
+            self.assertGreaterEqual(self.good("--topic", "timed", *SHORT, *words)["duration_s"],
+                                    0.2)
 
     def test_the_bare_server_answers_both_ways(self):
         for mode in (("--mode", "internal"), ("--mode", "external")):
             with Bare(self.folder.name, mode) as server:
                 for request in ("post", "get"):
                     code, outcome, complaint = load(server.address, "--protocol", "http", "--mode",
-                                                    request, *SHORT)
-                    self.assertEqual((code, complaint), (0, ""))
-                    self.assertGreater(outcome["requests"], 0)
+                                                    request, "--messages", "500",
+                                                    "--connections", "5")
+                    self.assertEqual((code, complaint, outcome["requests"]), (0, "", 500))
 
     def test_what_is_no_success_fails_the_run(self):
         body = b'{"status": "failure"}'

@@ -73,10 +73,13 @@ class Rows(unittest.TestCase):
                 self.assertIn(target.of, rows.EXPRESSIONS)
 
     def test_what_the_broker_took_is_shown(self):
-        one = {"messages_per_s": 5, "broker": {"cpu_us_per_message": 9, "memory_mib_max": 30}}
-        two = {"messages_per_s": 6, "broker": {"cpu_us_per_message": 11, "memory_mib_max": 20}}
+        one = {"messages_per_s": 5, "broker": {"cpu_us_per_message": 9, "memory_mib_max": 30,
+                                               "postgres_cpu_us_per_message": 1}}
+        two = {"messages_per_s": 6, "broker": {"cpu_us_per_message": 11, "memory_mib_max": 20,
+                                               "postgres_cpu_us_per_message": 3}}
         row = row_of({"memory.64": [one, two]}, "produce-memory-64")
-        self.assertEqual(row["broker"], {"cpu_us_per_message": 10, "memory_mib_max": 30})
+        self.assertEqual(row["broker"], {"cpu_us_per_message": 10, "postgres_cpu_us_per_message": 2,
+                                         "memory_mib_max": 30})
 
 
 if __name__ == "__main__":
