@@ -55,7 +55,8 @@
 #define LISTEN_BACKLOG 4096
 #define EVENTS_MAX 64
 #define BUSY_PASSES_MAX 16 /* then who is at the door gets in, however busy we are */
-#define FILES_RESERVED 128 /* descriptors that are not connections of clients let in */
+#define FILES_OF_OTHERS 64 /* descriptors that the rest of the program needs */
+#define FILES_OF_LOOP (8 + HTTP_DOOR_TURNED_AWAY_MAX)
 #define PARAMETERS_BYTES 1024
 
 enum request_state {
@@ -890,9 +891,10 @@ static void note_address(struct http_server *server, int fd)
 
 /* Every connection is a descriptor: the limit on these is raised to what the system grants, and
  * where that is too little there will be fewer connections. */
-static int grantable_connections(int wanted)
+static int grantable_connections(int wanted, int loops)
 {
     struct rlimit files;
+    rlim_t reserved = FILES_OF_OTHERS + (rlim_t)loops * FILES_OF_LOOP;
 
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
         return wanted;
@@ -900,10 +902,10 @@ static int grantable_connections(int wanted)
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY ||
-        files.rlim_cur >= (rlim_t)wanted + FILES_RESERVED) {
+        files.rlim_cur >= (rlim_t)wanted + reserved) {
         return wanted;
     }
-    return files.rlim_cur > FILES_RESERVED ? (int)files.rlim_cur - FILES_RESERVED : 1;
+    return files.rlim_cur > reserved ? (int)(files.rlim_cur - reserved) : 1;
 }
 
 /* `which` tells its events from others. */
@@ -1009,7 +1011,8 @@ bool http_server_create(const struct http_options *options, struct http_server *
         return false;
     }
     server->options = *options;
-    server->options.connections_max = grantable_connections(options->connections_max);
+    server->options.connections_max =
+        grantable_connections(options->connections_max, options->loops);
     server->listen_fd = listen_fd;
     server->ended_fd = ended_fd;
     note_address(server, listen_fd);

@@ -3,7 +3,7 @@
  *
  * What breaks without care: a socket that is closed while bytes of the client's request are
  * unread sends a reset, which may overtake the answer. So those turned away are kept for
- * LINGER_MS, TURNED_AWAY_MAX of them; one more, and the oldest has lingered long enough.
+ * LINGER_MS, HTTP_DOOR_TURNED_AWAY_MAX of them; one more, and the oldest has lingered long enough.
  */
 #include "common/http_door.h"
 
@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TURNED_AWAY_MAX 32
 #define LINGER_MS 1000
 #define ACCEPTS_AT_ONCE_MAX 256 /* then others get a turn */
 
@@ -38,7 +37,7 @@ struct http_door {
     char full[HTTP_CLOSING_ANSWER_BYTES_MAX];
     int first; /* a ring */
     int count;
-    struct turned_away turned_away[TURNED_AWAY_MAX];
+    struct turned_away turned_away[HTTP_DOOR_TURNED_AWAY_MAX];
 };
 
 int http_closing_answer(enum status status, char out[HTTP_CLOSING_ANSWER_BYTES_MAX])
@@ -88,7 +87,7 @@ struct http_door *http_door_open(int listen_fd, int epoll_fd, atomic_int *connec
 static void close_first(struct http_door *door)
 {
     close(door->turned_away[door->first].fd);
-    door->first = (door->first + 1) % TURNED_AWAY_MAX;
+    door->first = (door->first + 1) % HTTP_DOOR_TURNED_AWAY_MAX;
     door->count--;
 }
 
@@ -98,10 +97,10 @@ static void turn_away(struct http_door *door, int fd)
     ssize_t sent = send(fd, door->full, (size_t)door->full_size, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent;
     shutdown(fd, SHUT_WR);
-    if (door->count == TURNED_AWAY_MAX) {
+    if (door->count == HTTP_DOOR_TURNED_AWAY_MAX) {
         close_first(door);
     }
-    door->turned_away[(door->first + door->count) % TURNED_AWAY_MAX] =
+    door->turned_away[(door->first + door->count) % HTTP_DOOR_TURNED_AWAY_MAX] =
         (struct turned_away){fd, clock_now_ms() + LINGER_MS};
     door->count++;
 }

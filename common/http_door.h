@@ -17,6 +17,8 @@
 
 struct http_door;
 
+#define HTTP_DOOR_TURNED_AWAY_MAX 32 /* descriptors of those who are about to be closed */
+
 /* A whole answer, headers and all, after which the connection is closed. */
 #define HTTP_CLOSING_ANSWER_BYTES_MAX 512
 int http_closing_answer(enum status status, char out[HTTP_CLOSING_ANSWER_BYTES_MAX]);

@@ -173,8 +173,8 @@ def descriptors_run_out(given):
 def fewer_descriptors_than_connections(given):
     """The broker serves as many as it may, and says so."""
     broker = given.machine.process(["sh", "-c", "ulimit -n 200; exec %s --listen 127.0.0.1:0 "
-                                    "--store memory: --connections-max 1000" % BROKER])
-    until(lambda: any("connections_max_lowered" in line and "connections_max=72" in line
+                                    "--store memory: --http-threads 1 --connections-max 1000" % BROKER])
+    until(lambda: any("connections_max_lowered" in line and "connections_max=96" in line
                       for line in broker.lines), "the broker to say so")
 
 
