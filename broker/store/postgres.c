@@ -839,6 +839,7 @@ static enum status postgres_sweep(struct store_session *session, bool *done)
     struct postgres_session *s = postgres_of(session);
     PGresult *result = NULL;
 
+    *done = false;
     enum status status = prepare(s);
     if (status != STATUS_OK) {
         return status;

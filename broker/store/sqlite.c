@@ -1069,6 +1069,7 @@ static enum status sqlite_sweep(struct store_session *session, bool *done)
     int64_t where[3];
     int code = SQLITE_OK;
 
+    *done = false;
     enum status status = begin(s);
     if (status != STATUS_OK) {
         return status;

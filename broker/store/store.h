@@ -256,7 +256,7 @@ struct store_ops {
 
     /* Remove from the disk some of what is no longer any partition's log; `*done`: nothing is
      * left of it. STATUS_STORE_AWAY: somebody uses it still, or the store is away; try again
-     * later. May be called by an owner of before: it removes what nobody has. */
+     * later (`*done` is false then). An owner of before may call it: it removes what nobody has. */
     enum status (*sweep)(struct store_session *session, bool *done);
 
     /* Does the store answer? */

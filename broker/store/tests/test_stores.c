@@ -357,6 +357,174 @@ static void never_reuses_an_id(enum kind kind)
     teardown(&f);
 }
 
+/* ---- segments ------------------------------------------------------------------------------- */
+
+/* Put a new segment of topic 1 into use from `first_offset` on: a row for the batch. */
+static int64_t add_roll(struct fixture *f, int64_t first_offset)
+{
+    int64_t id = 0;
+
+    CU_ASSERT_EQUAL(f->store->ops->create_segment(f->session, 1, 0, &id), STATUS_OK);
+    *batch_add_roll(&f->batch) = (struct store_roll){
+        {id, 1, 0, first_offset, first_offset * (STORE_ROW_BYTES + 1), 1700000000123 + id}, 1};
+    return id;
+}
+
+static void sweep(struct fixture *f)
+{
+    bool done = false;
+
+    for (int i = 0; i < 100 && !done; i++) {
+        CU_ASSERT_EQUAL(f->store->ops->sweep(f->session, &done), STATUS_OK);
+    }
+    CU_ASSERT_TRUE(done);
+}
+
+/* Offsets 0 to 2 in segment 0, 3 to 5 in segment 1, which the same batch puts into use. */
+static void make_segments(struct fixture *f)
+{
+    make_topic(f);
+    add_messages(f, 0, 6);
+    CU_ASSERT_EQUAL(add_roll(f, 3), 1);
+    for (int i = 3; i < 6; i++) {
+        f->batch.messages[i].segment = 1;
+    }
+    f->batch.advances[0].bytes = 6 * (STORE_ROW_BYTES + 1);
+    commit(f, STATUS_OK);
+}
+
+static void read_segment(struct fixture *f, int64_t segment, int64_t from, const char *expected)
+{
+    range_clear(&f->range, from);
+    CU_ASSERT_EQUAL(
+        f->store->ops->read(f->session, 1, 0, segment, from, strlen(expected), 1000, &f->range),
+        STATUS_OK);
+    CU_ASSERT_TRUE(slice_equals(buffer_slice(&f->range.bytes), slice_of(expected)));
+}
+
+static void add_trim(struct fixture *f, int64_t first_offset)
+{
+    *batch_add_trim(&f->batch) = (struct store_trim){1, 0, 1, first_offset};
+}
+
+static void keeps_a_log_in_segments(enum kind kind)
+{
+    struct fixture f = setup(kind);
+    struct store_sequence wanted = {.producer_id = 1, .sequence = 4};
+    int64_t offset = -1;
+
+    make_segments(&f);
+    read_segment(&f, 0, 0, "012");
+    read_segment(&f, 1, 3, "345");
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 1, 5, &offset), STATUS_OK);
+    CU_ASSERT_EQUAL(offset, 4);
+    teardown(&f);
+}
+
+/* Also what lies in the segment that all topics share; and what comes after goes on. */
+static void removes_the_oldest_segments(enum kind kind)
+{
+    struct fixture f = setup(kind);
+
+    make_segments(&f);
+    batch_clear(&f.batch);
+    add_trim(&f, 3);
+    commit(&f, STATUS_OK);
+    sweep(&f);
+    read_segment(&f, 1, 3, "345");
+    range_clear(&f.range, 0);
+    CU_ASSERT_NOT_EQUAL(f.store->ops->read(f.session, 1, 0, 0, 0, 3, 1000, &f.range) == STATUS_OK &&
+                            f.range.count > 0,
+                        true);
+    add_messages(&f, 6, 2);
+    CU_ASSERT_EQUAL(add_roll(&f, 6), 2);
+    f.batch.messages[0].segment = f.batch.messages[1].segment = 2;
+    add_trim(&f, 6);
+    commit(&f, STATUS_OK);
+    sweep(&f);
+    read_segment(&f, 2, 6, "67");
+    teardown(&f);
+}
+
+static void tells_its_segments_when_loaded_again(enum kind kind)
+{
+    struct fixture f = setup(kind);
+    int64_t forgotten;
+
+    make_segments(&f);
+    batch_clear(&f.batch);
+    add_topic(&f, "b");
+    f.batch.topics[0].retention = (struct store_retention){7, 0, RETENTION_REMOVE_UNREAD};
+    add_trim(&f, 3);
+    commit(&f, STATUS_OK);
+    commit(&f, STATUS_OK); /* without messages: again is harmless */
+    CU_ASSERT_EQUAL(f.store->ops->create_segment(f.session, 1, 0, &forgotten), STATUS_OK);
+    load(&f, f.session);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.told.text.data, "topic 1 a; topic 2 b keeps 7 0 1; "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(f.told.text.data, "partition 1 0 6 2 from 3; "));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(f.told.text.data, "segment 1 1 0 3 303 1700000000124; producer 1 1; "));
+    batch_clear(&f.batch);
+    *batch_add_roll(&f.batch) = (struct store_roll){{forgotten, 1, 0, 6, 606, 1}, 2};
+    commit(&f, STATUS_FENCED); /* that one is no longer */
+    sweep(&f);
+    read_segment(&f, 1, 3, "345");
+    teardown(&f);
+}
+
+/* Neither rolls nor trims; what it still sweeps is nobody's. */
+static void the_owner_before_removes_nothing(enum kind kind)
+{
+    struct fixture f = setup(kind);
+    struct store_session *second = f.store->ops->session_open(f.store);
+
+    make_segments(&f);
+    load(&f, second);
+    batch_clear(&f.batch);
+    add_trim(&f, 3);
+    commit(&f, STATUS_FENCED);
+    batch_clear(&f.batch);
+    add_roll(&f, 6);
+    commit(&f, STATUS_FENCED);
+    sweep(&f);
+    read_segment(&f, 0, 0, "012");
+    read_segment(&f, 1, 3, "345");
+    f.store->ops->session_close(second);
+    teardown(&f);
+}
+
+/* A table that has been dropped under a reader, and one that is read while it is to go. */
+static void drops_tables_when_nobody_reads_them(void)
+{
+    struct fixture f = setup(POSTGRES);
+    char error[PG_ERROR_BYTES_MAX];
+    struct pg *reader = pg_connect(postgres_url(), NULL, -1, 10000, error);
+    bool done = true;
+
+    CU_ASSERT_FATAL(reader != NULL);
+    make_segments(&f);
+    add_messages(&f, 6, 1);
+    add_roll(&f, 6);
+    f.batch.messages[0].segment = 2;
+    add_trim(&f, 6);
+    commit(&f, STATUS_OK);
+    CU_ASSERT_EQUAL(pg_query(reader, "BEGIN; SELECT count(*) FROM myqueue.log", 10000, NULL),
+                    PG_DONE);
+    CU_ASSERT_EQUAL(f.store->ops->sweep(f.session, &done), STATUS_STORE_AWAY);
+    CU_ASSERT_FALSE(done);
+    add_messages(&f, 7, 1); /* nobody waits for the reader */
+    f.batch.messages[0].segment = 2;
+    commit(&f, STATUS_OK);
+    CU_ASSERT_EQUAL(pg_query(reader, "COMMIT", 10000, NULL), PG_DONE);
+    sweep(&f);
+    range_clear(&f.range, 3);
+    CU_ASSERT_EQUAL(f.store->ops->read(f.session, 1, 0, 1, 3, 1, 1000, &f.range),
+                    STATUS_OFFSET_OUT_OF_RANGE);
+    read_segment(&f, 2, 6, "67");
+    pg_close(reader);
+    teardown(&f);
+}
+
 /* ---- what only a store that remembers can do ------------------------------------------------ */
 
 static void tells_all_when_loaded_again(enum kind kind)
@@ -509,6 +677,10 @@ EACH_KIND(keeps_every_text)
 EACH_KIND(finds_a_sequence)
 EACH_KIND(resolves_by_the_counter)
 EACH_KIND(never_reuses_an_id)
+EACH_KIND(keeps_a_log_in_segments)
+EACH_KIND(removes_the_oldest_segments)
+EACH_DURABLE_KIND(tells_its_segments_when_loaded_again)
+EACH_DURABLE_KIND(the_owner_before_removes_nothing)
 EACH_DURABLE_KIND(tells_all_when_loaded_again)
 EACH_DURABLE_KIND(takes_a_batch_without_messages_twice)
 EACH_DURABLE_KIND(fences_the_owner_before)
@@ -516,7 +688,10 @@ EACH_DURABLE_KIND(commits_whole_or_not_at_all)
 
 SUITE("stores", ROWS(starts_empty), ROWS(gives_ids_from_one), ROWS(reads_what_was_committed),
       ROWS(keeps_to_the_byte_limit), ROWS(keeps_every_text), ROWS(finds_a_sequence),
-      ROWS(resolves_by_the_counter), ROWS(never_reuses_an_id),
+      ROWS(resolves_by_the_counter), ROWS(never_reuses_an_id), ROWS(keeps_a_log_in_segments),
+      ROWS(removes_the_oldest_segments), DURABLE_ROWS(tells_its_segments_when_loaded_again),
+      DURABLE_ROWS(the_owner_before_removes_nothing),
+      {"drops_tables_when_nobody_reads_them", drops_tables_when_nobody_reads_them},
       DURABLE_ROWS(tells_all_when_loaded_again), DURABLE_ROWS(takes_a_batch_without_messages_twice),
       DURABLE_ROWS(fences_the_owner_before), DURABLE_ROWS(commits_whole_or_not_at_all),
       {"says_unknown_when_the_connection_dies", says_unknown_when_the_connection_dies},
