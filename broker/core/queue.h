@@ -136,8 +136,9 @@ enum status queue_size(struct queue *queue, struct slice topic, int64_t consumer
 /* ---- retention -------------------------------------------------------------------------- */
 
 /* One look at every partition: have what is beyond its limits removed. The keeper's thread, a
- * few times a second; unlike everything else here it may wait for the store. */
-void queue_keep(void *queue, struct store_session *session);
+ * few times a second; unlike everything else here it may wait for the store. true: there was
+ * something to do, so look again soon. */
+bool queue_keep(void *queue, struct store_session *session);
 
 /* ---- small questions -------------------------------------------------------------------- */
 

@@ -175,29 +175,31 @@ static bool make_spare(struct partition *p, struct store_session *session, int64
     return true;
 }
 
-static void keep_topic(struct queue *queue, struct topic *topic, struct store_session *session)
+/* Was a step due? */
+static bool keep_topic(struct queue *queue, struct topic *topic, struct store_session *session)
 {
     const struct store_retention r = retention_of(queue, topic);
     int64_t first_offset = 0;
     int64_t segment = 0;
 
     if (r.bytes == 0 && r.age_s == 0) {
-        return;
+        return false;
     }
     switch (next_step(&topic->partition, &r, &first_offset)) {
     case STEP_NONE:
-        break;
+        return false;
     case STEP_TRIM:
         submit(queue, topic, WRITE_TRIM, 0, first_offset);
         break;
     case STEP_ROLL:
         if (make_spare(&topic->partition, session, &segment)) {
             submit(queue, topic, WRITE_ROLL, segment, 0);
-        } else {
-            not_keeping(&topic->partition);
+            return true;
         }
-        break;
+        not_keeping(&topic->partition); /* the store is away, or busy */
+        return false;
     }
+    return true;
 }
 
 static void sweep(struct queue *queue, struct store_session *session)
@@ -222,16 +224,18 @@ static void sweep(struct queue *queue, struct store_session *session)
     }
 }
 
-void queue_keep(void *arg, struct store_session *session)
+bool queue_keep(void *arg, struct store_session *session)
 {
     struct queue *queue = arg;
     struct topic *topic;
+    bool soon = false;
 
     for (size_t i = 0; (topic = registry_topic_at(&queue->registry, i)) != NULL; i++) {
         if (queue_open(queue) != STATUS_OK) {
-            return;
+            return false;
         }
-        keep_topic(queue, topic, session);
+        soon = keep_topic(queue, topic, session) || soon;
     }
     sweep(queue, session);
+    return soon;
 }

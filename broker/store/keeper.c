@@ -9,10 +9,11 @@
 #include <stdlib.h>
 
 #define KEEPER_PAUSE_MS 500
+#define KEEPER_SOON_MS 50
 
 struct keeper {
     struct store_session *session;
-    void (*keep)(void *arg, struct store_session *session);
+    bool (*keep)(void *arg, struct store_session *session);
     void *arg;
     pthread_t thread;
 
@@ -22,9 +23,9 @@ struct keeper {
 };
 
 /* Wait for the next look; false: stop. */
-static bool pause_or_stop(struct keeper *k)
+static bool pause_or_stop(struct keeper *k, int ms)
 {
-    int64_t until_ms = clock_now_ms() + KEEPER_PAUSE_MS;
+    int64_t until_ms = clock_now_ms() + ms;
 
     mutex_lock(&k->lock);
     while (!k->stop && clock_now_ms() < until_ms) {
@@ -38,9 +39,10 @@ static bool pause_or_stop(struct keeper *k)
 static void *keeper_main(void *arg)
 {
     struct keeper *k = arg;
+    bool soon = false;
 
-    while (pause_or_stop(k)) {
-        k->keep(k->arg, k->session);
+    while (pause_or_stop(k, soon ? KEEPER_SOON_MS : KEEPER_PAUSE_MS)) {
+        soon = k->keep(k->arg, k->session);
     }
     return NULL;
 }
@@ -54,7 +56,7 @@ static void keeper_free(struct keeper *k)
 }
 
 struct keeper *keeper_create(struct store *store,
-                             void (*keep)(void *arg, struct store_session *session), void *arg)
+                             bool (*keep)(void *arg, struct store_session *session), void *arg)
 {
     struct keeper *k = calloc(1, sizeof *k);
 

@@ -1,5 +1,5 @@
 /*
- * keeper.h - a thread that looks after the log, twice a second.
+ * keeper.h - a thread that looks after the log, twice a second, or more while there is much to do.
  *
  * It has a session of its own, since what it does can take long: making and dropping tables,
  * deleting rows. What that is, core decides (queue_keep).
@@ -11,10 +11,11 @@
 
 struct keeper;
 
-/* `keep` is called on the keeper's thread; the session may have to be revived. `store` must
- * outlive the keeper. NULL when out of memory or threads. */
+/* `keep` is called on the keeper's thread; the session may have to be revived. It returns
+ * whether it should be called again soon. `store` must outlive the keeper. NULL when out of
+ * memory or threads. */
 struct keeper *keeper_create(struct store *store,
-                             void (*keep)(void *arg, struct store_session *session), void *arg);
+                             bool (*keep)(void *arg, struct store_session *session), void *arg);
 
 /* End the thread, after what it is doing. Before the committer goes, to which `keep` gives
  * writes. NULL is fine. */
