@@ -25,7 +25,7 @@
 #define SEGMENTS_PER_LIMIT 8
 #define SEGMENT_BYTES_MIN (64 * 1024)
 #define SEGMENT_BYTES_MAX (256 * 1024 * 1024)
-#define SWEEPS_MAX 100      /* in one pass */
+#define SWEEPS_MAX 10       /* in one pass */
 #define SWEEP_PAUSE_MS 5000 /* after one that could not be done: it has stopped others */
 #define REVIVE_LIMIT_MS 1000
 
@@ -202,13 +202,14 @@ static bool keep_topic(struct queue *queue, struct topic *topic, struct store_se
     return true;
 }
 
-static void sweep(struct queue *queue, struct store_session *session)
+/* Is there more to do? */
+static bool sweep(struct queue *queue, struct store_session *session)
 {
     bool done = false;
     enum status status = STATUS_STORE_AWAY;
 
     if (clock_now_ms() < queue->sweep_after_ms || !atomic_exchange(&queue->sweep_wanted, false)) {
-        return;
+        return false;
     }
     if (reach(session)) {
         status = STATUS_OK;
@@ -222,6 +223,7 @@ static void sweep(struct queue *queue, struct store_session *session)
     if (status != STATUS_OK) {
         queue->sweep_after_ms = clock_now_ms() + SWEEP_PAUSE_MS;
     }
+    return status == STATUS_OK && !done;
 }
 
 bool queue_keep(void *arg, struct store_session *session)
@@ -236,6 +238,5 @@ bool queue_keep(void *arg, struct store_session *session)
         }
         soon = keep_topic(queue, topic, session) || soon;
     }
-    sweep(queue, session);
-    return soon;
+    return sweep(queue, session) || soon;
 }

@@ -39,7 +39,10 @@
 #include <unistd.h>
 
 #define SCHEMA_VERSION 2
-#define SWEEP_ROWS_MAX 4000       /* in one transaction, for which the committer waits */
+#define SWEEP_ROWS_MIN 2000  /* in one transaction, for which the committer waits; more when */
+#define SWEEP_ROWS_MAX 40000 /* this part of all that is to go is more, so that it ends: */
+#define SWEEP_PART 32
+#define SWEEP_PAUSE_US 2000       /* between two, so that the committer gets in, see on_busy() */
 #define APPLICATION_ID 0x6d797175 /* "myqu": marks the file as ours */
 #define BUSY_LIMIT_MS 10000 /* for a person's write transaction; less when requests wait less */
 #define BUSY_QUICK_TRIES 10 /* whoever writes is mostly done soon; */
@@ -49,7 +52,8 @@
 #define WAL_PAGES_LIMIT 16000 /* beyond it the committer waits for readers, a little: */
 #define WAL_RESTART_WAIT_MS 100
 #define SESSION_SQL                                                                                \
-    "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;"
+    "PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF; PRAGMA cache_size = -16384; PRAGMA "   \
+    "journal_size_limit = 67108864;"
 
 /* What version 1 had not. */
 #define MIGRATE_SQL                                                                                \
@@ -130,13 +134,11 @@ static const char *const statement_sql[STATEMENTS] = {
              " WHERE topic_id = ?2 AND number = ?3 AND epoch = ?4",
     [REMOVE_SEGMENTS] = "DELETE FROM segment WHERE topic_id = ?2 AND partition = ?3"
                         " AND first_offset < ?4",
-    [NEXT_SWEEP] = "SELECT topic_id, number, first_offset FROM partition AS p"
-                   " WHERE first_offset > 0 AND EXISTS (SELECT 1 FROM log WHERE"
-                   " topic_id = p.topic_id AND partition = p.number"
-                   " AND \"offset\" < p.first_offset) LIMIT 1",
-    [SWEEP] = "DELETE FROM log WHERE topic_id = ?2 AND partition = ?3 AND \"offset\" < ?4"
-              " AND \"offset\" < ?5 + (SELECT min(\"offset\") FROM log"
-              " WHERE topic_id = ?2 AND partition = ?3)",
+    [NEXT_SWEEP] = "SELECT topic_id, number, first_offset, low FROM (SELECT topic_id, number,"
+                   " first_offset, (SELECT min(\"offset\") FROM log WHERE topic_id = p.topic_id"
+                   " AND partition = p.number) AS low FROM partition AS p WHERE first_offset > 0)"
+                   " WHERE low < first_offset LIMIT 1",
+    [SWEEP] = "DELETE FROM log WHERE topic_id = ?2 AND partition = ?3 AND \"offset\" < ?4",
     [WRITE_OVER] = "UPDATE ownership SET written_over = written_over + 1",
     [RESOLVE] = "SELECT next_offset, epoch FROM partition WHERE topic_id = ?2 AND number = ?3",
     [READ] = "SELECT \"offset\", message FROM log WHERE topic_id = ?2 AND partition = ?3"
@@ -1046,7 +1048,8 @@ static enum status sqlite_create_segment(struct store_session *session, int64_t 
     return status;
 }
 
-/* The first partition that has rows before its first offset; false: there is none. */
+/* Rows before their partition's first offset, as many as should go at once: topic, partition
+ * and the offset behind them; false: there are none. */
 static bool next_to_sweep(struct sqlite_session *s, int64_t where[3], int *code)
 {
     sqlite3_stmt *row = bound(s, NEXT_SWEEP, no_text, NULL, 0, code);
@@ -1055,8 +1058,15 @@ static bool next_to_sweep(struct sqlite_session *s, int64_t where[3], int *code)
     if (row != NULL) {
         *code = sqlite3_step(row);
         found = *code == SQLITE_ROW;
-        for (int i = 0; found && i < 3; i++) {
-            where[i] = sqlite3_column_int64(row, i);
+        if (found) {
+            int64_t end = sqlite3_column_int64(row, 2);
+            int64_t low = sqlite3_column_int64(row, 3);
+            int64_t rows = (end - low) / SWEEP_PART;
+            rows = rows < SWEEP_ROWS_MIN ? SWEEP_ROWS_MIN : rows;
+            rows = rows > SWEEP_ROWS_MAX ? SWEEP_ROWS_MAX : rows;
+            where[0] = sqlite3_column_int64(row, 0);
+            where[1] = sqlite3_column_int64(row, 1);
+            where[2] = end - low > rows ? low + rows : end;
         }
         sqlite3_reset(row);
     }
@@ -1077,7 +1087,7 @@ static enum status sqlite_sweep(struct store_session *session, bool *done)
     bool found = next_to_sweep(s, where, &code);
     status = refused(s, code, "sweep");
     if (found) {
-        status = change(s, SWEEP, no_text, INTS(where[0], where[1], where[2], SWEEP_ROWS_MAX));
+        status = change(s, SWEEP, no_text, INTS(where[0], where[1], where[2]));
     }
     if (status == STATUS_OK) {
         status = end_commit(s);
@@ -1086,6 +1096,7 @@ static enum status sqlite_sweep(struct store_session *session, bool *done)
         roll_back(s);
     }
     *done = status == STATUS_OK && !found;
+    usleep(SWEEP_PAUSE_US);
     return status;
 }
 
