@@ -79,6 +79,8 @@ static void commit(struct fixture *f)
     batch_clear(&f->batch);
 }
 
+static struct store_retention retention; /* what setup() gives the queue */
+
 static void setup(struct fixture *f, size_t tail_bytes_max)
 {
     memset(f, 0, sizeof *f);
@@ -87,6 +89,7 @@ static void setup(struct fixture *f, size_t tail_bytes_max)
     budget_init(&f->budget, 1 << 20);
     f->queue = queue_create(&(struct queue_options){.tail_bytes_max = tail_bytes_max,
                                                     .store_timeout_ms = 1000,
+                                                    .retention = retention,
                                                     .topics_max = 2,
                                                     .producers_max = 3,
                                                     .consumers_max = 3,
@@ -99,6 +102,7 @@ static void setup(struct fixture *f, size_t tail_bytes_max)
 
 static void teardown(struct fixture *f)
 {
+    retention = (struct store_retention){0};
     batch_release(&f->batch);
     queue_destroy(f->queue);
 }
@@ -455,6 +459,140 @@ static void ids_belong_to_one_topic(void)
     teardown(&f);
 }
 
+/* ---- retention ----------------------------------------------------------------------------------
+ */
+
+/* What retention asks of a store's session: segments are numbers, and nothing has to be swept. */
+static enum status no_revive(struct store_session *session, int limit_ms, char *error)
+{
+    (void)session, (void)limit_ms, (void)error;
+    return STATUS_OK;
+}
+
+static enum status next_segment(struct store_session *session, int64_t topic_id, int32_t partition,
+                                int64_t *id)
+{
+    static int64_t last;
+
+    (void)session, (void)topic_id, (void)partition;
+    *id = ++last;
+    return STATUS_OK;
+}
+
+static enum status nothing_to_sweep(struct store_session *session, bool *done)
+{
+    (void)session;
+    *done = true;
+    return STATUS_OK;
+}
+
+static const struct store_ops segment_ops = {
+    .revive = no_revive, .create_segment = next_segment, .sweep = nothing_to_sweep};
+
+static void keep(struct fixture *f)
+{
+    struct store store = {&segment_ops};
+    struct store_session session = {&store};
+
+    queue_keep(f->queue, &session);
+}
+
+/* Three messages in a segment each, of which the limit allows two. */
+static void setup_segments(struct fixture *f, size_t tail_bytes_max, int64_t *producer)
+{
+    static char text[70000];
+
+    retention = (struct store_retention){.bytes = 100000};
+    setup(f, tail_bytes_max);
+    memset(text, 'x', sizeof text - 1);
+    *producer = register_client(f, true);
+    append(f, *producer, text);
+    keep(f); /* the first segment is put into use, then it is full */
+    commit(f);
+    append(f, *producer, text);
+    keep(f);
+    commit(f);
+    append(f, *producer, text);
+}
+
+/* Registered in the same batch, in front of the trim: it holds everything back. */
+static void a_trim_sees_who_has_just_registered(void)
+{
+    struct fixture f;
+    struct queue_write *write;
+    int64_t producer;
+    int64_t size = -1;
+    int answers = 0;
+
+    setup_segments(&f, 1 << 20, &producer);
+    CU_ASSERT_EQUAL_FATAL(queue_register_consumer(f.queue, 0, slice_of("t"), QUEUE_START_EARLIEST,
+                                                  count, &answers, &write),
+                          STATUS_OK);
+    queue_flush(f.queue, 0);
+    keep(&f);
+    commit(&f);
+    CU_ASSERT_EQUAL(queue_write_result(write)->offset, 0);
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), queue_write_result(write)->id, &size),
+                    STATUS_OK);
+    CU_ASSERT_EQUAL(size, 3);
+    queue_write_release(write);
+    teardown(&f);
+}
+
+/* Registered behind the trim: it begins at what is left. */
+static void who_registers_after_a_trim_begins_behind_it(void)
+{
+    struct fixture f;
+    struct queue_write *write;
+    int64_t producer;
+    int64_t size = -1;
+    int answers = 0;
+
+    setup_segments(&f, 1 << 20, &producer);
+    keep(&f);
+    CU_ASSERT_EQUAL_FATAL(queue_register_consumer(f.queue, 0, slice_of("t"), QUEUE_START_EARLIEST,
+                                                  count, &answers, &write),
+                          STATUS_OK);
+    commit(&f);
+    CU_ASSERT_EQUAL(queue_write_result(write)->offset, 1);
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), queue_write_result(write)->id, &size),
+                    STATUS_OK);
+    CU_ASSERT_EQUAL(size, 2);
+    queue_write_release(write);
+    teardown(&f);
+}
+
+/* Removed while a reader is on its way to it. */
+static void what_is_removed_under_a_reader_is_out_of_range(void)
+{
+    struct fixture f;
+    int64_t producer;
+    int64_t first_offset;
+    int64_t next_offset;
+
+    setup_segments(&f, 0, &producer);
+    int64_t consumer = register_client(&f, false);
+    struct consume *c = consume(&f, consumer, 0, false);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_WAIT);
+    CU_ASSERT_EQUAL(f.read->segment, 0);
+    CU_ASSERT_EQUAL(f.read->count_max, 1);                 /* of this segment */
+    struct consume *end = consume(&f, consumer, 3, false); /* "all before it is mine" */
+    CU_ASSERT_EQUAL(consume_step(end), CONSUME_WAIT);
+    commit(&f);
+    CU_ASSERT_EQUAL(consume_step(end), CONSUME_DONE);
+    consume_release(end);
+    keep(&f);
+    commit(&f);
+    f.read->status = STATUS_OFFSET_OUT_OF_RANGE;
+    f.read->done(f.read);
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+    CU_ASSERT_EQUAL(consume_status(c), STATUS_OFFSET_OUT_OF_RANGE);
+    consume_bounds(c, &first_offset, &next_offset);
+    CU_ASSERT_TRUE(first_offset == 1 && next_offset == 3);
+    consume_release(c);
+    teardown(&f);
+}
+
 SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_has},
       {"plain_consume_moves_the_position", plain_consume_moves_the_position},
       {"plain_consumes_queue_up", plain_consumes_queue_up},
@@ -465,4 +603,8 @@ SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_ha
       {"shutdown_wakes_who_waits", shutdown_wakes_who_waits},
       {"what_the_tail_has_not_comes_from_the_store", what_the_tail_has_not_comes_from_the_store},
       {"the_store_is_not_read_beyond_the_known_end", the_store_is_not_read_beyond_the_known_end},
-      {"ids_belong_to_one_topic", ids_belong_to_one_topic})
+      {"ids_belong_to_one_topic", ids_belong_to_one_topic},
+      {"a_trim_sees_who_has_just_registered", a_trim_sees_who_has_just_registered},
+      {"who_registers_after_a_trim_begins_behind_it", who_registers_after_a_trim_begins_behind_it},
+      {"what_is_removed_under_a_reader_is_out_of_range",
+       what_is_removed_under_a_reader_is_out_of_range})
