@@ -16,10 +16,12 @@ static inline int64_t clock_now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+#define NS_PER_MS 1000000
+
 /* CLOCK_MONOTONIC, milliseconds. */
 static inline int64_t clock_now_ms(void)
 {
-    return clock_now_ns() / 1000000;
+    return clock_now_ns() / NS_PER_MS;
 }
 
 /* CLOCK_REALTIME, milliseconds since 1970: for what must mean the same after a restart. It

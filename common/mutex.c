@@ -75,14 +75,14 @@ void condition_init(pthread_cond_t *condition)
     pthread_condattr_destroy(&attributes);
 }
 
-int mutex_wait(struct mutex *m, pthread_cond_t *condition, int64_t deadline_ms)
+int mutex_wait(struct mutex *m, pthread_cond_t *condition, int64_t deadline_ns)
 {
-    if (deadline_ms < 0) {
+    if (deadline_ns < 0) {
         return pthread_cond_wait(condition, &m->mutex);
     }
     struct timespec until = {
-        .tv_sec = deadline_ms / 1000,
-        .tv_nsec = deadline_ms % 1000 * 1000000,
+        .tv_sec = deadline_ns / 1000000000,
+        .tv_nsec = deadline_ns % 1000000000,
     };
     return pthread_cond_timedwait(condition, &m->mutex, &until);
 }

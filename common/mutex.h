@@ -30,9 +30,9 @@ void mutex_release(struct mutex *m);
 void mutex_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 
-/* Wait on `condition` (CLOCK_MONOTONIC, see condition_init); deadline_ms < 0: no limit.
- * Returns 0, or ETIMEDOUT. Wakes without reason are possible: ask again. */
-int mutex_wait(struct mutex *m, pthread_cond_t *condition, int64_t deadline_ms);
+/* Wait on `condition` (CLOCK_MONOTONIC, see condition_init); deadline_ns (clock_now_ns()) < 0: no
+ * limit. Returns 0, or ETIMEDOUT. Wakes without reason are possible: ask again. */
+int mutex_wait(struct mutex *m, pthread_cond_t *condition, int64_t deadline_ns);
 void condition_init(pthread_cond_t *condition);
 
 #endif

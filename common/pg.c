@@ -25,6 +25,7 @@ struct pg {
     int stop_fd;        /* -1: none */
     char sqlstate[6];
     char message[PG_ERROR_BYTES_MAX];
+    bool pipeline_failed; /* before its end: nothing of it may count */
 };
 
 /* libpq's messages have several lines; ours have one. */
@@ -185,36 +186,50 @@ static bool flush(struct pg *pg, int64_t deadline_ms)
     return left == 0;
 }
 
+/* The next result of what was sent; NULL at the end of a statement's. false: lost. */
+static bool next_result(struct pg *pg, int64_t deadline_ms, PGresult **out)
+{
+    while (PQisBusy(pg->connection)) {
+        if (!wait_socket(pg, POLLIN, deadline_ms)) {
+            lost(pg, "the server does not answer in time");
+            return false;
+        }
+        if (!PQconsumeInput(pg->connection)) {
+            lost(pg, PQerrorMessage(pg->connection));
+            return false;
+        }
+    }
+    *out = PQgetResult(pg->connection);
+    return true;
+}
+
+static bool succeeded(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_PIPELINE_SYNC;
+}
+
 /* All results of what was sent; the last one, or the first failure, counts. */
 static enum pg_outcome collect(struct pg *pg, int64_t deadline_ms, PGresult **out)
 {
     enum pg_outcome outcome = PG_DONE;
     PGresult *last = NULL;
+    PGresult *result = NULL;
 
-    for (;;) {
-        while (PQisBusy(pg->connection)) {
-            if (!wait_socket(pg, POLLIN, deadline_ms)) {
-                PQclear(last);
-                return lost(pg, "the server does not answer in time");
-            }
-            if (!PQconsumeInput(pg->connection)) {
-                PQclear(last);
-                return lost(pg, PQerrorMessage(pg->connection));
-            }
+    while (outcome != PG_LOST) {
+        if (!next_result(pg, deadline_ms, &result)) {
+            PQclear(last);
+            return PG_LOST;
         }
-        PGresult *result = PQgetResult(pg->connection);
         if (result == NULL) {
             break;
         }
-        ExecStatusType status = PQresultStatus(result);
-        if (outcome == PG_DONE && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        if (outcome == PG_DONE && !succeeded(result)) {
             outcome = note_error(pg, result);
         }
         PQclear(last);
         last = result;
-        if (outcome == PG_LOST) {
-            break;
-        }
     }
     if (outcome == PG_DONE && out != NULL) {
         *out = last;
@@ -224,6 +239,33 @@ static enum pg_outcome collect(struct pg *pg, int64_t deadline_ms, PGresult **ou
     return outcome;
 }
 
+/* As above, until the pipeline's end: there a NULL follows each statement. */
+static enum pg_outcome collect_pipeline(struct pg *pg, int64_t deadline_ms)
+{
+    enum pg_outcome outcome = PG_DONE;
+    bool end = false;
+
+    while (!end && outcome != PG_LOST) {
+        PGresult *result = NULL;
+        if (!next_result(pg, deadline_ms, &result)) {
+            return PG_LOST;
+        }
+        end = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        if (result != NULL && outcome == PG_DONE && !succeeded(result)) {
+            outcome = note_error(pg, result);
+        }
+        PQclear(result);
+    }
+    return outcome;
+}
+
+static enum pg_outcome not_sent(struct pg *pg)
+{
+    const char *message = PQerrorMessage(pg->connection);
+
+    return lost(pg, *message != '\0' ? message : "the server does not answer in time");
+}
+
 static enum pg_outcome finish(struct pg *pg, int sent, int limit_ms, PGresult **out)
 {
     int64_t deadline_ms = clock_now_ms() + limit_ms;
@@ -231,11 +273,7 @@ static enum pg_outcome finish(struct pg *pg, int sent, int limit_ms, PGresult **
     if (out != NULL) {
         *out = NULL;
     }
-    if (!sent || !flush(pg, deadline_ms)) {
-        const char *message = PQerrorMessage(pg->connection);
-        return lost(pg, *message != '\0' ? message : "the server does not answer in time");
-    }
-    return collect(pg, deadline_ms, out);
+    return sent && flush(pg, deadline_ms) ? collect(pg, deadline_ms, out) : not_sent(pg);
 }
 
 enum pg_outcome pg_query(struct pg *pg, const char *sql, int limit_ms, PGresult **out)
@@ -248,27 +286,66 @@ enum pg_outcome pg_prepare(struct pg *pg, const char *name, const char *sql, int
     return finish(pg, PQsendPrepare(pg->connection, name, sql, 0, NULL), limit_ms, NULL);
 }
 
-enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_parameters *parameters,
-                           int limit_ms, PGresult **out)
+static void note_no_memory(struct pg *pg)
+{
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, "53200"); /* out_of_memory */
+    snprintf(pg->message, sizeof pg->message, "out of memory");
+}
+
+static int send_prepared(struct pg *pg, const char *name, const struct pg_parameters *parameters)
 {
     const char *values[PG_PARAMETERS_MAX];
     int sizes[PG_PARAMETERS_MAX];
     int formats[PG_PARAMETERS_MAX];
 
-    if (parameters->bytes.failed) {
-        snprintf(pg->sqlstate, sizeof pg->sqlstate, "53200"); /* out_of_memory */
-        snprintf(pg->message, sizeof pg->message, "out of memory");
-        return PG_ERROR;
-    }
     for (int i = 0; i < parameters->count; i++) {
         size_t end = i + 1 < parameters->count ? parameters->starts[i + 1] : parameters->bytes.size;
         values[i] = parameters->bytes.data + parameters->starts[i];
         sizes[i] = (int)(end - parameters->starts[i]);
         formats[i] = 1;
     }
-    int sent =
-        PQsendQueryPrepared(pg->connection, name, parameters->count, values, sizes, formats, 1);
-    return finish(pg, sent, limit_ms, out);
+    return PQsendQueryPrepared(pg->connection, name, parameters->count, values, sizes, formats, 1);
+}
+
+enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_parameters *parameters,
+                           int limit_ms, PGresult **out)
+{
+    if (parameters->bytes.failed) {
+        note_no_memory(pg);
+        return PG_ERROR;
+    }
+    return finish(pg, send_prepared(pg, name, parameters), limit_ms, out);
+}
+
+void pg_pipeline_begin(struct pg *pg)
+{
+    pg->pipeline_failed = PQenterPipelineMode(pg->connection) != 1;
+}
+
+void pg_pipeline_add(struct pg *pg, const char *name, const struct pg_parameters *parameters)
+{
+    pg->pipeline_failed =
+        pg->pipeline_failed || parameters->bytes.failed || send_prepared(pg, name, parameters) != 1;
+}
+
+enum pg_outcome pg_pipeline_end(struct pg *pg, int limit_ms)
+{
+    int64_t deadline_ms = clock_now_ms() + limit_ms;
+
+    if (pg->pipeline_failed) {
+        /* Only the end commits: without it the server drops what it has got. */
+        lost(pg, "");
+        note_no_memory(pg);
+        return PG_ERROR;
+    }
+    if (PQpipelineSync(pg->connection) != 1 || !flush(pg, deadline_ms)) {
+        return not_sent(pg);
+    }
+    enum pg_outcome outcome = collect_pipeline(pg, deadline_ms);
+    if (outcome != PG_LOST && PQexitPipelineMode(pg->connection) != 1) {
+        return lost(pg, PQerrorMessage(pg->connection));
+    }
+    return outcome;
 }
 
 /* ---- parameters ---------------------------------------------------------------------- */
@@ -357,6 +434,11 @@ void pg_element_int4(struct pg_parameters *p, int32_t value)
 {
     put_int4(p, sizeof value);
     put_int4(p, value);
+}
+
+void pg_element_null(struct pg_parameters *p)
+{
+    put_int4(p, -1);
 }
 
 void pg_element_text(struct pg_parameters *p, struct slice value)

@@ -61,11 +61,21 @@ void pg_begin_int4_array(struct pg_parameters *p, size_t count);
 void pg_begin_text_array(struct pg_parameters *p, size_t count);
 void pg_element_int8(struct pg_parameters *p, int64_t value);
 void pg_element_int4(struct pg_parameters *p, int32_t value);
+void pg_element_null(struct pg_parameters *p);
 void pg_element_text(struct pg_parameters *p, struct slice value);
 
 /* Run a prepared statement; results come in binary. */
 enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_parameters *parameters,
                            int limit_ms, PGresult **out);
+
+/*
+ * Prepared statements as one transaction in one round trip: begin, add each, end. When one is
+ * refused, the ones behind it are not executed, and nothing remains (PG_ERROR). What goes
+ * wrong on the way is told by the end.
+ */
+void pg_pipeline_begin(struct pg *pg);
+void pg_pipeline_add(struct pg *pg, const char *name, const struct pg_parameters *parameters);
+enum pg_outcome pg_pipeline_end(struct pg *pg, int limit_ms);
 
 /* An int8 or int4 column of a binary result. */
 int64_t pg_get_int(const PGresult *result, int row, int column);

@@ -13,10 +13,12 @@
 #include "common/log.h"
 #include "common/mutex.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define REVIVE_PAUSE_MS 50 /* between two tries to reach a store that is away */
 #define REVIVE_LIMIT_MS 2000
+#define COMPANY_SKIP_MAX 64
 
 struct committer {
     struct committer_options options;
@@ -29,6 +31,10 @@ struct committer {
     bool gave_up;          /* a store that is away: nothing is tried any more */
     size_t finished_bytes; /* of writes that are over, to be given back as room */
     size_t finished_count;
+    size_t round_count;     /* writes of the last round */
+    int64_t commit_ns;      /* how long its commit took */
+    int company_skip;       /* rounds that shall not wait for company, and */
+    int company_skip_after; /* how many the next vain wait will cost */
 
     struct mutex lock; /* rank: MUTEX_COMMITTER */
     pthread_cond_t changed;
@@ -36,6 +42,8 @@ struct committer {
     struct list waiting;
     size_t waiting_bytes; /* of all writes that are not finished */
     size_t waiting_count;
+    size_t
+        wanted; /* fewer than these do not wake the thread; 1, but in wait_for_company_locked() */
     bool hurry;
     bool stop;
 };
@@ -129,7 +137,7 @@ static void pause_ms(struct committer *c, int ms)
 
     mutex_lock(&c->lock);
     while (!c->hurry && !c->stop && clock_now_ms() < until_ms) {
-        mutex_wait(&c->lock, &c->changed, until_ms);
+        mutex_wait(&c->lock, &c->changed, until_ms * NS_PER_MS);
     }
     mutex_unlock(&c->lock);
 }
@@ -232,6 +240,7 @@ static void commit(struct committer *c)
 {
     const struct store_ops *ops = c->options.store->ops;
 
+    int64_t begin_ns = clock_now_ns();
     enum status status = ops->assign_ids(c->options.session, &c->batch);
     if (status == STATUS_OK) {
         status = ops->commit(c->options.session, &c->batch);
@@ -243,6 +252,7 @@ static void commit(struct committer *c)
             }
         }
     }
+    c->commit_ns = clock_now_ns() - begin_ns;
     if (status == STATUS_OK) {
         batch_applied(c);
     } else if (status == STATUS_STORE_AWAY) {
@@ -286,6 +296,39 @@ static void prepare(struct committer *c)
     }
 }
 
+/*
+ * Who has just been answered often comes straight back, and then one commit does for all what
+ * would be a tiny one for the first and another for the rest. So a round waits until as many
+ * are there as were in the last one, for half a commit's time at most. A lone writer never
+ * waits, and where the company does not come (clients with a pace of their own) it is waited
+ * for more and more seldom.
+ */
+static void wait_for_company_locked(struct committer *c)
+{
+    int64_t until_ns = clock_now_ns() + c->commit_ns / 2;
+
+    if (c->round_count < 2 || c->waiting_count >= c->round_count || !list_empty(&c->taken)) {
+        return;
+    }
+    if (c->company_skip > 0) {
+        c->company_skip--;
+        return;
+    }
+    c->wanted = c->round_count;
+    while (c->waiting_count < c->wanted && !c->stop) {
+        if (mutex_wait(&c->lock, &c->changed, until_ns) == ETIMEDOUT) {
+            break;
+        }
+    }
+    bool came = c->waiting_count >= c->wanted;
+    c->company_skip = came ? 0 : c->company_skip_after;
+    c->company_skip_after = came ? 1 : c->company_skip_after * 2;
+    if (c->company_skip_after > COMPANY_SKIP_MAX) {
+        c->company_skip_after = COMPANY_SKIP_MAX;
+    }
+    c->wanted = 1;
+}
+
 /* Wait for work; false when there is none and the committer is to stop. */
 static bool wait_for_work(struct committer *c)
 {
@@ -294,7 +337,9 @@ static bool wait_for_work(struct committer *c)
     while (list_empty(&c->taken) && list_empty(&c->waiting) && !c->stop) {
         mutex_wait(&c->lock, &c->changed, -1);
     }
+    wait_for_company_locked(c);
     list_move(&c->taken, &c->waiting);
+    c->round_count = c->waiting_count;
     mutex_unlock(&c->lock);
     return !list_empty(&c->taken);
 }
@@ -340,7 +385,9 @@ void committer_submit(void *committer, struct list *writes)
         c->waiting_bytes += write->bytes;
         c->waiting_count++;
     }
-    pthread_cond_signal(&c->changed);
+    if (c->waiting_count >= c->wanted) {
+        pthread_cond_signal(&c->changed);
+    }
     mutex_unlock(&c->lock);
 }
 
@@ -353,6 +400,8 @@ struct committer *committer_create(const struct committer_options *options)
         return NULL;
     }
     c->options = *options;
+    c->wanted = 1;
+    c->company_skip_after = 1;
     list_init(&c->taken);
     list_init(&c->prepared);
     list_init(&c->waiting);

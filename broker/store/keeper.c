@@ -29,7 +29,7 @@ static bool pause_or_stop(struct keeper *k, int ms)
 
     mutex_lock(&k->lock);
     while (!k->stop && clock_now_ms() < until_ms) {
-        mutex_wait(&k->lock, &k->changed, until_ms);
+        mutex_wait(&k->lock, &k->changed, until_ms * NS_PER_MS);
     }
     bool stop = k->stop;
     mutex_unlock(&k->lock);

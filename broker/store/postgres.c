@@ -1,9 +1,9 @@
 /*
  * postgres.c - the log in PostgreSQL's tables (schema.sql).
  *
- * A batch is one call of commit_batch(), which is a transaction of its own: one round
- * trip. Because the counter row is advanced by the same transaction that inserts the
- * rows, what a reader sees is dense and final.
+ * A batch is one pipeline of calls, a function per kind of rows (commit_messages() and so
+ * on), which is a transaction of its own: one round trip. Because the counter row is advanced by
+ * the same transaction that inserts the rows, what a reader sees is dense and final.
  *
  * What may break: the connection can die before, inside or after the commit, and nobody
  * can tell which from here. Then commit() says STATUS_OUTCOME_UNKNOWN, and resolve()
@@ -31,18 +31,26 @@
 #define SWEEP_ROWS_MAX 10000
 #define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
 
-#define COMMIT_SQL                                                                                 \
-    "SELECT commit_batch($1::bigint, $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],"        \
-    " $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::int[], $11::bigint[],"          \
-    " $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::int[], $17::bigint[],"      \
-    " $18::bigint[], $19::bigint[], $20::text[], $21::int[], $22::bigint[], $23::int[],"           \
-    " $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::int[], $29::bigint[],"      \
-    " $30::bigint[])"
-#define COMMIT_RETENTION_SQL                                                                       \
-    COMMIT_SQL ", commit_retention($31::bigint[], $32::bigint[], $33::bigint[], $34::int[],"       \
-               " $35::int[], $36::bigint[], $37::int[], $38::bigint[], $39::bigint[],"             \
-               " $40::bigint[], $41::bigint[], $42::bigint[], $43::int[], $44::bigint[],"          \
-               " $45::bigint[])"
+#define CLIENTS_SQL                                                                                \
+    "SELECT commit_clients($1::bigint, $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],"      \
+    " $6::bigint[], $7::bigint[], $8::bigint[])"
+#define RETENTION_SQL                                                                              \
+    "SELECT commit_retention($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::int[],"      \
+    " $6::bigint[], $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],"          \
+    " $12::bigint[], $13::int[], $14::bigint[], $15::bigint[])"
+#define MESSAGES_SQL                                                                               \
+    "SELECT commit_messages($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[],"    \
+    " $6::bigint[], $7::bigint[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[],"          \
+    " $12::text[], $13::int[])"
+#define SEQUENCES_SQL "SELECT commit_sequences($1::bigint[], $2::int[], $3::bigint[], $4::bigint[])"
+#define POSITIONS_SQL                                                                              \
+    "SELECT commit_positions($1::bigint[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[])"
+
+/* The committer's statements find their rows by index, with one plan for all arrays: planning
+ * anew costs more than a small batch. */
+#define PLAN_SQL                                                                                   \
+    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off;"           \
+    " SET enable_hashjoin = off; SET enable_mergejoin = off"
 
 /* Of the table of one segment: the parent's plan would look at all of them. Rows up to the byte
  * limit, the first one always: `before` is what stands in front. */
@@ -253,24 +261,32 @@ static enum status prepare(struct postgres_session *s)
     static const struct {
         const char *name;
         const char *sql;
-    } statements[] = {
-        {"commit", COMMIT_SQL},       {"commit_retention", COMMIT_RETENTION_SQL},
-        {"read", READ_SQL("log_0")},  {"find", FIND_SQL("log_0")},
-        {"resolve", RESOLVE_SQL},     {"create_segment", "SELECT create_segment($1, $2)"},
-        {"sweep", "SELECT sweep($1)"}};
+    } statements[] = {{"clients", CLIENTS_SQL},
+                      {"retention", RETENTION_SQL},
+                      {"messages", MESSAGES_SQL},
+                      {"sequences", SEQUENCES_SQL},
+                      {"positions", POSITIONS_SQL},
+                      {"read", READ_SQL("log_0")},
+                      {"find", FIND_SQL("log_0")},
+                      {"resolve", RESOLVE_SQL},
+                      {"create_segment", "SELECT create_segment($1, $2)"},
+                      {"sweep", "SELECT sweep($1)"}};
 
     if (!pg_connected(s->pg)) {
         return STATUS_STORE_AWAY;
     }
-    for (size_t i = 0; !s->prepared && i < sizeof statements / sizeof *statements; i++) {
-        enum pg_outcome outcome =
-            pg_prepare(s->pg, statements[i].name, statements[i].sql, limit_ms(s));
-        if (outcome != PG_DONE) {
-            enum status status = status_of(s, outcome, "prepare");
-            pg_close(s->pg); /* half of them are there: begin afresh */
-            s->pg = NULL;
-            return status;
-        }
+    if (s->prepared) {
+        return STATUS_OK;
+    }
+    enum pg_outcome outcome = pg_query(s->pg, PLAN_SQL, limit_ms(s), NULL);
+    for (size_t i = 0; outcome == PG_DONE && i < sizeof statements / sizeof *statements; i++) {
+        outcome = pg_prepare(s->pg, statements[i].name, statements[i].sql, limit_ms(s));
+    }
+    if (outcome != PG_DONE) {
+        enum status status = status_of(s, outcome, "prepare");
+        pg_close(s->pg); /* half of them are there: begin afresh */
+        s->pg = NULL;
+        return status;
     }
     s->prepared = true;
     return STATUS_OK;
@@ -594,15 +610,18 @@ static bool segmented(const struct store_batch *b)
     return false;
 }
 
-static void add_batch(struct pg_parameters *p, int64_t owner_epoch, const struct store_batch *b)
+static void fill_clients(struct pg_parameters *p, int64_t owner_epoch, const struct store_batch *b)
 {
-    pg_parameters_clear(p);
     pg_add_int8(p, owner_epoch);
     ADD_ARRAY(p, int8, b->topics, b->topic_count, id);
     ADD_ARRAY(p, text, b->topics, b->topic_count, name);
     add_clients(p, b, b->producers, b->producer_count);
     add_clients(p, b, b->consumers, b->consumer_count);
     ADD_ARRAY(p, int8, b->consumers, b->consumer_count, position);
+}
+
+static void fill_messages(struct pg_parameters *p, const struct store_batch *b)
+{
     ADD_ARRAY(p, int8, b->advances, b->advance_count, topic_id);
     ADD_ARRAY(p, int4, b->advances, b->advance_count, partition);
     ADD_ARRAY(p, int8, b->advances, b->advance_count, epoch);
@@ -613,13 +632,28 @@ static void add_batch(struct pg_parameters *p, int64_t owner_epoch, const struct
     ADD_ARRAY(p, int4, b->messages, b->message_count, partition);
     ADD_ARRAY(p, int8, b->messages, b->message_count, offset);
     ADD_ARRAY(p, int8, b->messages, b->message_count, producer_id);
-    ADD_ARRAY(p, int8, b->messages, b->message_count, sequence);
+    pg_begin_int8_array(p, b->message_count);
+    for (size_t i = 0; i < b->message_count; i++) {
+        if (b->messages[i].sequence == SEQUENCE_NONE) {
+            pg_element_null(p);
+        } else {
+            pg_element_int8(p, b->messages[i].sequence);
+        }
+    }
     ADD_ARRAY(p, text, b->messages, b->message_count, message);
     ADD_ARRAY(p, int4, b->messages, segmented(b) ? b->message_count : 0, segment);
+}
+
+static void fill_sequences(struct pg_parameters *p, const struct store_batch *b)
+{
     ADD_ARRAY(p, int8, b->sequences, b->sequence_count, producer_id);
     ADD_ARRAY(p, int4, b->sequences, b->sequence_count, partition);
     ADD_ARRAY(p, int8, b->sequences, b->sequence_count, sequence);
     ADD_ARRAY(p, int8, b->sequences, b->sequence_count, offset);
+}
+
+static void fill_positions(struct pg_parameters *p, const struct store_batch *b)
+{
     ADD_ARRAY(p, int8, b->positions, b->position_count, consumer_id);
     ADD_ARRAY(p, int8, b->positions, b->position_count, topic_id);
     ADD_ARRAY(p, int4, b->positions, b->position_count, partition);
@@ -640,7 +674,7 @@ static bool changes_retention(const struct store_batch *b)
     return changes;
 }
 
-static void add_retention(struct pg_parameters *p, const struct store_batch *b)
+static void fill_retention(struct pg_parameters *p, const struct store_batch *b)
 {
     ADD_ARRAY(p, int8, b->topics, b->topic_count, id);
     ADD_ARRAY(p, int8, b->topics, b->topic_count, retention.bytes);
@@ -676,13 +710,35 @@ static enum status postgres_commit(struct store_session *session, const struct s
     if (status != STATUS_OK) {
         return status;
     }
-    const char *name = changes_retention(batch) ? "commit_retention" : "commit";
-    add_batch(&s->parameters, s->owner_epoch, batch);
-    if (changes_retention(batch)) {
-        add_retention(&s->parameters, batch);
+    struct pg_parameters *p = &s->parameters;
+    pg_pipeline_begin(s->pg);
+    if (batch->topic_count + batch->producer_count + batch->consumer_count > 0) {
+        pg_parameters_clear(p);
+        fill_clients(p, s->owner_epoch, batch);
+        pg_pipeline_add(s->pg, "clients", p);
     }
-    enum pg_outcome outcome = pg_execute(s->pg, name, &s->parameters, limit_ms(s), NULL);
-    status = status_of(s, outcome, name);
+    if (changes_retention(batch)) {
+        pg_parameters_clear(p);
+        fill_retention(p, batch);
+        pg_pipeline_add(s->pg, "retention", p);
+    }
+    if (batch->advance_count > 0) {
+        pg_parameters_clear(p);
+        fill_messages(p, batch);
+        pg_pipeline_add(s->pg, "messages", p);
+    }
+    if (batch->sequence_count > 0) {
+        pg_parameters_clear(p);
+        fill_sequences(p, batch);
+        pg_pipeline_add(s->pg, "sequences", p);
+    }
+    if (batch->position_count > 0) {
+        pg_parameters_clear(p);
+        fill_positions(p, batch);
+        pg_pipeline_add(s->pg, "positions", p);
+    }
+    enum pg_outcome outcome = pg_pipeline_end(s->pg, limit_ms(s));
+    status = status_of(s, outcome, "commit");
     if (outcome == PG_LOST) {
         s->lost = s->backend;
         return STATUS_OUTCOME_UNKNOWN;

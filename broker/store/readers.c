@@ -66,7 +66,7 @@ static bool pause_or_stop(struct readers *readers)
 
     mutex_lock(&readers->lock);
     while (!readers->hurry && !readers->stop && clock_now_ms() < until_ms) {
-        mutex_wait(&readers->lock, &readers->changed, until_ms);
+        mutex_wait(&readers->lock, &readers->changed, until_ms * NS_PER_MS);
     }
     bool stop = readers->hurry || readers->stop;
     mutex_unlock(&readers->lock);

@@ -135,116 +135,118 @@ CREATE TABLE IF NOT EXISTS segment (
     opened_at    timestamptz
 );
 
--- One batch of the committer, in one round trip: all arguments are arrays, one set of
--- arrays per kind of row. Raises MQ001 (fenced) when another broker has become the owner, or
--- a partition does not stand where its owner believes. Without messages it may be repeated.
-CREATE OR REPLACE FUNCTION commit_batch(
+-- A batch of the committer is one transaction in one round trip: a pipeline of the functions
+-- below, each for one kind of rows and called only when there are such rows. All arguments are
+-- arrays, an element a row. Each raises MQ001 (fenced) when another broker has become the
+-- owner. Names are found by the session's search_path: a SET clause would cost each call.
+
+-- May be repeated.
+CREATE OR REPLACE FUNCTION commit_clients(
     owner_epoch bigint,
     topic_ids bigint[], topic_names text[],
     producer_ids bigint[], producer_topics bigint[],
-    consumer_ids bigint[], consumer_topics bigint[], consumer_offsets bigint[],
+    consumer_ids bigint[], consumer_topics bigint[], consumer_offsets bigint[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    found_count bigint;
+BEGIN
+    -- FOR SHARE, here and below: a new owner waits for this transaction, or this one sees
+    -- its epoch.
+    PERFORM FROM ownership WHERE epoch = owner_epoch FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'another broker owns the log' USING ERRCODE = 'MQ001';
+    END IF;
+    INSERT INTO topic (id, name)
+        SELECT * FROM unnest(topic_ids, topic_names) ON CONFLICT DO NOTHING;
+    SELECT count(*) INTO found_count
+        FROM topic JOIN unnest(topic_ids, topic_names) AS wanted (id, name) USING (id, name);
+    IF found_count <> cardinality(topic_ids) THEN
+        RAISE EXCEPTION 'another broker has created the topic' USING ERRCODE = 'MQ001';
+    END IF;
+    INSERT INTO partition (topic_id, number)
+        SELECT id, 0 FROM unnest(topic_ids) AS id ON CONFLICT DO NOTHING;
+    INSERT INTO producer (id, topic_id)
+        SELECT * FROM unnest(producer_ids, producer_topics) ON CONFLICT DO NOTHING;
+    INSERT INTO consumer (id, topic_id)
+        SELECT * FROM unnest(consumer_ids, consumer_topics) ON CONFLICT DO NOTHING;
+    INSERT INTO consumer_position (consumer_id, partition, "offset")
+        SELECT id, 0, first_offset FROM unnest(consumer_ids, consumer_offsets)
+            AS c (id, first_offset) ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- The messages, and where their partitions stand. unnest() in the select list and not in FROM,
+-- which would write each array to a tuplestore first.
+CREATE OR REPLACE FUNCTION commit_messages(
     advance_topics bigint[], advance_partitions int[], advance_epochs bigint[],
     advance_bases bigint[], advance_counts bigint[], advance_bytes bigint[],
     log_topics bigint[], log_partitions int[], log_offsets bigint[],
     log_producers bigint[], log_sequences bigint[], log_messages text[],
-    log_segments int[], -- empty: all are in segment 0
-    sequence_producers bigint[], sequence_partitions int[], sequence_values bigint[],
-    sequence_offsets bigint[],
-    position_consumers bigint[], position_topics bigint[], position_partitions int[],
-    position_epochs bigint[], position_offsets bigint[]
-) RETURNS void LANGUAGE plpgsql SET search_path = myqueue AS $$
+    log_segments int[] -- empty: all are in segment 0
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     found_count bigint;
 BEGIN
-    IF cardinality(topic_ids) + cardinality(producer_ids) + cardinality(consumer_ids) > 0 THEN
-        -- FOR SHARE, here and below: a new owner waits for this transaction, or this one sees
-        -- its epoch.
-        PERFORM FROM ownership WHERE epoch = owner_epoch FOR SHARE;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'another broker owns the log' USING ERRCODE = 'MQ001';
-        END IF;
+    UPDATE partition AS p SET next_offset = p.next_offset + a.count, bytes = p.bytes + a.bytes
+        FROM unnest(advance_topics, advance_partitions, advance_epochs, advance_bases,
+                    advance_counts, advance_bytes)
+            AS a (topic_id, number, epoch, base, count, bytes)
+        WHERE p.topic_id = a.topic_id AND p.number = a.number
+            AND p.epoch = a.epoch AND p.next_offset = a.base;
+    GET DIAGNOSTICS found_count = ROW_COUNT;
+    IF found_count <> cardinality(advance_topics) THEN
+        RAISE EXCEPTION 'another broker owns the partition' USING ERRCODE = 'MQ001';
     END IF;
-    IF cardinality(topic_ids) > 0 THEN
-        INSERT INTO topic (id, name)
-            SELECT * FROM unnest(topic_ids, topic_names) ON CONFLICT DO NOTHING;
-        SELECT count(*) INTO found_count
-            FROM topic JOIN unnest(topic_ids, topic_names) AS wanted (id, name) USING (id, name);
-        IF found_count <> cardinality(topic_ids) THEN
-            RAISE EXCEPTION 'another broker has created the topic' USING ERRCODE = 'MQ001';
-        END IF;
-        INSERT INTO partition (topic_id, number)
-            SELECT id, 0 FROM unnest(topic_ids) AS id ON CONFLICT DO NOTHING;
-    END IF;
-    IF cardinality(producer_ids) > 0 THEN
-        INSERT INTO producer (id, topic_id)
-            SELECT * FROM unnest(producer_ids, producer_topics) ON CONFLICT DO NOTHING;
-    END IF;
-    IF cardinality(consumer_ids) > 0 THEN
-        INSERT INTO consumer (id, topic_id)
-            SELECT * FROM unnest(consumer_ids, consumer_topics) ON CONFLICT DO NOTHING;
-        INSERT INTO consumer_position (consumer_id, partition, "offset")
-            SELECT id, 0, first_offset FROM unnest(consumer_ids, consumer_offsets)
-                AS c (id, first_offset) ON CONFLICT DO NOTHING;
-    END IF;
-    IF cardinality(advance_topics) > 0 THEN
-        UPDATE partition AS p SET next_offset = p.next_offset + a.count, bytes = p.bytes + a.bytes
-            FROM unnest(advance_topics, advance_partitions, advance_epochs, advance_bases,
-                        advance_counts, advance_bytes)
-                AS a (topic_id, number, epoch, base, count, bytes)
-            WHERE p.topic_id = a.topic_id AND p.number = a.number
-                AND p.epoch = a.epoch AND p.next_offset = a.base;
-        GET DIAGNOSTICS found_count = ROW_COUNT;
-        IF found_count <> cardinality(advance_topics) THEN
-            RAISE EXCEPTION 'another broker owns the partition' USING ERRCODE = 'MQ001';
-        END IF;
-        IF cardinality(log_segments) = 0 THEN
-            INSERT INTO log_0 (topic_id, partition, "offset", producer_id, sequence, message)
-                SELECT l.topic_id, l.partition, l."offset", l.producer_id, nullif(l.sequence, -1),
-                       l.message
-                FROM unnest(log_topics, log_partitions, log_offsets, log_producers,
-                            log_sequences, log_messages)
-                    AS l (topic_id, partition, "offset", producer_id, sequence, message);
-        ELSE
-            INSERT INTO log (topic_id, partition, "offset", producer_id, sequence, message,
-                             segment)
-                SELECT l.topic_id, l.partition, l."offset", l.producer_id, nullif(l.sequence, -1),
-                       l.message, l.segment
-                FROM unnest(log_topics, log_partitions, log_offsets, log_producers,
-                            log_sequences, log_messages, log_segments)
-                    AS l (topic_id, partition, "offset", producer_id, sequence, message, segment);
-        END IF;
-    END IF;
-    IF cardinality(sequence_producers) > 0 THEN
-        INSERT INTO producer_sequence (producer_id, partition, sequence, "offset")
-            SELECT * FROM unnest(sequence_producers, sequence_partitions, sequence_values,
-                                 sequence_offsets)
-            ON CONFLICT (producer_id, partition)
-            DO UPDATE SET sequence = excluded.sequence, "offset" = excluded."offset";
-    END IF;
-    IF cardinality(position_consumers) > 0 THEN
-        SELECT count(*) INTO found_count FROM (
-            SELECT FROM unnest(position_topics, position_partitions, position_epochs)
-                AS w (topic_id, number, epoch)
-            JOIN partition AS p USING (topic_id, number, epoch) FOR SHARE OF p) AS owned;
-        IF found_count <> cardinality(position_consumers) THEN
-            RAISE EXCEPTION 'another broker owns the partition' USING ERRCODE = 'MQ001';
-        END IF;
-        UPDATE consumer_position AS c SET "offset" = p."offset"
-            FROM unnest(position_consumers, position_partitions, position_offsets)
-                AS p (consumer_id, partition, "offset")
-            WHERE c.consumer_id = p.consumer_id AND c.partition = p.partition;
+    IF cardinality(log_segments) = 0 THEN
+        INSERT INTO log_0 (topic_id, partition, "offset", producer_id, sequence, message)
+            SELECT unnest(log_topics), unnest(log_partitions), unnest(log_offsets),
+                   unnest(log_producers), unnest(log_sequences), unnest(log_messages);
+    ELSE
+        INSERT INTO log (topic_id, partition, "offset", producer_id, sequence, message, segment)
+            SELECT unnest(log_topics), unnest(log_partitions), unnest(log_offsets),
+                   unnest(log_producers), unnest(log_sequences), unnest(log_messages),
+                   unnest(log_segments);
     END IF;
 END
 $$;
 
--- What a batch says about how much of the log is kept: rare, so a function of its own, called
--- in the same statement as commit_batch. NULLs in limits: the broker's default.
+-- The last sequences of producers; after commit_messages, which has checked the epochs.
+CREATE OR REPLACE FUNCTION commit_sequences(
+    producers bigint[], partitions int[], sequences bigint[], offsets bigint[]
+) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO producer_sequence (producer_id, partition, sequence, "offset")
+        SELECT * FROM unnest(producers, partitions, sequences, offsets)
+        ON CONFLICT (producer_id, partition)
+        DO UPDATE SET sequence = excluded.sequence, "offset" = excluded."offset";
+$$;
+
+-- May be repeated.
+CREATE OR REPLACE FUNCTION commit_positions(
+    consumers bigint[], topics bigint[], partitions int[], epochs bigint[], offsets bigint[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    found_count bigint;
+BEGIN
+    SELECT count(*) INTO found_count FROM (
+        SELECT FROM unnest(topics, partitions, epochs) AS w (topic_id, number, epoch)
+        JOIN partition AS p USING (topic_id, number, epoch) FOR SHARE OF p) AS owned;
+    IF found_count <> cardinality(consumers) THEN
+        RAISE EXCEPTION 'another broker owns the partition' USING ERRCODE = 'MQ001';
+    END IF;
+    UPDATE consumer_position AS c SET "offset" = p."offset"
+        FROM unnest(consumers, partitions, offsets) AS p (consumer_id, partition, "offset")
+        WHERE c.consumer_id = p.consumer_id AND c.partition = p.partition;
+END
+$$;
+
+-- How much of the log is kept: after commit_clients, which makes the topics. NULLs in limits:
+-- the broker's default.
 CREATE OR REPLACE FUNCTION commit_retention(
     topic_ids bigint[], topic_bytes bigint[], topic_ages bigint[], topic_unread int[],
     roll_segments int[], roll_topics bigint[], roll_partitions int[], roll_epochs bigint[],
     roll_offsets bigint[], roll_bytes bigint[], roll_opened_ms bigint[],
     trim_topics bigint[], trim_partitions int[], trim_epochs bigint[], trim_offsets bigint[]
-) RETURNS void LANGUAGE plpgsql SET search_path = myqueue AS $$
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     found_count bigint;
 BEGIN
@@ -252,7 +254,7 @@ BEGIN
                      retention_unread = CASE w.unread WHEN 0 THEN 'keep' WHEN 1 THEN 'remove' END
         FROM unnest(topic_ids, topic_bytes, topic_ages, topic_unread) AS w (id, bytes, age, unread)
         WHERE topic.id = w.id;
-    -- FOR SHARE: see commit_batch.
+    -- FOR SHARE: see commit_clients.
     SELECT count(*) INTO found_count FROM (
         SELECT FROM unnest(roll_topics || trim_topics, roll_partitions || trim_partitions,
                            roll_epochs || trim_epochs) AS w (topic_id, number, epoch)

@@ -297,7 +297,7 @@ def a_topic_that_is_created_during_the_takeover(given):
     url = given.machine.database()
     given.machine.broker(url).stop()
     older = given.machine.process(["psql", "-X", "-c", "BEGIN; SET search_path = myqueue; "
-        "SELECT commit_batch(o.epoch, '{77}', '{new}'%s) FROM ownership o;" % (27 * ", '{}'") +
+        "SELECT commit_clients(o.epoch, '{77}', '{new}'%s) FROM ownership o;" % (5 * ", '{}'") +
         " SELECT pg_sleep(3); COMMIT", url])
     until(lambda: sql(url, "SELECT 1 FROM pg_locks WHERE mode = 'RowShareLock' AND granted AND "
                       "relation = 'myqueue.ownership'::regclass"), "the older one's transaction")
