@@ -72,7 +72,8 @@ def segments_in_use(url):
 
 
 def nothing_is_left_over(url):
-    return (segment_tables(url) == segments_in_use(url) and
+    """But for a segment that is not in use yet; one of a broker before stays until the next start."""
+    return (segment_tables(url) == sql(url, "SELECT 'log_' || id FROM myqueue.segment ORDER BY id") and
             sql(url, "SELECT count(*) FROM myqueue.log_0 AS l JOIN myqueue.partition AS p"
                      " USING (topic_id) WHERE l.\"offset\" < p.first_offset") == ["0"])
 
