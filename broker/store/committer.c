@@ -299,13 +299,13 @@ static void prepare(struct committer *c)
 /*
  * Who has just been answered often comes straight back, and then one commit does for all what
  * would be a tiny one for the first and another for the rest. So a round waits until as many
- * are there as were in the last one, for half a commit's time at most. A lone writer never
+ * are there as were in the last one, for as long as a commit takes at most. A lone writer never
  * waits, and where the company does not come (clients with a pace of their own) it is waited
  * for more and more seldom.
  */
 static void wait_for_company_locked(struct committer *c)
 {
-    int64_t until_ns = clock_now_ns() + c->commit_ns / 2;
+    int64_t until_ns = clock_now_ns() + c->commit_ns;
 
     if (c->round_count < 2 || c->waiting_count >= c->round_count || !list_empty(&c->taken)) {
         return;
