@@ -105,7 +105,9 @@ static void turn_away(struct http_door *door, int fd)
     door->count++;
 }
 
-/* Descriptors or memory are short: those who wait at the door would wake us again and again. */
+/* While descriptors or memory are short: those who wait at the door would wake us again and
+ * again. And at the end: the other loops have copies of the socket, and as long as one of these
+ * is open the epoll would go on to tell of ours. */
 static void stop_watching(struct http_door *door)
 {
     epoll_ctl(door->epoll_fd, EPOLL_CTL_DEL, door->listen_fd, NULL);
@@ -153,6 +155,7 @@ void http_door_close(struct http_door *door)
     while (door->count > 0) {
         close_first(door);
     }
+    stop_watching(door);
     close(door->listen_fd);
     free(door);
 }

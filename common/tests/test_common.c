@@ -1,7 +1,8 @@
 /*
- * test_common.c - buffers, lists, UTF-8, JSON, options.
+ * test_common.c - buffers, lists, UTF-8, JSON, options, the door.
  */
 #include "common/buffer.h"
+#include "common/http_door.h"
 #include "common/json.h"
 #include "common/list.h"
 #include "common/options.h"
@@ -9,10 +10,12 @@
 #include "common/tests/suite.h"
 #include "common/utf8.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
-
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void buffer_grows_and_ends_in_nul(void)
@@ -280,6 +283,37 @@ static void options_refuse_bad_values(void)
     CU_ASSERT_STRING_EQUAL(option_color, "green");
 }
 
+/* Two loops' doors at one address. The first is closed while somebody knocks: the second still
+ * listens, and nobody is told of a door that is gone. */
+static void a_closed_door_is_quiet(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    struct http_door *doors[2];
+    struct epoll_event event;
+    atomic_int connections = 0;
+    int epolls[2];
+
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    CU_ASSERT_EQUAL_FATAL(bind(listening, (struct sockaddr *)&address, size), 0);
+    CU_ASSERT_EQUAL_FATAL(listen(listening, 8), 0);
+    CU_ASSERT_EQUAL_FATAL(getsockname(listening, (struct sockaddr *)&address, &size), 0);
+    for (int i = 0; i < 2; i++) {
+        epolls[i] = epoll_create1(0);
+        doors[i] = http_door_open(i == 0 ? dup(listening) : listening, epolls[i], &connections, 8);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(doors[i]);
+    }
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    CU_ASSERT_EQUAL_FATAL(connect(client, (struct sockaddr *)&address, size), 0);
+    http_door_close(doors[0]);
+    CU_ASSERT_EQUAL(epoll_wait(epolls[0], &event, 1, 0), 0);
+    CU_ASSERT_EQUAL(epoll_wait(epolls[1], &event, 1, 0), 1);
+    http_door_close(doors[1]);
+    close(client);
+    close(epolls[0]);
+    close(epolls[1]);
+}
+
 static void statuses_have_code_and_words(void)
 {
     CU_ASSERT_EQUAL(status_http(STATUS_OK), 200);
@@ -298,4 +332,5 @@ SUITE("common", {"buffer_grows_and_ends_in_nul", buffer_grows_and_ends_in_nul},
       {"json_strings_come_back", json_strings_come_back},
       {"options_default_environment_line", options_default_environment_line},
       {"options_refuse_bad_values", options_refuse_bad_values},
+      {"a_closed_door_is_quiet", a_closed_door_is_quiet},
       {"statuses_have_code_and_words", statuses_have_code_and_words})
