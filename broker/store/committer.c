@@ -19,6 +19,7 @@
 #define REVIVE_PAUSE_MS 50 /* between two tries to reach a store that is away */
 #define REVIVE_LIMIT_MS 2000
 #define COMPANY_SKIP_MAX 64
+#define COMPANY_WAIT_NS_MAX (20 * NS_PER_MS) /* a commit may have hung for long */
 
 struct committer {
     struct committer_options options;
@@ -299,13 +300,14 @@ static void prepare(struct committer *c)
 /*
  * Who has just been answered often comes straight back, and then one commit does for all what
  * would be a tiny one for the first and another for the rest. So a round waits until as many
- * are there as were in the last one, for as long as a commit takes at most. A lone writer never
- * waits, and where the company does not come (clients with a pace of their own) it is waited
- * for more and more seldom.
+ * are there as were in the last one, for as long as a commit takes at most, within a limit. A lone
+ * writer never waits, and where the company does not come (clients with a pace of their own) it is
+ * waited for more and more seldom.
  */
 static void wait_for_company_locked(struct committer *c)
 {
-    int64_t until_ns = clock_now_ns() + c->commit_ns;
+    int64_t wait_ns = c->commit_ns < COMPANY_WAIT_NS_MAX ? c->commit_ns : COMPANY_WAIT_NS_MAX;
+    int64_t until_ns = clock_now_ns() + wait_ns;
 
     if (c->round_count < 2 || c->waiting_count >= c->round_count || !list_empty(&c->taken)) {
         return;

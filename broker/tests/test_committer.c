@@ -18,8 +18,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ANSWER_LIMIT_MS 60000 /* a test that gets there has failed */
+#define HANG_MS 2000
 
 /* How long a write waits for a store that is away; short where a test is about its end. */
 static int store_timeout_ms = ANSWER_LIMIT_MS;
@@ -234,6 +236,34 @@ static void one_commit_for_what_has_gathered(void)
         CU_ASSERT_EQUAL(result_of(&answers[i]).status, STATUS_OK);
     }
     CU_ASSERT_EQUAL(atomic_load(&f.faulty->commits), before + 1);
+    teardown(&f);
+}
+
+/* A commit took long (a store that hung). Who comes alone afterwards does not wait as long for
+ * those who were in it. */
+static void company_is_not_waited_for_long(void)
+{
+    struct slice message = slice_of("x");
+    struct answer answers[2];
+    struct fixture f;
+
+    setup(&f);
+    atomic_store(&f.faulty->hold_commit, true);
+    for (int i = 0; i < 2; i++) {
+        atomic_init(&answers[i].count, 0);
+        CU_ASSERT_EQUAL_FATAL(queue_append(f.queue, 0, slice_of("t"), f.producer_id, &message, 1, i,
+                                           answered, &answers[i].count, &answers[i].write),
+                              STATUS_OK);
+    }
+    queue_flush(f.queue, 0);
+    usleep(HANG_MS * 1000);
+    atomic_store(&f.faulty->hold_commit, false);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(result_of(&answers[i]).status, STATUS_OK);
+    }
+    int64_t begin_ms = clock_now_ms();
+    CU_ASSERT_EQUAL(append_now(&f, "y", 2), STATUS_OK);
+    CU_ASSERT(clock_now_ms() - begin_ms < HANG_MS / 2);
     teardown(&f);
 }
 
@@ -552,6 +582,7 @@ static void a_disk_that_fails_loses_nothing(void)
 
 BOTH(writes_are_committed_in_order)
 BOTH(one_commit_for_what_has_gathered)
+BOTH(company_is_not_waited_for_long)
 BOTH(a_refused_commit_is_tried_again)
 BOTH(a_lost_reply_is_resolved)
 BOTH(a_lost_commit_is_resolved)
@@ -569,9 +600,10 @@ BOTH(reads_wait_for_the_store)
 BOTH(reads_do_not_outlive_their_time)
 
 SUITE("committer", ROWS(writes_are_committed_in_order), ROWS(one_commit_for_what_has_gathered),
-      ROWS(a_refused_commit_is_tried_again), ROWS(a_lost_reply_is_resolved),
-      ROWS(a_lost_commit_is_resolved), ROWS(lost_registrations_are_repeated), ROWS(away_and_stored),
-      ROWS(away_and_not_stored), ROWS(retry_after_stored), ROWS(retry_after_not_stored),
+      ROWS(company_is_not_waited_for_long), ROWS(a_refused_commit_is_tried_again),
+      ROWS(a_lost_reply_is_resolved), ROWS(a_lost_commit_is_resolved),
+      ROWS(lost_registrations_are_repeated), ROWS(away_and_stored), ROWS(away_and_not_stored),
+      ROWS(retry_after_stored), ROWS(retry_after_not_stored),
       ROWS(repeated_sequences_keep_their_offsets), ROWS(a_fenced_broker_stores_nothing_more),
       ROWS(an_error_of_the_store_is_told), ROWS(what_finds_no_room_is_refused),
       ROWS(stopping_commits_what_waits), ROWS(reads_wait_for_the_store),
