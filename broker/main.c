@@ -412,7 +412,7 @@ static bool start_store(struct broker *b)
         return false;
     }
     queue_connect(b->queue, &(struct store_queue){committer_submit, b->committer, readers_submit,
-                                                  b->readers});
+                                                  b->readers, b->store->ops->forgets_positions});
     b->keeper = keeper_create(b->store, queue_keep, b->queue);
     if (b->keeper == NULL) {
         complain("out of memory or threads", NULL);

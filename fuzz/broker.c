@@ -82,8 +82,9 @@ static void start_store(void)
                                                      .batch_count_max = WAITING_COUNT_MAX});
     broker.readers = readers_create(broker.store, 1, WAITING_COUNT_MAX);
     assert(broker.committer != NULL && broker.readers != NULL);
-    queue_connect(broker.queue, &(struct store_queue){committer_submit, broker.committer,
-                                                      readers_submit, broker.readers});
+    queue_connect(broker.queue,
+                  &(struct store_queue){committer_submit, broker.committer, readers_submit,
+                                        broker.readers, broker.store->ops->forgets_positions});
 }
 
 static void stop(void)

@@ -9,6 +9,8 @@
  *   offset given:     LOOK -> [SAVING ->] FETCH -> [READING ->] done
  *   no offset:        LOOK -> FETCH -> [READING ->] SAVING -> done
  *
+ * A store that forgets positions (memory) has nothing to save: SAVING then is over at once.
+ *
  * While a consume moves its consumer's position the consumer is busy, and others of the same
  * consumer queue behind it; so two plain consumes never get the same message. Waiting for
  * a first message happens before that, so a long poll blocks nobody.
@@ -147,8 +149,25 @@ static void saved(void *arg)
     c->notify(c->arg);
 }
 
+/* The position is where it is to be. */
+static enum consume_step moved(struct consume *c)
+{
+    if (c->offset < 0) {
+        return over(c, STATUS_OK);
+    }
+    leave(c);
+    c->state = CONSUME_LOOK;
+    return CONSUME_DONE;
+}
+
 static enum consume_step begin_save(struct consume *c, int64_t position)
 {
+    if (c->queue->store.forgets_positions) {
+        mutex_lock(&c->partition->lock);
+        c->consumer->position = position;
+        mutex_unlock(&c->partition->lock);
+        return moved(c);
+    }
     c->state = CONSUME_SAVING;
     enum status status =
         position_save(c->queue, c->loop, c->consumer, position, saved, c, &c->save);
@@ -302,12 +321,7 @@ static enum consume_step after_save(struct consume *c)
 
     queue_write_release(c->save);
     c->save = NULL;
-    if (status != STATUS_OK || c->offset < 0) {
-        return over(c, status);
-    }
-    leave(c);
-    c->state = CONSUME_LOOK; /* the position is where it was asked to be */
-    return CONSUME_DONE;
+    return status == STATUS_OK ? moved(c) : over(c, status);
 }
 
 static enum consume_step after_read(struct consume *c)

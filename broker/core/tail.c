@@ -1,15 +1,17 @@
 /*
- * tail.c - chunks of messages; an offset's place in its chunk is found by the ends of the
- * messages before it.
+ * tail.c - chunks of messages; an offset's chunk is found by halving, and its place in there by
+ * the ends of the messages before it. So a read costs the same wherever it begins, which counts,
+ * since it holds the partition's lock.
  */
 #include "broker/core/tail.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CHUNK_BYTES 65536 /* a chunk that has this much takes no more */
+#define ROOM_MIN 4
 
 struct chunk {
-    struct list in_tail;
     struct list in_budget;
     struct tail *tail;
     int64_t first; /* offset of its first message */
@@ -30,7 +32,8 @@ void tail_init(struct tail *tail, struct tail_budget *budget, struct mutex *lock
 {
     tail->budget = budget;
     tail->lock = lock;
-    list_init(&tail->chunks);
+    tail->chunks = NULL;
+    tail->begin = tail->end = tail->room = 0;
     tail->first = next;
     tail->next = next;
 }
@@ -40,9 +43,9 @@ static void chunk_destroy(struct chunk *chunk)
 {
     struct tail *tail = chunk->tail;
 
+    tail->begin++;
     tail->first = chunk->first + (int64_t)chunk->count;
     tail->budget->bytes -= chunk->counted_bytes;
-    list_remove(&chunk->in_tail);
     list_remove(&chunk->in_budget);
     buffer_release(&chunk->bytes);
     buffer_release(&chunk->ends);
@@ -51,24 +54,50 @@ static void chunk_destroy(struct chunk *chunk)
 
 void tail_release(struct tail *tail)
 {
-    LIST_FOREACH(node, &tail->chunks) {
-        chunk_destroy(LIST_ENTRY(node, struct chunk, in_tail));
+    while (tail->begin < tail->end) {
+        chunk_destroy(tail->chunks[tail->begin]);
     }
+    free(tail->chunks);
+    tail->chunks = NULL;
+    tail->begin = tail->end = tail->room = 0;
+}
+
+/* Room for one more behind the last: what has been evicted in front gives some, too. */
+static bool reserve_chunk(struct tail *tail)
+{
+    size_t count = tail->end - tail->begin;
+
+    if (tail->end < tail->room) {
+        return true;
+    }
+    if (count > tail->room / 2 || tail->room == 0) {
+        size_t room = tail->room == 0 ? ROOM_MIN : 2 * tail->room;
+        struct chunk **chunks = realloc(tail->chunks, room * sizeof(struct chunk *));
+        if (chunks == NULL) {
+            return false;
+        }
+        tail->chunks = chunks;
+        tail->room = room;
+    }
+    memmove(tail->chunks, tail->chunks + tail->begin, count * sizeof(struct chunk *));
+    tail->begin = 0;
+    tail->end = count;
+    return true;
 }
 
 static struct chunk *chunk_for_append(struct tail *tail)
 {
-    if (!list_empty(&tail->chunks)) {
-        struct chunk *last = LIST_ENTRY(tail->chunks.previous, struct chunk, in_tail);
+    if (tail->begin < tail->end) {
+        struct chunk *last = tail->chunks[tail->end - 1];
         if (last->bytes.size + last->ends.size < CHUNK_BYTES) {
             return last;
         }
     }
-    struct chunk *chunk = calloc(1, sizeof *chunk);
+    struct chunk *chunk = reserve_chunk(tail) ? calloc(1, sizeof *chunk) : NULL;
     if (chunk != NULL) {
         chunk->tail = tail;
         chunk->first = tail->next;
-        list_append(&tail->chunks, &chunk->in_tail);
+        tail->chunks[tail->end++] = chunk;
         list_append(&tail->budget->chunks, &chunk->in_budget);
     }
     return chunk;
@@ -113,15 +142,21 @@ static struct slice chunk_message(const struct chunk *chunk, size_t i)
     return (struct slice){chunk->bytes.data + start, ends[i] - start};
 }
 
-/* Most readers are near the end, so the search begins there. */
-static const struct list *find_chunk(const struct tail *tail, int64_t offset)
+/* The index of the chunk that has this offset, which is in the tail. */
+static size_t find_chunk(const struct tail *tail, int64_t offset)
 {
-    const struct list *node = tail->chunks.previous;
+    size_t low = tail->begin;
+    size_t high = tail->end;
 
-    while (LIST_ENTRY(node, struct chunk, in_tail)->first > offset) {
-        node = node->previous;
+    while (high - low > 1) { /* it is in [low, high) */
+        size_t middle = low + (high - low) / 2;
+        if (tail->chunks[middle]->first <= offset) {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
-    return node;
+    return low;
 }
 
 bool tail_read_locked(const struct tail *tail, int64_t from, size_t count_max, size_t bytes_max,
@@ -130,9 +165,8 @@ bool tail_read_locked(const struct tail *tail, int64_t from, size_t count_max, s
     if (from < tail->first || from >= tail->next) {
         return false;
     }
-    for (const struct list *node = find_chunk(tail, from); node != &tail->chunks;
-         node = node->next) {
-        const struct chunk *chunk = LIST_ENTRY(node, struct chunk, in_tail);
+    for (size_t k = find_chunk(tail, from); k < tail->end; k++) {
+        const struct chunk *chunk = tail->chunks[k];
         for (size_t i = (size_t)(from - chunk->first); i < chunk->count; i++, from++) {
             if (range->count == count_max || (range->count > 0 && range->bytes.size >= bytes_max)) {
                 return true;

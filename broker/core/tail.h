@@ -25,12 +25,15 @@ struct tail_budget {
     size_t bytes_max;
 };
 
+struct chunk;
+
 struct tail {
     struct tail_budget *budget;
-    struct mutex *lock; /* the partition's */
-    struct list chunks; /* oldest first */
-    int64_t first;      /* the oldest offset that is here; == next: empty */
-    int64_t next;       /* the offset that the next append gets */
+    struct mutex *lock;    /* the partition's */
+    struct chunk **chunks; /* oldest first: from `begin` to `end` of `room` */
+    size_t begin, end, room;
+    int64_t first; /* the oldest offset that is here; == next: empty */
+    int64_t next;  /* the offset that the next append gets */
 };
 
 void tail_budget_init(struct tail_budget *budget, size_t bytes_max);

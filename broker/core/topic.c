@@ -46,7 +46,6 @@ struct topic *topic_create(const struct store_topic *row)
     mutex_init(&p->lock, MUTEX_PARTITION);
     list_init(&p->waiting);
     list_init(&p->consumers);
-    list_init(&p->tail.chunks);
     return topic;
 }
 

@@ -331,6 +331,7 @@ static void memory_destroy(struct store *store)
 
 static const struct store_ops memory_ops = {
     .name = "memory",
+    .forgets_positions = true,
     .session_open = memory_session_open,
     .session_close = memory_session_close,
     .revive = memory_revive,

@@ -206,6 +206,9 @@ struct store_loader {
 struct store_ops {
     const char *name; /* "memory", "sqlite", "postgres" */
 
+    /* load() never tells positions, so core need not have them committed. */
+    bool forgets_positions;
+
     /* A session; it is connected by revive(). NULL when out of memory. Any thread. */
     struct store_session *(*session_open)(struct store *store);
     void (*session_close)(struct store_session *session); /* NULL is fine */
@@ -317,6 +320,7 @@ struct store_queue {
     /* false: too many reads wait. Any thread. */
     bool (*submit_read)(void *readers, struct store_read *read);
     void *readers;
+    bool forgets_positions; /* as store_ops */
 };
 
 /* What the committer asks of core, always on the committer's thread. */

@@ -134,7 +134,7 @@ static void start(struct fixture *f, size_t waiting_count_max)
                                                      .batch_count_max = 100});
     f->readers = readers_create(store, 2, 100);
     queue_connect(f->queue, &(struct store_queue){committer_submit, f->committer, readers_submit,
-                                                  f->readers});
+                                                  f->readers, false});
 }
 
 static void setup(struct fixture *f)
@@ -466,8 +466,8 @@ static void what_finds_no_room_is_refused(void)
     struct store *store = &f.faulty->store;
     f.committer = committer_create(&(struct committer_options){
         store, store->ops->session_open(store), queue_hooks(f.queue), 1 << 20, 4, 1 << 20, 100});
-    queue_connect(f.queue,
-                  &(struct store_queue){committer_submit, f.committer, readers_submit, f.readers});
+    queue_connect(f.queue, &(struct store_queue){committer_submit, f.committer, readers_submit,
+                                                 f.readers, false});
     atomic_store(&f.faulty->hold_commit, true);
     for (int i = 0; i < 6; i++) {
         append(&f, &answers[i], "x", SEQUENCE_NONE);

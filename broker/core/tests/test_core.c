@@ -97,7 +97,7 @@ static void setup(struct fixture *f, size_t tail_bytes_max)
                                                     .budget = &f->budget,
                                                     .wake = nothing,
                                                     .fenced = nothing});
-    queue_connect(f->queue, &(struct store_queue){take_writes, f, take_read, f});
+    queue_connect(f->queue, &(struct store_queue){take_writes, f, take_read, f, false});
 }
 
 static void teardown(struct fixture *f)
@@ -290,6 +290,37 @@ static void consume_by_offset_gives_the_same_again(void)
     CU_ASSERT_EQUAL(consume_step(beyond), CONSUME_DONE);
     CU_ASSERT_EQUAL(consume_status(beyond), STATUS_OFFSET_OUT_OF_RANGE);
     consume_release(beyond);
+    teardown(&f);
+}
+
+/* Where the store forgets positions, moving one waits for nobody. */
+static void a_position_that_is_not_kept_needs_no_write(void)
+{
+    struct fixture f;
+    int64_t size;
+
+    setup(&f, 1 << 20);
+    queue_connect(f.queue, &(struct store_queue){take_writes, &f, take_read, &f, true});
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    append(&f, producer, "b");
+    append(&f, producer, "c");
+    struct consume *plain = consume(&f, consumer, -1, false);
+    CU_ASSERT_EQUAL(consume_step(plain), CONSUME_DONE);
+    expect_text(plain, "a");
+    struct consume *by_offset = consume(&f, consumer, 2, false);
+    CU_ASSERT_EQUAL(consume_step(by_offset), CONSUME_DONE);
+    expect_text(by_offset, "c");
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+    CU_ASSERT_EQUAL(size, 1); /* it is at 2 */
+    struct consume *at_end = consume(&f, consumer, 3, true);
+    CU_ASSERT_EQUAL(consume_step(at_end), CONSUME_PARK);
+    CU_ASSERT_TRUE(consume_timeout(at_end));
+    consume_release(at_end);
+    CU_ASSERT_TRUE(list_empty(&f.submitted));
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+    CU_ASSERT_EQUAL(size, 0);
     teardown(&f);
 }
 
@@ -597,6 +628,7 @@ SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_ha
       {"plain_consume_moves_the_position", plain_consume_moves_the_position},
       {"plain_consumes_queue_up", plain_consumes_queue_up},
       {"consume_by_offset_gives_the_same_again", consume_by_offset_gives_the_same_again},
+      {"a_position_that_is_not_kept_needs_no_write", a_position_that_is_not_kept_needs_no_write},
       {"a_parked_consume_is_woken_by_a_message", a_parked_consume_is_woken_by_a_message},
       {"only_so_many_wait", only_so_many_wait},
       {"what_finds_no_room_is_not_taken", what_finds_no_room_is_not_taken},
