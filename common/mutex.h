@@ -15,6 +15,7 @@
 enum mutex_rank {
     MUTEX_REGISTRY = 1, /* topics, producers and consumers by name and id */
     MUTEX_PARTITION,    /* one partition's tail, and the positions in it */
+    MUTEX_AHEAD,        /* messages that were read ahead */
     MUTEX_COMMITTER,    /* the writes that wait for a commit */
     MUTEX_READERS,      /* the reads that wait for a reader */
     MUTEX_STORE,        /* what a store's sessions share */

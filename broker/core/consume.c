@@ -185,7 +185,7 @@ static void read_done(struct store_read *read)
 
 /* Up to `end`: the store may hold more already, of a commit that is not told of yet, and who
  * was given that would next ask for an offset that the partition does not know. */
-static enum consume_step begin_read(struct consume *c, int64_t segment, int64_t end)
+static enum consume_step begin_read(struct consume *c, int64_t segment, int64_t end, int64_t wanted)
 {
     int64_t count = end - c->from;
 
@@ -197,7 +197,7 @@ static enum consume_step begin_read(struct consume *c, int64_t segment, int64_t 
         .partition = c->partition->number,
         .segment = segment,
         .from = c->from,
-        .count_max = count < (int64_t)c->count_max ? (size_t)count : c->count_max,
+        .count_max = (size_t)(count < wanted ? count : wanted),
         .bytes_max = QUEUE_CONSUME_BYTES_MAX,
         .range = &c->range,
         .done = read_done,
@@ -301,18 +301,44 @@ static enum consume_step look(struct consume *c)
     return step;
 }
 
+/* The answer's messages came from the store, now or earlier; those up to `kept_end` are kept. */
+static void note_read(struct consume *c, int64_t kept_end)
+{
+    mutex_lock(&c->partition->lock);
+    c->consumer->reader.read_end = c->from + (int64_t)c->range.count;
+    if (kept_end >= 0) {
+        c->consumer->reader.kept_end = kept_end;
+    }
+    mutex_unlock(&c->partition->lock);
+}
+
+static enum consume_step fetch_from_store(struct consume *c)
+{
+    int64_t begin;
+    int64_t end;
+
+    if (ahead_take(&c->queue->ahead, c->consumer->id, c->from, c->count_max,
+                   QUEUE_CONSUME_BYTES_MAX, &c->range)) {
+        note_read(c, -1);
+        return got_range(c);
+    }
+    range_clear(&c->range, c->from);
+    mutex_lock(&c->partition->lock);
+    int64_t segment = partition_segment_locked(c->partition, c->from, &begin, &end);
+    end = c->partition->tail.next < end ? c->partition->tail.next : end;
+    size_t count = ahead_count(&c->consumer->reader, c->from, c->count_max);
+    mutex_unlock(&c->partition->lock);
+    return begin_read(c, segment, end, (int64_t)count);
+}
+
 static enum consume_step fetch(struct consume *c)
 {
     range_clear(&c->range, c->from);
     mutex_lock(&c->partition->lock);
     bool found = tail_read_locked(&c->partition->tail, c->from, c->count_max,
                                   QUEUE_CONSUME_BYTES_MAX, &c->range);
-    int64_t begin;
-    int64_t end;
-    int64_t segment = partition_segment_locked(c->partition, c->from, &begin, &end);
-    end = c->partition->tail.next < end ? c->partition->tail.next : end;
     mutex_unlock(&c->partition->lock);
-    return found ? got_range(c) : begin_read(c, segment, end);
+    return found ? got_range(c) : fetch_from_store(c);
 }
 
 static enum consume_step after_save(struct consume *c)
@@ -340,6 +366,11 @@ static enum consume_step after_read(struct consume *c)
                   LOG_INT("offset", c->from));
         return over(c, STATUS_INTERNAL);
     }
+    int64_t kept_end = c->from + (int64_t)c->range.count;
+    if (c->range.count > c->count_max) {
+        ahead_keep(&c->queue->ahead, c->consumer->id, &c->range, c->count_max);
+    }
+    note_read(c, kept_end);
     return got_range(c);
 }
 

@@ -10,6 +10,7 @@
 #ifndef BROKER_CORE_INTERNAL_H
 #define BROKER_CORE_INTERNAL_H
 
+#include "broker/core/ahead.h"
 #include "broker/core/queue.h"
 #include "broker/core/registry.h"
 
@@ -21,7 +22,8 @@ struct queue {
     struct store_queue store;
     struct tail_budget tail_budget;      /* the committer's own */
     struct list staged[QUEUE_LOOPS_MAX]; /* queue_write, each its loop's own */
-    atomic_int polls;                    /* consumes that are parked */
+    struct ahead ahead;
+    atomic_int polls; /* consumes that are parked */
     atomic_bool shutting_down;
     atomic_bool fenced;
     atomic_bool sweep_wanted; /* the store may have something on its disk that is nobody's */

@@ -19,6 +19,7 @@ struct queue *queue_create(const struct queue_options *options)
     queue->options = *options;
     atomic_init(&queue->sweep_wanted, true); /* what a crash has left */
     registry_init(&queue->registry);
+    ahead_init(&queue->ahead);
     tail_budget_init(&queue->tail_budget, options->tail_bytes_max);
     for (int i = 0; i < QUEUE_LOOPS_MAX; i++) {
         list_init(&queue->staged[i]);
@@ -32,6 +33,7 @@ void queue_destroy(struct queue *queue)
         return;
     }
     registry_release(&queue->registry);
+    ahead_release(&queue->ahead);
     free(queue);
 }
 

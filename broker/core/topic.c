@@ -159,6 +159,7 @@ struct consumer *consumer_create(int64_t id, struct topic *topic, int64_t positi
         consumer->id = id;
         consumer->topic = topic;
         consumer->position = position;
+        ahead_reader_init(&consumer->reader);
         list_init(&consumer->queued);
         list_init(&consumer->node);
     }

@@ -8,6 +8,7 @@
 #ifndef BROKER_CORE_TOPIC_H
 #define BROKER_CORE_TOPIC_H
 
+#include "broker/core/ahead.h"
 #include "broker/core/tail.h"
 
 #define TOPIC_NAME_BYTES_MAX 200
@@ -68,9 +69,10 @@ struct consumer {
     int64_t id;          /* fixed */
     struct topic *topic; /* fixed */
     /* guarded by its topic's partition's lock: */
-    struct list node;   /* in partition.consumers */
-    int64_t position;   /* committed: the offset of the next message that it wants */
-    bool busy;          /* one consume moves the position: others queue behind it */
+    struct list node; /* in partition.consumers */
+    int64_t position; /* committed: the offset of the next message that it wants */
+    bool busy;        /* one consume moves the position: others queue behind it */
+    struct ahead_reader reader;
     struct list queued; /* struct consume */
 };
 

@@ -7,6 +7,7 @@
 #include "broker/core/internal.h"
 #include "common/tests/suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -459,6 +460,124 @@ static void the_store_is_not_read_beyond_the_known_end(void)
     teardown(&f);
 }
 
+/* Answer the read that was submitted with "m<offset>" for each message that it wants. */
+static void serve_read(struct fixture *f)
+{
+    char text[16];
+
+    for (size_t i = 0; i < f->read->count_max; i++) {
+        snprintf(text, sizeof text, "m%d", (int)(f->read->from + (int64_t)i));
+        range_add(f->read->range, slice_of(text));
+    }
+    f->read->status = STATUS_OK;
+    f->read->done(f->read);
+    f->read = NULL;
+}
+
+/* One message from `offset` on, with or without asking the store. */
+static void expect_message(struct fixture *f, int64_t consumer, int64_t offset, size_t count_max,
+                           const char *text)
+{
+    struct consume *c = consume(f, consumer, offset, false);
+
+    enum consume_step step = consume_step(c);
+    if (f->read == NULL && step == CONSUME_WAIT) {
+        commit(f); /* the position */
+        step = consume_step(c);
+    }
+    CU_ASSERT_EQUAL(step, count_max > 0 ? CONSUME_WAIT : CONSUME_DONE);
+    CU_ASSERT_FATAL((f->read != NULL) == (count_max > 0));
+    if (count_max > 0) {
+        CU_ASSERT_EQUAL(f->read->count_max, count_max);
+        serve_read(f);
+        CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+    }
+    CU_ASSERT_EQUAL(consume_range(c)->first, offset);
+    CU_ASSERT_EQUAL(consume_range(c)->count, 1);
+    expect_text(c, text);
+}
+
+static void who_goes_on_is_read_ahead(void)
+{
+    struct fixture f;
+
+    setup(&f, 0); /* the tail keeps nothing */
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    int64_t other = register_client(&f, false);
+    for (int i = 0; i < 6; i++) {
+        append(&f, producer, "x");
+    }
+    expect_message(&f, consumer, 0, 1, "m0"); /* 0: without a read */
+    expect_message(&f, consumer, 1, 5, "m1"); /* it goes on: all there is */
+    expect_message(&f, consumer, 2, 0, "m2");
+    expect_message(&f, consumer, 3, 0, "m3");
+    expect_message(&f, consumer, 2, 0, "m2"); /* back: still there */
+    expect_message(&f, consumer, 0, 1, "m0"); /* elsewhere: read as asked */
+    expect_message(&f, consumer, 3, 0, "m3");
+    expect_message(&f, other, 4, 1, "m4");
+    expect_message(&f, consumer, 4, 0, "m4");
+    expect_message(&f, consumer, 5, 0, "m5");
+    teardown(&f);
+}
+
+/* More consumers than places: who has not come for longest has lost his. */
+static void what_is_read_ahead_has_few_places(void)
+{
+    struct ahead ahead;
+    struct store_range range;
+    struct store_range out;
+
+    ahead_init(&ahead);
+    range_init(&range);
+    range_init(&out);
+    for (int64_t consumer = 1; consumer <= AHEAD_PLACES + 1; consumer++) {
+        range_clear(&range, 10);
+        range_add(&range, slice_of("first"));
+        range_add(&range, slice_of("second"));
+        range_add(&range, slice_of("third"));
+        ahead_keep(&ahead, consumer, &range, 1);
+        CU_ASSERT_TRUE(slice_equals(buffer_slice(&range.bytes), slice_of("first")));
+    }
+    range_clear(&out, 10);
+    CU_ASSERT_FALSE(ahead_take(&ahead, 1, 10, 9, 9, &out));
+    CU_ASSERT_TRUE(ahead_take(&ahead, 2, 10, 1, 9, &out));
+    range_clear(&out, 11);
+    CU_ASSERT_FALSE(ahead_take(&ahead, 3, 9, 9, 9, &out));
+    CU_ASSERT_FALSE(ahead_take(&ahead, 3, 13, 9, 9, &out));
+    CU_ASSERT_TRUE(ahead_take(&ahead, 3, 11, 9, 6, &out)); /* 6 bytes are enough */
+    CU_ASSERT_TRUE(slice_equals(buffer_slice(&out.bytes), slice_of("second")));
+    range_clear(&out, 12);
+    CU_ASSERT_TRUE(ahead_take(&ahead, 3, 12, 9, 1, &out));
+    CU_ASSERT_TRUE(slice_equals(buffer_slice(&out.bytes), slice_of("third")));
+    range_release(&range);
+    range_release(&out);
+    ahead_release(&ahead);
+}
+
+/* Too many go on at once: reading ahead for those who lose it would be in vain. */
+static void who_loses_his_place_is_read_ahead_more_seldom(void)
+{
+    struct ahead_reader reader;
+
+    ahead_reader_init(&reader);
+    CU_ASSERT_EQUAL(ahead_count(&reader, 0, 1), 1); /* the first */
+    reader.read_end = 1;
+    CU_ASSERT_EQUAL(ahead_count(&reader, 5, 1), 1); /* elsewhere */
+    CU_ASSERT_EQUAL(ahead_count(&reader, 1, AHEAD_COUNT + 1), AHEAD_COUNT + 1);
+    for (int skip = 1; skip <= 2 * AHEAD_SKIP_MAX; skip *= 2) {
+        CU_ASSERT_EQUAL(ahead_count(&reader, 1, 1), AHEAD_COUNT);
+        reader.kept_end = 1 + AHEAD_COUNT; /* and lost */
+        for (int i = 0; i < (skip < AHEAD_SKIP_MAX ? skip : AHEAD_SKIP_MAX); i++) {
+            CU_ASSERT_EQUAL(ahead_count(&reader, 1, 1), 1);
+        }
+    }
+    CU_ASSERT_EQUAL(ahead_count(&reader, 1, 1), AHEAD_COUNT);
+    reader.kept_end = reader.read_end = 1 + AHEAD_COUNT; /* all of it was used */
+    CU_ASSERT_EQUAL(ahead_count(&reader, 1 + AHEAD_COUNT, 1), AHEAD_COUNT);
+    CU_ASSERT_EQUAL(reader.skip_after, 1);
+}
+
 static void ids_belong_to_one_topic(void)
 {
     struct fixture f;
@@ -635,6 +754,10 @@ SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_ha
       {"shutdown_wakes_who_waits", shutdown_wakes_who_waits},
       {"what_the_tail_has_not_comes_from_the_store", what_the_tail_has_not_comes_from_the_store},
       {"the_store_is_not_read_beyond_the_known_end", the_store_is_not_read_beyond_the_known_end},
+      {"who_goes_on_is_read_ahead", who_goes_on_is_read_ahead},
+      {"what_is_read_ahead_has_few_places", what_is_read_ahead_has_few_places},
+      {"who_loses_his_place_is_read_ahead_more_seldom",
+       who_loses_his_place_is_read_ahead_more_seldom},
       {"ids_belong_to_one_topic", ids_belong_to_one_topic},
       {"a_trim_sees_who_has_just_registered", a_trim_sees_who_has_just_registered},
       {"who_registers_after_a_trim_begins_behind_it", who_registers_after_a_trim_begins_behind_it},
