@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """draw.py [FOLDER] [--readme FILE] - from a run's result.json to what people read.
 
-Writes FOLDER/report.html (FOLDER: reports/bench/latest, if not given). With --readme it also
-rewrites what stands between <!-- bench --> and <!-- /bench --> in FILE: the same table in Markdown.
+Writes FOLDER/report.html and FOLDER/table.md, the same table in Markdown (FOLDER:
+reports/bench/latest, if not given). With --readme it also puts this table between <!-- bench -->
+and <!-- /bench --> in FILE.
 """
 
 import argparse
@@ -137,12 +138,14 @@ def main():
     if result.get("schema") != 1:
         raise Refused("result.json is of schema %s, and this knows 1" % result.get("schema"))
     report = os.path.join(arguments.folder, "report.html")
+    table = markdown(result)
     write(report, page.page(result, drawn(result)))
+    write(os.path.join(arguments.folder, "table.md"), table)
     print("report: " + os.path.relpath(report))
     if arguments.readme:
         with open(arguments.readme, encoding="utf-8") as f:
             text = f.read()
-        write(arguments.readme, with_table(text, markdown(result)))
+        write(arguments.readme, with_table(text, table))
 
 
 if __name__ == "__main__":

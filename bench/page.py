@@ -335,5 +335,5 @@ def page(result, plots):
        header(result) + rows(result) +
        ("<section>\n<h2>Plots</h2>\n%s</section>\n" % drawn if drawn else "") +
        peers(result) + ceilings(result) + spent(result) + method(result) +
-       '<footer>Made by <code>make bench</code>; the figures are in <code>result.json</code> '
-       'beside this file.</footer>\n')
+       '<footer>Made by <code>make bench</code>; the figures are in <code>result.json</code>, the '
+       'table in Markdown in <code>table.md</code> beside this file.</footer>\n')

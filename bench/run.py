@@ -212,7 +212,8 @@ class Bench:
             tried.append((one["messages_per_s"], clients))
             self.say("I, %d clients: %s/s" % (clients, "{:,.0f}".format(tried[-1][0])))
         self.clients = max(tried)[1]
-        self.notes["I"] = "clients: " + ", ".join("%d: %.0f" % (c, rate) for rate, c in tried)
+        self.notes["I"] = "tried with " + ", ".join(
+            "{} clients: {:,.0f}/s".format(c, rate) for rate, c in tried)
 
     def redis(self):
         requests = int(60000 * self.plan.seconds)

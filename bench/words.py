@@ -18,9 +18,9 @@ SYSTEMS = {
 # What the ceilings are, in the order of the table; C and COPY OUT are whole tables at once.
 CEILINGS = [
     ("H", "a bare libmicrohttpd server that reads the same POST and answers a constant"),
-    ("I", "pgbench: a prepared single-row INSERT a transaction into the same table"),
+    ("I", "pgbench: a prepared single-row INSERT a transaction into a table like the log's"),
     ("R", "Redis: XADD, 64 clients"),
-    ("C", "COPY of the same rows into the same table, one session"),
+    ("C", "COPY of the same rows into a table like the log's, one session"),
     ("copy_out", "psql's COPY OUT of the same rows"),
 ]
 

@@ -191,7 +191,7 @@ class Plots(unittest.TestCase):
         self.assertTrue(all(b - a >= 14.99 for a, b in zip(placed, placed[1:])), placed)
         self.assertEqual(plots.spread([10, 50], 15), [10, 50])
 
-    def test_a_folder_gets_its_report_and_a_readme_its_table(self):
+    def test_a_folder_gets_its_report_and_table_and_a_readme_the_same(self):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "result.json"), "w") as out:
                 json.dump(sample(), out)
@@ -202,8 +202,11 @@ class Plots(unittest.TestCase):
                             readme], check=True)
             with open(os.path.join(folder, "report.html")) as made:
                 self.assertIn("<svg", made.read())
+            with open(os.path.join(folder, "table.md")) as made:
+                table = made.read()
+            self.assertIn("| produce, PostgreSQL |", table)
             with open(readme) as made:
-                self.assertIn("| produce, PostgreSQL |", made.read())
+                self.assertIn(table, made.read())
 
     def test_a_result_of_another_schema_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
