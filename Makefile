@@ -205,7 +205,7 @@ scenario-programs:
 	@tools/deps build engine
 	@$(MAKE) -s --no-print-directory -j$(shell nproc) $(PROGRAMS)
 
-run_scenario = $(BUILD)/myqueue-harness run --runtime $(RUNTIME) $(if $(STORE),--store "$(STORE)")
+run_scenario = $(BUILD)/myqueue-harness run --root $(CURDIR) --runtime $(RUNTIME) $(if $(STORE),--store "$(STORE)")
 
 scenario-%: scenario-programs ## Run scenarios/%, faults and all, and write its report
 	@$(run_scenario) scenarios/$*

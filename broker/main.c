@@ -17,6 +17,7 @@
 #include "common/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -36,6 +37,7 @@
 #define STOP_STORE_MS 2000   /* at the end, for the store to answer what it was asked */
 #define STOP_ANSWERS_MS 5000 /* and for the clients to take their answers */
 #define EXIT_USAGE 2
+#define SQLITE "sqlite:"
 
 _Static_assert(HTTP_LOOPS_MAX <= QUEUE_LOOPS_MAX, "the queue stages for every loop");
 
@@ -62,6 +64,8 @@ struct settings {
     int64_t connections_max;
     int64_t idle_timeout_s;
     int64_t request_timeout_s;
+    char
+        unknown_variables[400]; /* MYQUEUE_… that are no options, see options_unknown_variables() */
 };
 
 /* The parts of a running broker, in the order in which they are made. */
@@ -268,6 +272,7 @@ static enum options_result parse_options(struct settings *s, int argc, char **ar
         .rows = rows,
         .row_count = sizeof rows / sizeof *rows,
     };
+    options_unknown_variables(&options, s->unknown_variables, sizeof s->unknown_variables);
     return options_parse(&options, argc, argv, NULL);
 }
 
@@ -461,9 +466,22 @@ static bool bind_http(struct broker *b)
     return true;
 }
 
+/* The kind of store; and SQLite's file, since what it is by default depends on the folder. */
+static const char *store_in_words(const struct broker *b, char words[PATH_MAX + sizeof SQLITE])
+{
+    const char *url = b->settings.store;
+
+    if (strncmp(url, SQLITE, strlen(SQLITE)) != 0) {
+        return b->store->ops->name; /* an address may hold a password */
+    }
+    memcpy(words, SQLITE, sizeof SQLITE);
+    return realpath(url + strlen(SQLITE), words + strlen(SQLITE)) != NULL ? words : url;
+}
+
 static bool start_http(struct broker *b)
 {
     char why[HTTP_ERROR_BYTES_MAX];
+    char store[PATH_MAX + sizeof SQLITE];
 
     b->api = (struct api){b->queue, (size_t)b->settings.message_bytes_max, &b->budget};
     if (!http_server_start(atomic_load(&b->http), why)) {
@@ -472,8 +490,12 @@ static bool start_http(struct broker *b)
     }
     b->serving = true;
     log_info("serving", LOG_STR("listen", http_server_address(atomic_load(&b->http))),
-             LOG_STR("store", b->store->ops->name), LOG_STR("version", MYQUEUE_VERSION),
+             LOG_STR("store", store_in_words(b, store)), LOG_STR("version", MYQUEUE_VERSION),
              LOG_INT("pid", getpid()));
+    if (b->settings.unknown_variables[0] != '\0') {
+        log_warn("unknown_variables", LOG_STR("names", b->settings.unknown_variables),
+                 LOG_STR("why", "no option is set by them; --help names those there are"));
+    }
     int connections_max = http_server_connections_max(atomic_load(&b->http));
     if (connections_max < b->settings.connections_max) {
         log_warn("connections_max_lowered", LOG_INT("connections_max", connections_max),

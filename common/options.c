@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OPTION_ROWS_MAX 40
 #define OPTION_NAME_BYTES_MAX 64
@@ -100,6 +101,37 @@ static bool set_defaults(const struct options *options)
     return true;
 }
 
+/* Is `variable`, "NAME=value", one of the table's? */
+static bool is_known(const struct options *options, const char *variable)
+{
+    char name[OPTION_NAME_BYTES_MAX];
+
+    for (size_t i = 0; i < options->row_count; i++) {
+        env_name(options, &options->rows[i], name);
+        size_t size = strlen(name);
+        if (strncmp(variable, name, size) == 0 && variable[size] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
+void options_unknown_variables(const struct options *options, char *names, size_t size)
+{
+    size_t used = 0;
+
+    names[0] = '\0';
+    for (char **variable = environ; *variable != NULL; variable++) {
+        size_t length = strcspn(*variable, "=");
+        bool ours = strncmp(*variable, options->env_prefix, strlen(options->env_prefix)) == 0;
+        if (!ours || is_known(options, *variable) || length + 1 >= size - used) {
+            continue;
+        }
+        used += (size_t)snprintf(names + used, size - used, "%s%.*s", used > 0 ? " " : "",
+                                 (int)length, *variable);
+    }
+}
+
 static void print_row(const struct options *options, const struct option_row *row)
 {
     char left[96];
@@ -137,6 +169,10 @@ static void print_help(const struct options *options)
         print_row(options, &options->rows[i]);
     }
     printf("  --help\n      print this and exit\n  --version\n      print the version and exit\n");
+    if (options->env_prefix != NULL) {
+        printf(
+            "\nAn option wins over its environment variable; an empty variable counts as none.\n");
+    }
 }
 
 static bool check_required(const struct options *options)

@@ -58,4 +58,11 @@ enum options_result {
 enum options_result options_parse(const struct options *options, int argc, char **argv,
                                   int *first_operand);
 
+/*
+ * The environment's variables that begin with the prefix and are no option of this program, such
+ * as a misspelled one: their names into `names`, separated by spaces, as many as have room. "" when
+ * there are none. A program warns of them, and goes on: they may be meant for another.
+ */
+void options_unknown_variables(const struct options *options, char *names, size_t size);
+
 #endif

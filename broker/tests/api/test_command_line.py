@@ -1,9 +1,11 @@
 """Options, and what a broker says that cannot start: one clear line, and a non-zero exit code."""
 
+import os
 import re
 import socket
+import tempfile
 
-from driver import BROKER, check, clean_environment, database_url, run_to_end, same, test
+from driver import (BROKER, check, clean_environment, database_url, run_to_end, same, test, until)
 
 ONCE = ()  # of no store: each test here names its own
 
@@ -154,6 +156,31 @@ def options_win_over_the_environment(given):
     broker.api.produce("t", producer_id, "x" * 20).succeeded(offset=0)
     broker.api.produce("t", producer_id, "x" * 21).refused("too_large")
     broker.stop()
+
+
+@test(ONCE)
+def variables_that_are_no_options(given):
+    """A misspelled variable sets nothing: the log names it, and no other."""
+    broker = given.machine.broker("memory:", env={"MYQUEUE_RETENTION_AGES": "3600",
+                                                  "MYQUEUE_TAIL": "1", "MYQUEUE_TAIL_BYTES": "9"})
+    line = until(lambda: next((l for l in broker.said().splitlines()
+                               if "unknown_variables" in l), None), "a line about the variables")
+    for name in ("MYQUEUE_RETENTION_AGES", "MYQUEUE_TAIL"):
+        check(re.search(r"\b%s\b" % name, line), name, "is not named:", line)
+    check("MYQUEUE_TAIL_BYTES" not in line, "an option is called unknown:", line)
+    broker.stop()
+    broker = given.machine.broker("memory:", env={"MYQUEUE_TAIL_BYTES": "9"})
+    broker.stop()
+    check("unknown_variables" not in broker.said(), "nothing was wrong:", broker.said())
+
+
+@test(ONCE)
+def the_log_names_the_file(given):
+    with tempfile.TemporaryDirectory() as folder:
+        broker = given.machine.broker("sqlite:my queue.db", cwd=folder)
+        wanted = os.path.join(os.path.realpath(folder), "my queue.db")
+        check("sqlite:" + wanted in broker.said(), wanted, "is not named:", broker.said())
+        broker.stop()
 
 
 @test(ONCE)
