@@ -343,7 +343,6 @@ static bool add_messages(struct queue_write *w, struct store_batch *batch)
         row->sequence = w->sequence == SEQUENCE_NONE ? SEQUENCE_NONE : w->sequence + (int64_t)i;
         row->message = w->messages[i];
         row->segment = w->topic->partition.pending_segment;
-        batch->bytes += w->messages[i].size;
     }
     return true;
 }
@@ -412,6 +411,7 @@ static bool prepare_append(struct queue_write *w, struct store_batch *batch)
     int64_t bytes = bytes_of(w);
     advance->count += (int64_t)w->count;
     advance->bytes += bytes;
+    batch->bytes += (size_t)bytes;
     p->pending_next += (int64_t)w->count;
     p->pending_bytes += bytes;
     w->appended = true;

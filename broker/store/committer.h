@@ -27,7 +27,7 @@ struct committer_options {
     struct store_hooks hooks;
     size_t waiting_bytes_max; /* more than this, and submit takes no more; one alone always fits */
     size_t waiting_count_max;
-    size_t batch_bytes_max; /* of one transaction; a single larger write goes alone */
+    size_t batch_bytes_max; /* store_batch.bytes of one transaction; a larger write goes alone */
     size_t batch_count_max;
 };
 

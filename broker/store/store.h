@@ -146,7 +146,7 @@ struct store_batch {
         sequence_count, position_count, roll_count, trim_count;
     size_t topic_room, producer_room, consumer_room, advance_room, message_room, sequence_room,
         position_room, roll_room, trim_room;
-    size_t bytes; /* of all messages */
+    size_t bytes; /* of all messages, STORE_ROW_BYTES each included */
 };
 
 /* A new zeroed element at the end; NULL when out of memory. */

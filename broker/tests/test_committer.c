@@ -22,6 +22,8 @@
 
 #define ANSWER_LIMIT_MS 60000 /* a test that gets there has failed */
 #define HANG_MS 2000
+#define BATCH_BYTES_MAX (1 << 20)
+#define ROWS_OF_A_BATCH (BATCH_BYTES_MAX / STORE_ROW_BYTES)
 
 /* How long a write waits for a store that is away; short where a test is about its end. */
 static int store_timeout_ms = ANSWER_LIMIT_MS;
@@ -130,7 +132,7 @@ static void start(struct fixture *f, size_t waiting_count_max)
                                                      .hooks = queue_hooks(f->queue),
                                                      .waiting_bytes_max = 1 << 20,
                                                      .waiting_count_max = waiting_count_max,
-                                                     .batch_bytes_max = 1 << 20,
+                                                     .batch_bytes_max = BATCH_BYTES_MAX,
                                                      .batch_count_max = 100});
     f->readers = readers_create(store, 2, 100);
     queue_connect(f->queue, &(struct store_queue){committer_submit, f->committer, readers_submit,
@@ -236,6 +238,34 @@ static void one_commit_for_what_has_gathered(void)
         CU_ASSERT_EQUAL(result_of(&answers[i]).status, STATUS_OK);
     }
     CU_ASSERT_EQUAL(atomic_load(&f.faulty->commits), before + 1);
+    teardown(&f);
+}
+
+/* Rows cost, too: messages without text do not make a transaction that never ends. */
+static void empty_messages_fill_a_batch(void)
+{
+    static const struct slice messages[ROWS_OF_A_BATCH];
+    struct answer answers[5];
+    struct fixture f;
+
+    setup(&f);
+    atomic_store(&f.faulty->hold_commit, true);
+    append(&f, &answers[0], "", SEQUENCE_NONE);
+    CU_ASSERT_TRUE_FATAL(wait_for(&f.faulty->commits_held, 1));
+    int before = atomic_load(&f.faulty->commits);
+    for (int i = 1; i < 5; i++) {
+        atomic_init(&answers[i].count, 0);
+        CU_ASSERT_EQUAL_FATAL(queue_append(f.queue, 0, slice_of("t"), f.producer_id, messages,
+                                           ROWS_OF_A_BATCH, SEQUENCE_NONE, answered,
+                                           &answers[i].count, &answers[i].write),
+                              STATUS_OK);
+        queue_flush(f.queue, 0);
+    }
+    atomic_store(&f.faulty->hold_commit, false);
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(result_of(&answers[i]).status, STATUS_OK);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&f.faulty->commits), before + 4);
     teardown(&f);
 }
 
@@ -583,6 +613,7 @@ static void a_disk_that_fails_loses_nothing(void)
 BOTH(writes_are_committed_in_order)
 BOTH(one_commit_for_what_has_gathered)
 BOTH(company_is_not_waited_for_long)
+BOTH(empty_messages_fill_a_batch)
 BOTH(a_refused_commit_is_tried_again)
 BOTH(a_lost_reply_is_resolved)
 BOTH(a_lost_commit_is_resolved)
@@ -600,10 +631,10 @@ BOTH(reads_wait_for_the_store)
 BOTH(reads_do_not_outlive_their_time)
 
 SUITE("committer", ROWS(writes_are_committed_in_order), ROWS(one_commit_for_what_has_gathered),
-      ROWS(company_is_not_waited_for_long), ROWS(a_refused_commit_is_tried_again),
-      ROWS(a_lost_reply_is_resolved), ROWS(a_lost_commit_is_resolved),
-      ROWS(lost_registrations_are_repeated), ROWS(away_and_stored), ROWS(away_and_not_stored),
-      ROWS(retry_after_stored), ROWS(retry_after_not_stored),
+      ROWS(company_is_not_waited_for_long), ROWS(empty_messages_fill_a_batch),
+      ROWS(a_refused_commit_is_tried_again), ROWS(a_lost_reply_is_resolved),
+      ROWS(a_lost_commit_is_resolved), ROWS(lost_registrations_are_repeated), ROWS(away_and_stored),
+      ROWS(away_and_not_stored), ROWS(retry_after_stored), ROWS(retry_after_not_stored),
       ROWS(repeated_sequences_keep_their_offsets), ROWS(a_fenced_broker_stores_nothing_more),
       ROWS(an_error_of_the_store_is_told), ROWS(what_finds_no_room_is_refused),
       ROWS(stopping_commits_what_waits), ROWS(reads_wait_for_the_store),
