@@ -123,6 +123,13 @@ bool ahead_take(struct ahead *a, int64_t consumer_id, int64_t from, size_t count
     return found;
 }
 
+static void truncate_range(struct store_range *range, size_t count, size_t bytes)
+{
+    range->count = count;
+    range->bytes.size = bytes;
+    range->sizes.size = count * sizeof(uint32_t);
+}
+
 void ahead_keep(struct ahead *a, int64_t consumer_id, struct store_range *range, size_t count)
 {
     struct ahead_place all = {.range = *range};
@@ -133,7 +140,8 @@ void ahead_keep(struct ahead *a, int64_t consumer_id, struct store_range *range,
     if (!copy(&all, count, SIZE_MAX, &first) ||
         range->bytes.size - all.taken_bytes > AHEAD_BYTES_MAX) {
         range_release(&first);
-        range->count = count; /* the rest is read again */
+        seek(&all, range->first + (int64_t)count);
+        truncate_range(range, count, all.taken_bytes); /* the rest is read again */
         return;
     }
     mutex_lock(&a->lock);

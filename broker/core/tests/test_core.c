@@ -524,6 +524,7 @@ static void who_goes_on_is_read_ahead(void)
 /* More consumers than places: who has not come for longest has lost his. */
 static void what_is_read_ahead_has_few_places(void)
 {
+    static char much[AHEAD_BYTES_MAX + 1];
     struct ahead ahead;
     struct store_range range;
     struct store_range out;
@@ -542,6 +543,13 @@ static void what_is_read_ahead_has_few_places(void)
     range_clear(&out, 10);
     CU_ASSERT_FALSE(ahead_take(&ahead, 1, 10, 9, 9, &out));
     CU_ASSERT_TRUE(ahead_take(&ahead, 2, 10, 1, 9, &out));
+    range_clear(&range, 20); /* too much to be kept: what is left is whole */
+    range_add(&range, slice_of("first"));
+    range_add(&range, (struct slice){much, sizeof much});
+    ahead_keep(&ahead, 3, &range, 1);
+    CU_ASSERT_EQUAL(range.count, 1);
+    CU_ASSERT_EQUAL(range.sizes.size, sizeof(uint32_t));
+    CU_ASSERT_TRUE(slice_equals(buffer_slice(&range.bytes), slice_of("first")));
     range_clear(&out, 11);
     CU_ASSERT_FALSE(ahead_take(&ahead, 3, 9, 9, 9, &out));
     CU_ASSERT_FALSE(ahead_take(&ahead, 3, 13, 9, 9, &out));
