@@ -133,7 +133,11 @@ def main():
     parser.add_argument("folder", nargs="?", default=os.path.join(ROOT, "reports/bench/latest"))
     parser.add_argument("--readme", metavar="FILE")
     arguments = parser.parse_args()
-    with open(os.path.join(arguments.folder, "result.json"), encoding="utf-8") as f:
+    source = os.path.join(arguments.folder, "result.json")
+    if not os.path.exists(source):
+        raise Refused("there is no %s; `make bench` or `make bench-quick` writes one"
+                      % os.path.relpath(source))
+    with open(source, encoding="utf-8") as f:
         result = json.load(f)
     if result.get("schema") != 1:
         raise Refused("result.json is of schema %s, and this knows 1" % result.get("schema"))

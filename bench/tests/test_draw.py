@@ -208,6 +208,13 @@ class Plots(unittest.TestCase):
             with open(readme) as made:
                 self.assertIn(table, made.read())
 
+    def test_without_a_result_it_says_what_makes_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([sys.executable, os.path.join(BENCH, "draw.py"), folder],
+                                  capture_output=True, text=True)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("make bench", done.stderr)
+
     def test_a_result_of_another_schema_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "result.json"), "w") as out:
