@@ -4,6 +4,9 @@
  * Binary arrays (src/backend/utils/adt/arrayfuncs.c, array_recv): int32 dimensions, int32
  * has-nulls, int32 element type; per dimension int32 size, int32 lower bound; then each
  * element as int32 size and its bytes; all in network order. No elements: 0 dimensions.
+ *
+ * Rows for COPY (the manual, COPY, "Binary Format"): a header of 19 bytes; each row as int16
+ * columns, and its values like the elements of an array; int16 -1.
  */
 #include "common/pg.h"
 
@@ -15,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define COPY_CHUNK_BYTES 65536 /* libpq copies what it is given: so much at a time */
 
 #define OID_INT8 20
 #define OID_INT4 23
@@ -317,6 +322,14 @@ enum pg_outcome pg_execute(struct pg *pg, const char *name, const struct pg_para
     return finish(pg, send_prepared(pg, name, parameters), limit_ms, out);
 }
 
+/* Out of memory before all was sent: without a connection nothing of it remains. */
+static enum pg_outcome abandon(struct pg *pg)
+{
+    lost(pg, "");
+    note_no_memory(pg);
+    return PG_ERROR;
+}
+
 void pg_pipeline_begin(struct pg *pg)
 {
     pg->pipeline_failed = PQenterPipelineMode(pg->connection) != 1;
@@ -334,9 +347,7 @@ enum pg_outcome pg_pipeline_end(struct pg *pg, int limit_ms)
 
     if (pg->pipeline_failed) {
         /* Only the end commits: without it the server drops what it has got. */
-        lost(pg, "");
-        note_no_memory(pg);
-        return PG_ERROR;
+        return abandon(pg);
     }
     if (PQpipelineSync(pg->connection) != 1 || !flush(pg, deadline_ms)) {
         return not_sent(pg);
@@ -346,6 +357,48 @@ enum pg_outcome pg_pipeline_end(struct pg *pg, int limit_ms)
         return lost(pg, PQerrorMessage(pg->connection));
     }
     return outcome;
+}
+
+/* A refusal on the way is heard after the end: libpq looks at no answer before. */
+static bool send_rows(struct pg *pg, const struct buffer *rows, int64_t deadline_ms)
+{
+    for (size_t at = 0; at < rows->size; at += COPY_CHUNK_BYTES) {
+        size_t left = rows->size - at;
+        int size = (int)(left < COPY_CHUNK_BYTES ? left : COPY_CHUNK_BYTES);
+        /* With everything before flushed there is always room, but for lack of memory. */
+        if (PQputCopyData(pg->connection, rows->data + at, size) != 1 || !flush(pg, deadline_ms)) {
+            return false;
+        }
+    }
+    return PQputCopyEnd(pg->connection, NULL) == 1 && flush(pg, deadline_ms);
+}
+
+enum pg_outcome pg_copy(struct pg *pg, const char *sql, const struct pg_parameters *rows,
+                        int limit_ms)
+{
+    int64_t deadline_ms = clock_now_ms() + limit_ms;
+    PGresult *ready = NULL;
+
+    if (rows->bytes.failed) {
+        return abandon(pg);
+    }
+    if (!PQsendQuery(pg->connection, sql) || !flush(pg, deadline_ms)) {
+        return not_sent(pg);
+    }
+    if (!next_result(pg, deadline_ms, &ready)) {
+        return PG_LOST;
+    }
+    bool refused = PQresultStatus(ready) != PGRES_COPY_IN;
+    enum pg_outcome outcome = refused ? note_error(pg, ready) : PG_DONE;
+    PQclear(ready);
+    if (outcome == PG_LOST) {
+        return PG_LOST;
+    }
+    if (!refused && !send_rows(pg, &rows->bytes, deadline_ms)) {
+        return not_sent(pg);
+    }
+    enum pg_outcome end = collect(pg, deadline_ms, NULL);
+    return end == PG_DONE ? outcome : end;
 }
 
 /* ---- parameters ---------------------------------------------------------------------- */
@@ -445,6 +498,31 @@ void pg_element_text(struct pg_parameters *p, struct slice value)
 {
     put_int4(p, (int32_t)value.size);
     buffer_append_slice(&p->bytes, value);
+}
+
+static void put_int2(struct pg_parameters *p, int value)
+{
+    uint16_t big = htobe16((uint16_t)value);
+    buffer_append(&p->bytes, &big, sizeof big);
+}
+
+void pg_copy_begin(struct pg_parameters *p)
+{
+    static const char signature[11] = "PGCOPY\n\377\r\n"; /* its 0 included */
+
+    buffer_append(&p->bytes, signature, sizeof signature);
+    put_int4(p, 0); /* flags */
+    put_int4(p, 0); /* bytes of more header */
+}
+
+void pg_copy_begin_row(struct pg_parameters *p, int columns)
+{
+    put_int2(p, columns);
+}
+
+void pg_copy_end(struct pg_parameters *p)
+{
+    put_int2(p, -1);
 }
 
 int64_t pg_get_int(const PGresult *result, int row, int column)

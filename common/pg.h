@@ -77,6 +77,19 @@ void pg_pipeline_begin(struct pg *pg);
 void pg_pipeline_add(struct pg *pg, const char *name, const struct pg_parameters *parameters);
 enum pg_outcome pg_pipeline_end(struct pg *pg, int limit_ms);
 
+/*
+ * Rows for COPY in binary: begin, then for each row its begin and exactly `columns` elements as
+ * above, end. pg_copy() runs `sql`, which begins with a COPY FROM STDIN (FORMAT binary), with
+ * them; what follows it there (COMMIT) is executed when all rows are in. PG_ERROR: the COPY or
+ * what follows was refused; a transaction that was open then waits for its ROLLBACK. It cannot
+ * be part of a pipeline.
+ */
+void pg_copy_begin(struct pg_parameters *p);
+void pg_copy_begin_row(struct pg_parameters *p, int columns);
+void pg_copy_end(struct pg_parameters *p);
+enum pg_outcome pg_copy(struct pg *pg, const char *sql, const struct pg_parameters *rows,
+                        int limit_ms);
+
 /* An int8 or int4 column of a binary result. */
 int64_t pg_get_int(const PGresult *result, int row, int column);
 

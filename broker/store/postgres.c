@@ -2,8 +2,9 @@
  * postgres.c - the log in PostgreSQL's tables (schema.sql).
  *
  * A batch is one pipeline of calls, a function per kind of rows (commit_messages() and so
- * on), which is a transaction of its own: one round trip. Because the counter row is advanced by
- * the same transaction that inserts the rows, what a reader sees is dense and final.
+ * on), which is a transaction of its own: one round trip. The messages of a large batch come
+ * behind it by COPY, which is faster per row, in the same transaction. Because the counter row is
+ * advanced by the same transaction that inserts the rows, what a reader sees is dense and final.
  *
  * What may break: the connection can die before, inside or after the commit, and nobody
  * can tell which from here. Then commit() says STATUS_OUTCOME_UNKNOWN, and resolve()
@@ -29,6 +30,7 @@
 #define STATEMENT_LIMIT_MS 10000       /* less when requests wait for less */
 #define LOAD_LIMIT_MS 120000
 #define SWEEP_ROWS_MAX 10000
+#define COPY_MESSAGES_MIN 1000 /* COPY takes two more round trips: below they cost more */
 #define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
 
 #define CLIENTS_SQL                                                                                \
@@ -45,6 +47,10 @@
 #define SEQUENCES_SQL "SELECT commit_sequences($1::bigint[], $2::int[], $3::bigint[], $4::bigint[])"
 #define POSITIONS_SQL                                                                              \
     "SELECT commit_positions($1::bigint[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[])"
+
+#define COPY_SQL(table, more_columns)                                                              \
+    "COPY " table " (topic_id, partition, \"offset\", producer_id, sequence, message" more_columns \
+    ") FROM STDIN (FORMAT binary); COMMIT"
 
 /* The committer's statements find their rows by index, with one plan for all arrays: planning
  * anew costs more than a small batch. */
@@ -261,16 +267,13 @@ static enum status prepare(struct postgres_session *s)
     static const struct {
         const char *name;
         const char *sql;
-    } statements[] = {{"clients", CLIENTS_SQL},
-                      {"retention", RETENTION_SQL},
-                      {"messages", MESSAGES_SQL},
-                      {"sequences", SEQUENCES_SQL},
-                      {"positions", POSITIONS_SQL},
-                      {"read", READ_SQL("log_0")},
-                      {"find", FIND_SQL("log_0")},
-                      {"resolve", RESOLVE_SQL},
-                      {"create_segment", "SELECT create_segment($1, $2)"},
-                      {"sweep", "SELECT sweep($1)"}};
+    } statements[] = {
+        {"begin", "BEGIN"},           {"clients", CLIENTS_SQL},
+        {"retention", RETENTION_SQL}, {"messages", MESSAGES_SQL},
+        {"sequences", SEQUENCES_SQL}, {"positions", POSITIONS_SQL},
+        {"read", READ_SQL("log_0")},  {"find", FIND_SQL("log_0")},
+        {"resolve", RESOLVE_SQL},     {"create_segment", "SELECT create_segment($1, $2)"},
+        {"sweep", "SELECT sweep($1)"}};
 
     if (!pg_connected(s->pg)) {
         return STATUS_STORE_AWAY;
@@ -620,7 +623,17 @@ static void fill_clients(struct pg_parameters *p, int64_t owner_epoch, const str
     ADD_ARRAY(p, int8, b->consumers, b->consumer_count, position);
 }
 
-static void fill_messages(struct pg_parameters *p, const struct store_batch *b)
+static void add_sequence(struct pg_parameters *p, int64_t sequence)
+{
+    if (sequence == SEQUENCE_NONE) {
+        pg_element_null(p);
+    } else {
+        pg_element_int8(p, sequence);
+    }
+}
+
+/* The first `count` messages, and where all partitions stand. */
+static void fill_messages(struct pg_parameters *p, const struct store_batch *b, size_t count)
 {
     ADD_ARRAY(p, int8, b->advances, b->advance_count, topic_id);
     ADD_ARRAY(p, int4, b->advances, b->advance_count, partition);
@@ -628,20 +641,16 @@ static void fill_messages(struct pg_parameters *p, const struct store_batch *b)
     ADD_ARRAY(p, int8, b->advances, b->advance_count, base);
     ADD_ARRAY(p, int8, b->advances, b->advance_count, count);
     ADD_ARRAY(p, int8, b->advances, b->advance_count, bytes);
-    ADD_ARRAY(p, int8, b->messages, b->message_count, topic_id);
-    ADD_ARRAY(p, int4, b->messages, b->message_count, partition);
-    ADD_ARRAY(p, int8, b->messages, b->message_count, offset);
-    ADD_ARRAY(p, int8, b->messages, b->message_count, producer_id);
-    pg_begin_int8_array(p, b->message_count);
-    for (size_t i = 0; i < b->message_count; i++) {
-        if (b->messages[i].sequence == SEQUENCE_NONE) {
-            pg_element_null(p);
-        } else {
-            pg_element_int8(p, b->messages[i].sequence);
-        }
+    ADD_ARRAY(p, int8, b->messages, count, topic_id);
+    ADD_ARRAY(p, int4, b->messages, count, partition);
+    ADD_ARRAY(p, int8, b->messages, count, offset);
+    ADD_ARRAY(p, int8, b->messages, count, producer_id);
+    pg_begin_int8_array(p, count);
+    for (size_t i = 0; i < count; i++) {
+        add_sequence(p, b->messages[i].sequence);
     }
-    ADD_ARRAY(p, text, b->messages, b->message_count, message);
-    ADD_ARRAY(p, int4, b->messages, segmented(b) ? b->message_count : 0, segment);
+    ADD_ARRAY(p, text, b->messages, count, message);
+    ADD_ARRAY(p, int4, b->messages, segmented(b) ? count : 0, segment);
 }
 
 static void fill_sequences(struct pg_parameters *p, const struct store_batch *b)
@@ -699,19 +708,17 @@ static enum status execute(struct postgres_session *s, const char *name, PGresul
     return status_of(s, pg_execute(s->pg, name, &s->parameters, limit_ms(s), result), name);
 }
 
-static enum status postgres_commit(struct store_session *session, const struct store_batch *batch)
+/* All of the batch, but for its messages when those are copied. */
+static enum pg_outcome send_batch(struct postgres_session *s, const struct store_batch *batch,
+                                  bool copies)
 {
-    struct postgres_session *s = postgres_of(session);
-
-    enum status status = prepare(s);
-    if (status == STATUS_OK) {
-        status = end_lost(s);
-    }
-    if (status != STATUS_OK) {
-        return status;
-    }
     struct pg_parameters *p = &s->parameters;
+
     pg_pipeline_begin(s->pg);
+    pg_parameters_clear(p);
+    if (copies) {
+        pg_pipeline_add(s->pg, "begin", p);
+    }
     if (batch->topic_count + batch->producer_count + batch->consumer_count > 0) {
         pg_parameters_clear(p);
         fill_clients(p, s->owner_epoch, batch);
@@ -724,7 +731,7 @@ static enum status postgres_commit(struct store_session *session, const struct s
     }
     if (batch->advance_count > 0) {
         pg_parameters_clear(p);
-        fill_messages(p, batch);
+        fill_messages(p, batch, copies ? 0 : batch->message_count);
         pg_pipeline_add(s->pg, "messages", p);
     }
     if (batch->sequence_count > 0) {
@@ -737,11 +744,71 @@ static enum status postgres_commit(struct store_session *session, const struct s
         fill_positions(p, batch);
         pg_pipeline_add(s->pg, "positions", p);
     }
-    enum pg_outcome outcome = pg_pipeline_end(s->pg, limit_ms(s));
+    return pg_pipeline_end(s->pg, limit_ms(s));
+}
+
+static void fill_rows(struct pg_parameters *p, const struct store_batch *b, bool with_segment)
+{
+    pg_copy_begin(p);
+    for (size_t i = 0; i < b->message_count; i++) {
+        const struct store_message *m = &b->messages[i];
+        pg_copy_begin_row(p, with_segment ? 7 : 6);
+        pg_element_int8(p, m->topic_id);
+        pg_element_int4(p, m->partition);
+        pg_element_int8(p, m->offset);
+        pg_element_int8(p, m->producer_id);
+        add_sequence(p, m->sequence);
+        pg_element_text(p, m->message);
+        if (with_segment) {
+            pg_element_int4(p, (int32_t)m->segment);
+        }
+    }
+    pg_copy_end(p);
+}
+
+/* The messages of the transaction that send_batch() has begun, and its end. */
+static enum pg_outcome copy_messages(struct postgres_session *s, const struct store_batch *batch)
+{
+    bool with_segment = segmented(batch);
+
+    pg_parameters_clear(&s->parameters);
+    fill_rows(&s->parameters, batch, with_segment);
+    return pg_copy(s->pg, with_segment ? COPY_SQL("log", ", segment") : COPY_SQL("log_0", ""),
+                   &s->parameters, limit_ms(s));
+}
+
+/* After a refusal within a transaction: nothing of it remains. */
+static void roll_back(struct postgres_session *s)
+{
+    if (pg_connected(s->pg) && pg_query(s->pg, "ROLLBACK", limit_ms(s), NULL) != PG_DONE) {
+        pg_close(s->pg);
+        s->pg = NULL;
+    }
+}
+
+static enum status postgres_commit(struct store_session *session, const struct store_batch *batch)
+{
+    struct postgres_session *s = postgres_of(session);
+    bool copies = batch->message_count >= COPY_MESSAGES_MIN;
+
+    enum status status = prepare(s);
+    if (status == STATUS_OK) {
+        status = end_lost(s);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    enum pg_outcome outcome = send_batch(s, batch, copies);
+    if (copies && outcome == PG_DONE) {
+        outcome = copy_messages(s, batch);
+    }
     status = status_of(s, outcome, "commit");
     if (outcome == PG_LOST) {
         s->lost = s->backend;
         return STATUS_OUTCOME_UNKNOWN;
+    }
+    if (copies && outcome == PG_ERROR) {
+        roll_back(s);
     }
     return status;
 }

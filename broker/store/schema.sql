@@ -135,7 +135,7 @@ CREATE TABLE IF NOT EXISTS segment (
     opened_at    timestamptz
 );
 
--- A batch of the committer is one transaction in one round trip: a pipeline of the functions
+-- A batch of the committer is one transaction: a pipeline of the functions
 -- below, each for one kind of rows and called only when there are such rows. All arguments are
 -- arrays, an element a row. Each raises MQ001 (fenced) when another broker has become the
 -- owner. Names are found by the session's search_path: a SET clause would cost each call.
@@ -175,7 +175,8 @@ BEGIN
 END
 $$;
 
--- The messages, and where their partitions stand. unnest() in the select list and not in FROM,
+-- The messages, and where their partitions stand. A large batch has no messages here: they come
+-- by COPY, behind it in the same transaction. unnest() in the select list and not in FROM,
 -- which would write each array to a tuplestore first. Statements of their own for a single row
 -- of each: without unnest() they start faster, which a lone producer waits for.
 CREATE OR REPLACE FUNCTION commit_messages(

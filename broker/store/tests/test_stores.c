@@ -525,6 +525,143 @@ static void drops_tables_when_nobody_reads_them(void)
     teardown(&f);
 }
 
+/* ---- batches so large that a store may take another way ------------------------------------- */
+
+#define LARGE 2500
+
+/* For topics 1 and 2 in turn, LARGE messages with numbers for texts, every seventh empty, those
+ * of topic 1 with sequences. */
+static void add_large(struct fixture *f, char (*texts)[8], int64_t base)
+{
+    batch_clear(&f->batch);
+    for (int64_t topic = 1; topic <= 2; topic++) {
+        *batch_add_advance(&f->batch) =
+            (struct store_advance){topic, 0, 1, base, LARGE / 2, 100 * LARGE / 2};
+    }
+    for (int i = 0; i < LARGE; i++) {
+        int64_t topic = 1 + i % 2;
+        int64_t offset = base + i / 2;
+        snprintf(texts[i], sizeof *texts, "%d", i);
+        *batch_add_message(&f->batch) = (struct store_message){topic,
+                                                               0,
+                                                               offset,
+                                                               topic,
+                                                               topic == 1 ? offset : SEQUENCE_NONE,
+                                                               slice_of(i % 7 == 0 ? "" : texts[i]),
+                                                               0};
+    }
+    *batch_add_sequence(&f->batch) =
+        (struct store_sequence){1, 0, base + LARGE / 2 - 1, base + LARGE / 2 - 1};
+}
+
+/* Topic 1's messages of add_large(), those of its offsets from..to-1, are in this segment. */
+static void check_large(struct fixture *f, int64_t base, int64_t segment, int64_t from, int64_t to)
+{
+    struct buffer expected = BUFFER_INIT;
+
+    for (int64_t offset = from; offset < to; offset++) {
+        int i = 2 * (int)(offset - base);
+        if (i % 7 != 0) {
+            buffer_printf(&expected, "%d", i);
+        }
+    }
+    range_clear(&f->range, from);
+    CU_ASSERT_EQUAL(f->store->ops->read(f->session, 1, 0, segment, from, (size_t)(to - from),
+                                        1000000, &f->range),
+                    STATUS_OK);
+    CU_ASSERT_EQUAL(f->range.count, (size_t)(to - from));
+    CU_ASSERT_TRUE(slice_equals(buffer_slice(&f->range.bytes), buffer_slice(&expected)));
+    buffer_release(&expected);
+}
+
+static void make_two_topics(struct fixture *f)
+{
+    make_topic(f);
+    batch_clear(&f->batch);
+    add_topic(f, "b");
+    batch_add_producer(&f->batch)->topic_index = 0;
+    commit(f, STATUS_OK);
+}
+
+static void keeps_a_large_batch(enum kind kind)
+{
+    struct fixture f = setup(kind);
+    char(*texts)[8] = calloc(LARGE, sizeof *texts);
+    struct store_sequence wanted = {.producer_id = 1, .sequence = LARGE / 4};
+    int64_t offset = -1;
+    bool committed = false;
+
+    make_two_topics(&f);
+    add_large(&f, texts, 0);
+    add_topic(&f, "c"); /* beside the messages, and in one piece with them */
+    *batch_add_position(&f.batch) = (struct store_position){1, 1, 0, 1, 9};
+    commit(&f, STATUS_OK);
+    CU_ASSERT_EQUAL(f.store->ops->resolve(f.session, &f.batch, &committed), STATUS_OK);
+    CU_ASSERT_TRUE(committed);
+    check_large(&f, 0, 0, 0, LARGE / 2);
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 1, 0, LARGE, &offset),
+                    STATUS_OK);
+    CU_ASSERT_EQUAL(offset, LARGE / 4);
+    wanted = (struct store_sequence){.producer_id = 2, .sequence = 0};
+    CU_ASSERT_EQUAL(f.store->ops->find_sequence(f.session, &wanted, 2, 0, LARGE, &offset),
+                    STATUS_NO_MESSAGE);
+    add_large(&f, texts, LARGE / 2);
+    commit(&f, STATUS_OK);
+    check_large(&f, LARGE / 2, 0, LARGE / 2, LARGE);
+    free(texts);
+    teardown(&f);
+}
+
+static void keeps_a_large_batch_in_segments(enum kind kind)
+{
+    struct fixture f = setup(kind);
+    char(*texts)[8] = calloc(LARGE, sizeof *texts);
+
+    make_two_topics(&f);
+    add_large(&f, texts, 0);
+    CU_ASSERT_EQUAL(add_roll(&f, 500), 1);
+    for (int i = 1000; i < LARGE; i += 2) {
+        f.batch.messages[i].segment = 1;
+    }
+    commit(&f, STATUS_OK);
+    check_large(&f, 0, 0, 0, 500);
+    check_large(&f, 0, 1, 500, LARGE / 2);
+    free(texts);
+    teardown(&f);
+}
+
+/* Refused before its messages or by one of them (which PostgreSQL alone looks at): nothing of it
+ * remains, and the session is as good as before. */
+static void refuses_a_large_batch_whole(enum kind kind)
+{
+    static const char not_utf8[] = "\xff";
+    struct fixture f = setup(kind);
+    char(*texts)[8] = calloc(LARGE, sizeof *texts);
+    bool committed = true;
+
+    make_two_topics(&f);
+    add_large(&f, texts, 0);
+    add_topic(&f, "c");
+    f.batch.advances[1].epoch = 7;
+    commit(&f, STATUS_FENCED);
+    if (kind == POSTGRES) {
+        add_large(&f, texts, 0);
+        f.batch.messages[LARGE - 1].message = slice_of(not_utf8);
+        commit(&f, STATUS_INTERNAL);
+    }
+    add_large(&f, texts, 0);
+    CU_ASSERT_EQUAL(f.store->ops->resolve(f.session, &f.batch, &committed), STATUS_OK);
+    CU_ASSERT_FALSE(committed);
+    read_range(&f, 0, 10, 1000);
+    CU_ASSERT_EQUAL(f.range.count, 0);
+    commit(&f, STATUS_OK);
+    check_large(&f, 0, 0, 0, LARGE / 2);
+    load(&f, f.session);
+    CU_ASSERT_PTR_NULL(strstr(f.told.text.data, "topic 3"));
+    free(texts);
+    teardown(&f);
+}
+
 /* ---- what only a store that remembers can do ------------------------------------------------ */
 
 static void tells_all_when_loaded_again(enum kind kind)
@@ -624,6 +761,38 @@ static void says_unknown_when_the_connection_dies(void)
     teardown(&f);
 }
 
+/* The COPY waits for a lock, and its time is over: the outcome is unknown, and it is none. */
+static void says_unknown_when_a_copy_hangs(void)
+{
+    struct fixture f = setup(POSTGRES);
+    char error[PG_ERROR_BYTES_MAX];
+    struct pg *other = pg_connect(postgres_url(), NULL, -1, 10000, error);
+    char(*texts)[8] = calloc(LARGE, sizeof *texts);
+    bool committed = true;
+
+    make_two_topics(&f);
+    f.store->ops->session_close(f.session);
+    f.store->ops->destroy(f.store);
+    f.store = store_open(postgres_url(), 1000, f.error);
+    f.session = f.store->ops->session_open(f.store);
+    load(&f, f.session);
+    CU_ASSERT_FATAL(other != NULL);
+    CU_ASSERT_EQUAL(pg_query(other, "BEGIN; LOCK myqueue.log_0 IN SHARE MODE", 10000, NULL),
+                    PG_DONE);
+    add_large(&f, texts, 0);
+    f.batch.advances[0].epoch = f.batch.advances[1].epoch = 2;
+    CU_ASSERT_EQUAL(f.store->ops->commit(f.session, &f.batch), STATUS_OUTCOME_UNKNOWN);
+    CU_ASSERT_EQUAL(f.store->ops->revive(f.session, 10000, f.error), STATUS_OK);
+    CU_ASSERT_EQUAL(f.store->ops->resolve(f.session, &f.batch, &committed), STATUS_OK);
+    CU_ASSERT_FALSE(committed);
+    CU_ASSERT_EQUAL(pg_query(other, "COMMIT", 10000, NULL), PG_DONE);
+    commit(&f, STATUS_OK);
+    check_large(&f, 0, 0, 0, LARGE / 2);
+    pg_close(other);
+    free(texts);
+    teardown(&f);
+}
+
 static void refuses_what_is_no_store(void)
 {
     static const char *const wrong[] = {
@@ -679,6 +848,9 @@ EACH_KIND(resolves_by_the_counter)
 EACH_KIND(never_reuses_an_id)
 EACH_KIND(keeps_a_log_in_segments)
 EACH_KIND(removes_the_oldest_segments)
+EACH_KIND(keeps_a_large_batch)
+EACH_KIND(keeps_a_large_batch_in_segments)
+EACH_DURABLE_KIND(refuses_a_large_batch_whole)
 EACH_DURABLE_KIND(tells_its_segments_when_loaded_again)
 EACH_DURABLE_KIND(the_owner_before_removes_nothing)
 EACH_DURABLE_KIND(tells_all_when_loaded_again)
@@ -689,10 +861,13 @@ EACH_DURABLE_KIND(commits_whole_or_not_at_all)
 SUITE("stores", ROWS(starts_empty), ROWS(gives_ids_from_one), ROWS(reads_what_was_committed),
       ROWS(keeps_to_the_byte_limit), ROWS(keeps_every_text), ROWS(finds_a_sequence),
       ROWS(resolves_by_the_counter), ROWS(never_reuses_an_id), ROWS(keeps_a_log_in_segments),
-      ROWS(removes_the_oldest_segments), DURABLE_ROWS(tells_its_segments_when_loaded_again),
+      ROWS(removes_the_oldest_segments), ROWS(keeps_a_large_batch),
+      ROWS(keeps_a_large_batch_in_segments), DURABLE_ROWS(refuses_a_large_batch_whole),
+      DURABLE_ROWS(tells_its_segments_when_loaded_again),
       DURABLE_ROWS(the_owner_before_removes_nothing),
       {"drops_tables_when_nobody_reads_them", drops_tables_when_nobody_reads_them},
       DURABLE_ROWS(tells_all_when_loaded_again), DURABLE_ROWS(takes_a_batch_without_messages_twice),
       DURABLE_ROWS(fences_the_owner_before), DURABLE_ROWS(commits_whole_or_not_at_all),
       {"says_unknown_when_the_connection_dies", says_unknown_when_the_connection_dies},
+      {"says_unknown_when_a_copy_hangs", says_unknown_when_a_copy_hangs},
       {"refuses_what_is_no_store", refuses_what_is_no_store})
