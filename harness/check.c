@@ -106,20 +106,6 @@ static void times_take(struct checking *k)
     }
 }
 
-/* The order of FINDING_MAP, which has what breaks a promise first. */
-static int finding_compare(const void *a, const void *b)
-{
-    const struct finding *x = a;
-    const struct finding *y = b;
-    if (x->kind != y->kind) {
-        return (int)x->kind - (int)y->kind;
-    }
-    if (x->count != y->count) {
-        return x->count > y->count ? -1 : 1;
-    }
-    return x->topic < y->topic ? -1 : x->topic > y->topic;
-}
-
 static void verdict_take(struct checking *k)
 {
     struct findings *f = &k->c->findings;
@@ -128,12 +114,53 @@ static void verdict_take(struct checking *k)
         evidence_say(findings_add(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "", FINDING_TOPIC_NONE),
                      "%s", k->h->run.ended_early);
     }
-    if (f->count > 0) {
-        qsort(f->items, f->count, sizeof *f->items, finding_compare);
+    findings_sort(f);
+    k->c->verdict = VERDICT_VALID;
+    if (f->count > 0 && !f->items[0].excused) {
+        k->c->verdict = finding_breaks(f->items[0].kind) ? VERDICT_INVALID : VERDICT_UNKNOWN;
     }
-    k->c->verdict = f->count == 0                      ? VERDICT_VALID
-                    : finding_breaks(f->items[0].kind) ? VERDICT_INVALID
-                                                       : VERDICT_UNKNOWN;
+}
+
+static int64_t requests_of(const struct history *h)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < h->producer_count; i++) {
+        count += h->producers[i].requests.count;
+    }
+    for (size_t i = 0; i < h->consumer_count; i++) {
+        count += h->consumers[i].requests.count;
+    }
+    return (int64_t)count;
+}
+
+static void promises_take(struct checking *k)
+{
+    struct check *c = k->c;
+    struct check_promise *p = c->promises;
+
+    p[PROMISE_ACKNOWLEDGED].checked = k->s->expected;
+    p[PROMISE_STORED].checked = (int64_t)k->h->rows.count;
+    p[PROMISE_OFFSETS].checked = c->acknowledged;
+    p[PROMISE_STORED_ORDER].checked = c->acknowledged;
+    p[PROMISE_REMEMBERED].checked = requests_of(k->h);
+    p[PROMISE_DELIVERED].checked = c->received;
+    p[PROMISE_ONCE].checked = c->received;
+    p[PROMISE_ONE_ORDER].checked = c->received;
+    p[PROMISE_GENUINE].checked = c->received;
+    for (size_t i = 0; i < k->s->fault_count; i++) {
+        p[PROMISE_FAULTS].checked += c->faults[i].in_flight > 0;
+    }
+    for (size_t i = 0; i < c->findings.count; i++) {
+        const struct finding *f = &c->findings.items[i];
+        enum promise promise = finding_promise(f);
+        if (promise == PROMISES) {
+            continue;
+        }
+        *(f->excused                ? &p[promise].excused
+          : finding_breaks(f->kind) ? &p[promise].broken
+                                    : &p[promise].unknown) += f->count;
+    }
 }
 
 static void checking_release(struct checking *k)
@@ -166,6 +193,7 @@ struct check *check_run(const struct scenario *s, struct history *h)
     producers_take(&k);
     times_take(&k);
     verdict_take(&k);
+    promises_take(&k);
     check_sentence(&k);
     checking_release(&k);
     return k.c;

@@ -55,6 +55,14 @@ struct check_fault {
     int64_t first_ack_ns; /* the first acknowledgement after it was started again */
 };
 
+/* How often a promise was looked at, and the items of its findings. */
+struct check_promise {
+    int64_t checked; /* 0: not checked */
+    int64_t broken;
+    int64_t unknown; /* not seen well enough to say */
+    int64_t excused; /* broken, but not claimed */
+};
+
 struct check {
     enum verdict verdict;
     char *sentence; /* the verdict in one sentence */
@@ -68,6 +76,7 @@ struct check {
     struct check_producer *producers; /* as in the scenario */
     struct check_fault *faults;       /* as in the scenario */
     struct findings findings;         /* those that break a promise first */
+    struct check_promise promises[PROMISES];
 };
 
 /* Never fails; check_destroy() frees the result. The history's texts may grow. */

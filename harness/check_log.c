@@ -5,11 +5,11 @@
  * the store's row. Where both speak of an offset they must agree. Where only one does:
  *
  *   an acknowledgement without a row    the row is elsewhere (inconsistent-offset),
- *                                       or there is none (lost-row)
+ *                                       or there is none (lost)
  *   a row without an acknowledgement    of a send whose outcome is unknown: fine, that is
  *                                       how it ended; of a message that has its row
- *                                       already: duplicate; of a refused one: aborted;
- *                                       of nobody's: phantom-row
+ *                                       already: duplicate; of a refused one: aborted-read;
+ *                                       of nobody's: phantom
  *
  * A row names its sender by the broker's producer id and the sequence, which counts the
  * producer's messages of that topic from 0; when it has none, the next unknown send with
@@ -195,13 +195,13 @@ static void orphan_place(struct joining *j, const struct history_row *row, struc
                      number_of(j, at), fate->offset, row->offset);
         phantom_add(j, row);
     } else if (!fate->sent) {
-        e = accuse(j, FINDING_PHANTOM_ROW, at.producer, row->offset, row->message);
+        e = accuse(j, FINDING_PHANTOM, at.producer, row->offset, row->message);
         evidence_say(e, "line %" PRId64 " is at offset %" PRId64 ", but was never sent",
                      number_of(j, at), row->offset);
         phantom_add(j, row);
     } else {
         if (fate->outcome == OUTCOME_FAIL) {
-            e = accuse(j, FINDING_ABORTED, at.producer, row->offset, row->message);
+            e = accuse(j, FINDING_ABORTED_READ, at.producer, row->offset, row->message);
             evidence_say(e, "line %" PRId64 " was refused (%.*s), but is at offset %" PRId64,
                          number_of(j, at), (int)texts_get(&j->k->h->texts, fate->code).size,
                          texts_get(&j->k->h->texts, fate->code).data, row->offset);
@@ -219,7 +219,7 @@ static void orphan_take(struct joining *j, const struct history_row *row)
         orphan_place(j, row, at);
         return;
     }
-    struct evidence *e = accuse(j, FINDING_PHANTOM_ROW, who == NULL ? SIZE_MAX : who->producer,
+    struct evidence *e = accuse(j, FINDING_PHANTOM, who == NULL ? SIZE_MAX : who->producer,
                                 row->offset, row->message);
     evidence_say(e,
                  "offset %" PRId64 " holds %s of producer id %" PRId64 "; no send accounts for it",
@@ -242,12 +242,12 @@ static void row_compare_to_ack(struct joining *j, const struct history_row *row,
     struct evidence *e;
 
     if (fate_of(j, at)->message != row->message) {
-        e = accuse(j, FINDING_CORRUPT_ROW, at.producer, row->offset, row->message);
+        e = accuse(j, FINDING_CORRUPT, at.producer, row->offset, row->message);
         evidence_say(e, "offset %" PRId64 " holds %s, but line %" PRId64 " was %s", row->offset,
                      shown_text(j->k, row->message).text, number_of(j, at),
                      shown_text(j->k, fate_of(j, at)->message).text);
     } else if (who == NULL || who->producer != at.producer) {
-        e = accuse(j, FINDING_CORRUPT_ROW, at.producer, row->offset, row->message);
+        e = accuse(j, FINDING_CORRUPT, at.producer, row->offset, row->message);
         evidence_say(e,
                      "offset %" PRId64 " is stored as producer id %" PRId64 ", which is not %s's",
                      row->offset, row->producer_id, producer_name(j->k, at.producer).text);
@@ -335,7 +335,7 @@ static void unplaced_report(struct joining *j)
                          ", which belongs to another message",
                          number_of(j, at), at.offset);
         } else {
-            struct evidence *e = accuse(j, FINDING_LOST_ROW, at.producer, at.offset, fate->message);
+            struct evidence *e = accuse(j, FINDING_LOST, at.producer, at.offset, fate->message);
             evidence_say(e,
                          "line %" PRId64 " (%s) was acknowledged at offset %" PRId64
                          "; the store has no row of it",
@@ -490,8 +490,8 @@ static void rows_collect(struct checking *k, struct rows *by_topic)
             MEMORY_PUSH(&by_topic[topic], row);
             continue;
         }
-        struct evidence *e = findings_add(&k->c->findings, FINDING_PHANTOM_ROW, SOURCE_STORE, "",
-                                          FINDING_TOPIC_NONE);
+        struct evidence *e =
+            findings_add(&k->c->findings, FINDING_PHANTOM, SOURCE_STORE, "", FINDING_TOPIC_NONE);
         evidence_say(e, "a row of topic %s, which no producer sends to",
                      shown_text(k, row->topic).text);
     }

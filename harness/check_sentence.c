@@ -3,7 +3,8 @@
  *
  * Every kind of finding has its own words, with
  *   %p the process, or its file    %g got, or has           %n how many messages
- *   %t the topic                   %l did not get, or lacks %e the first evidence
+ *   %t the topic                   %l did not get, or lacks %x how many times
+ *   %e the first evidence
  */
 #include "harness/check_parts.h"
 
@@ -16,6 +17,8 @@
 static const char *const words[FINDING_KINDS] = {
     [FINDING_FORGOTTEN] = "the broker no longer knew %p of %t",
     [FINDING_LOST] = "%p %l %n of %t",
+    [FINDING_SKIPPED] = "%p read past %n of %t",
+    [FINDING_FALSE_EMPTY] = "%p was told %x that there is no message of %t while one was there",
     [FINDING_REDELIVERED] = "%p %g %n of %t twice",
     [FINDING_OUT_OF_ORDER] = "%p %g %n of %t out of order",
     [FINDING_PHANTOM] = "%p %g %n under %t that nobody sent",
@@ -26,11 +29,12 @@ static const char *const words[FINDING_KINDS] = {
     [FINDING_PRODUCER_ORDER] = "%t does not keep the order of %p: %e",
     [FINDING_INCONSISTENT_OFFSET] = "an offset of %t is not one message's alone: %e",
     [FINDING_NOT_DENSE] = "the offsets of %t have gaps: %e",
-    [FINDING_LOST_ROW] = "the store lost %n of %p to %t after acknowledging",
-    [FINDING_PHANTOM_ROW] = "the store has %n of %t that nobody sent",
-    [FINDING_CORRUPT_ROW] = "the store has %n of %t with another text or sender than was sent",
-    [FINDING_DUPLICATE] = "the store has %n of %p to %t twice",
-    [FINDING_ABORTED] = "the store has %n of %p to %t that had been refused",
+    [FINDING_REAL_TIME_ORDER] = "%n of %t stored before what had been acknowledged first: %e",
+    [FINDING_DUPLICATE] = "%n of %p to %t stored twice",
+    [FINDING_ABORTED_READ] = "%n of %p to %t stored although refused",
+    [FINDING_SIZE_WRONG] = "%p was told a size of %t that cannot be: %e",
+    [FINDING_NO_PROGRESS] = "nothing went on after %p: %e",
+    [FINDING_SLOW_RECOVERY] = "slow to recover from %p: %e",
     [FINDING_UNACKNOWLEDGED] = "%p gave up %n to %t",
     [FINDING_MISSENT] = "%p sent %n that its log file does not have there",
     [FINDING_UNSENT] = "%p left %n to %t unsent or without a known end",
@@ -43,9 +47,27 @@ static const char *const words[FINDING_KINDS] = {
     [FINDING_ENDED_EARLY] = "the run was given up: %e",
 };
 
+/* For the names that the store's rows have in common with the deliveries. */
+static const char *words_of(const struct finding *f)
+{
+    if (f->source != SOURCE_STORE) {
+        return words[f->kind];
+    }
+    switch (f->kind) {
+    case FINDING_LOST:
+        return "the store lost %n of %p to %t after acknowledging";
+    case FINDING_PHANTOM:
+        return "the store has %n of %t that nobody sent";
+    case FINDING_CORRUPT:
+        return "the store has %n of %t with another text or sender than was sent";
+    default:
+        return words[f->kind];
+    }
+}
+
 static void finding_append(struct buffer *b, const struct checking *k, const struct finding *f)
 {
-    for (const char *w = words[f->kind]; *w != '\0'; w++) {
+    for (const char *w = words_of(f); *w != '\0'; w++) {
         if (*w != '%') {
             buffer_append_char(b, *w);
             continue;
@@ -66,6 +88,9 @@ static void finding_append(struct buffer *b, const struct checking *k, const str
         case 'n':
             word_count(b, f->count, "message");
             break;
+        case 'x':
+            word_count(b, f->count, "time");
+            break;
         case 't':
             buffer_append_string(b, f->topic == FINDING_TOPIC_NONE ? "an unknown topic"
                                                                    : k->s->topics[f->topic].name);
@@ -79,11 +104,15 @@ static void finding_append(struct buffer *b, const struct checking *k, const str
 static void findings_append(struct buffer *b, const struct checking *k)
 {
     const struct findings *f = &k->c->findings;
+    int64_t more = 0;
 
     finding_append(b, k, &f->items[0]);
-    if (f->count > 1) {
+    for (size_t i = 1; i < f->count; i++) {
+        more += f->items[i].cause == FINDING_ROOT && !f->items[i].excused;
+    }
+    if (more > 0) {
         buffer_append_string(b, ", and ");
-        word_count(b, (int64_t)f->count - 1, "more finding");
+        word_count(b, more, "more finding");
     }
 }
 

@@ -1,10 +1,15 @@
 /*
  * finding.h - what can be found wrong, by name, with its evidence.
  *
- * docs/checker.md says of each name what it means and how it is found.
+ * docs/checker.md says of each name what it means and how it is found. A name that fits what
+ * the store did as well as what a consumer got (`lost`, `phantom`, `corrupt`) has the source
+ * to tell: the store's rows, or a history or file.
  *
- * Always: items of one kind, process, topic and source are one finding, which counts
- * them all and keeps the first few as evidence.
+ * One root cause is one finding. What follows from it (a row that the store lost is then
+ * missing at every consumer) stands right behind it, as its consequences.
+ *
+ * Always: items of one kind, process, topic, source and cause are one finding, which counts
+ * them all and keeps the first few as evidence. A cause is never itself a consequence.
  *
  * Threads: findings belong to one thread at a time.
  */
@@ -24,6 +29,8 @@
 #define FINDING_MAP(X)                                                                             \
     X(FINDING_FORGOTTEN, "forgotten", true, "The broker no longer knew it")                        \
     X(FINDING_LOST, "lost", true, "Lost")                                                          \
+    X(FINDING_SKIPPED, "skipped", true, "Read past")                                               \
+    X(FINDING_FALSE_EMPTY, "false-empty", true, "\"No message\" while one was there")              \
     X(FINDING_REDELIVERED, "redelivered", true, "Delivered twice")                                 \
     X(FINDING_OUT_OF_ORDER, "out-of-order", true, "Out of order")                                  \
     X(FINDING_PHANTOM, "phantom", true, "Sent by nobody")                                          \
@@ -32,13 +39,14 @@
     X(FINDING_ORDER_DISAGREEMENT, "order-disagreement", true, "Consumers saw different orders")    \
     X(FINDING_FILE_DIFFERS, "file-differs", true, "The file is not what was received")             \
     X(FINDING_PRODUCER_ORDER, "producer-order", true, "A producer's order was not kept")           \
+    X(FINDING_REAL_TIME_ORDER, "real-time-order", true, "Not stored in the order of time")         \
     X(FINDING_INCONSISTENT_OFFSET, "inconsistent-offset", true, "One offset, two messages")        \
     X(FINDING_NOT_DENSE, "not-dense", true, "Gaps in the offsets")                                 \
-    X(FINDING_LOST_ROW, "lost-row", true, "Acknowledged, but not in the store")                    \
-    X(FINDING_PHANTOM_ROW, "phantom-row", true, "In the store, but sent by nobody")                \
-    X(FINDING_CORRUPT_ROW, "corrupt-row", true, "Stored otherwise than it was sent")               \
     X(FINDING_DUPLICATE, "duplicate", true, "Stored twice")                                        \
-    X(FINDING_ABORTED, "aborted", true, "Refused, but stored")                                     \
+    X(FINDING_ABORTED_READ, "aborted-read", true, "Refused, but stored")                           \
+    X(FINDING_SIZE_WRONG, "size-wrong", true, "A size that cannot be")                             \
+    X(FINDING_NO_PROGRESS, "no-progress", true, "Nothing went on after a fault")                   \
+    X(FINDING_SLOW_RECOVERY, "slow-recovery", true, "Slow to recover")                             \
     X(FINDING_UNACKNOWLEDGED, "unacknowledged", true, "Given up by the producer")                  \
     X(FINDING_MISSENT, "missent", true, "Sent otherwise than the log file says")                   \
     X(FINDING_UNSENT, "unsent", false, "Not sent, or its end is not known")                        \
@@ -67,22 +75,52 @@ enum finding_source {
 
 const char *finding_source_name(enum finding_source source);
 
+/* What is promised, in the report's order: a sentence, and what is counted as checked. */
+#define PROMISE_MAP(X)                                                                             \
+    X(PROMISE_ACKNOWLEDGED, "Every line of the log files is acknowledged", "line")                 \
+    X(PROMISE_STORED, "What is acknowledged is in the store, and nothing else is", "row")          \
+    X(PROMISE_OFFSETS, "Offsets have no gaps, and each is one message’s", "acknowledgement")       \
+    X(PROMISE_STORED_ORDER, "What is sent later is stored later", "acknowledgement")               \
+    X(PROMISE_REMEMBERED, "No topic, producer, consumer or position is forgotten", "request")      \
+    X(PROMISE_DELIVERED, "Every consumer gets everything", "receipt")                              \
+    X(PROMISE_ONCE, "Nothing twice", "receipt")                                                    \
+    X(PROMISE_ONE_ORDER, "In one order, the same for all", "receipt")                              \
+    X(PROMISE_GENUINE, "Nothing foreign, changed or of another topic", "receipt")                  \
+    X(PROMISE_NOT_EMPTY, "No empty answer while a message is there", "empty answer")               \
+    X(PROMISE_SIZES, "A size is what is left to take", "size")                                     \
+    X(PROMISE_FAULTS, "Every fault hits something, and all goes on after it", "fault")
+
+#define PROMISE_ENUM(promise, sentence, noun) promise,
+enum promise { PROMISE_MAP(PROMISE_ENUM) PROMISES };
+#undef PROMISE_ENUM
+
+const char *promise_sentence(enum promise promise);
+const char *promise_noun(enum promise promise);
+
 struct evidence {
-    int64_t offset; /* OFFSET_NONE: none */
-    int64_t line;   /* of the log file or the consumer's file; NUMBER_NONE: none */
-    uint32_t text;  /* the message, or TEXT_NONE */
-    char *detail;   /* one sentence */
+    int64_t offset;  /* OFFSET_NONE: none */
+    int64_t line;    /* of the log file or the consumer's file; NUMBER_NONE: none */
+    int64_t time_ns; /* when it was seen; TIME_NONE: at no moment of the run */
+    uint32_t text;   /* the message, or TEXT_NONE */
+    char *detail;    /* one sentence */
 };
+
+#define FINDING_ROOT SIZE_MAX
 
 struct finding {
     enum finding_kind kind;
     enum finding_source source;
     char process[24]; /* "P1", "C2", "fault 1"; "" when it is nobody's */
     size_t topic;     /* index into scenario.topics, or FINDING_TOPIC_NONE */
+    size_t cause;     /* index of the finding that this one follows from, or FINDING_ROOT */
+    bool excused;     /* the system under test does not claim it: no matter for the verdict */
     int64_t count;
     struct evidence evidence[EVIDENCE_MAX];
     size_t evidence_count;
 };
+
+/* The promise that a finding is about; PROMISES: none of them (the run as a whole). */
+enum promise finding_promise(const struct finding *finding);
 
 struct findings {
     struct finding *items;
@@ -91,11 +129,24 @@ struct findings {
 };
 
 /*
- * Count one item. NULL when its finding has enough evidence already; else the evidence
- * to fill in (offset, line, text are set to none), with evidence_say() for `detail`.
+ * Count one item, which is a cause of its own. NULL when its finding has enough evidence
+ * already; else the evidence to fill in (all but `detail` is set to none), with
+ * evidence_say() for `detail`.
  */
 struct evidence *findings_add(struct findings *f, enum finding_kind kind,
                               enum finding_source source, const char *process, size_t topic);
+
+/* The index of the finding for such items, made when there is none; `cause` is the index of
+ * one that is a root, or FINDING_ROOT. Indices hold until findings_sort(). */
+size_t findings_get(struct findings *f, enum finding_kind kind, enum finding_source source,
+                    const char *process, size_t topic, size_t cause, bool excused);
+
+/* Count one item of a finding, like findings_add(). */
+struct evidence *findings_count(struct findings *f, size_t finding);
+
+/* What breaks a promise first, then what was not seen, then what is excused; each kind by
+ * FINDING_MAP; consequences behind their cause. */
+void findings_sort(struct findings *f);
 
 /* Set the detail; NULL is fine. */
 void evidence_say(struct evidence *e, const char *format, ...)

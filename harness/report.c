@@ -381,36 +381,21 @@ static void producers_put(const struct page *p)
 
 /* ---- what was checked ------------------------------------------------------------------- */
 
-#define KINDS(...) ((const enum finding_kind[]){__VA_ARGS__, FINDING_KINDS})
-
-/* How many items of these kinds break a promise, or do not. */
-static int64_t items_of(const struct check *c, const enum finding_kind *kinds, bool breaking)
+static void promise_put(const struct page *p, enum promise which)
 {
-    int64_t count = 0;
+    const struct check_promise *promise = &p->c->promises[which];
 
-    for (; *kinds != FINDING_KINDS; kinds++) {
-        for (size_t i = 0; i < c->findings.count; i++) {
-            const struct finding *f = &c->findings.items[i];
-            count += f->kind == *kinds && finding_breaks(f->kind) == breaking ? f->count : 0;
-        }
-    }
-    return count;
-}
-
-static void promise_put(const struct page *p, const char *promise, int64_t checked,
-                        const char *noun, const enum finding_kind *kinds)
-{
-    int64_t broken = items_of(p->c, kinds, true);
-    int64_t unknown = items_of(p->c, kinds, false);
-
-    buffer_printf(p->b, "<tr><td>%s</td><td>", promise);
-    word_count(p->b, checked, noun);
-    if (broken > 0) {
+    buffer_printf(p->b, "<tr><td>%s</td><td>", promise_sentence(which));
+    word_count(p->b, promise->checked, promise_noun(which));
+    if (promise->broken > 0) {
         put(p, "</td><td class=\"bad\">✗ ");
-        word_number(p->b, broken);
-    } else if (unknown > 0) {
+        word_number(p->b, promise->broken);
+    } else if (promise->unknown > 0) {
         put(p, "</td><td class=\"warn\">? not known");
-    } else if (checked == 0) {
+    } else if (promise->excused > 0) {
+        put(p, "</td><td>not claimed: ");
+        word_number(p->b, promise->excused);
+    } else if (promise->checked == 0) {
         put(p, "</td><td class=\"warn\">? not checked");
     } else {
         put(p, "</td><td class=\"good\">✓ none");
@@ -418,52 +403,16 @@ static void promise_put(const struct page *p, const char *promise, int64_t check
     put(p, "</td></tr>\n");
 }
 
-static int64_t requests_of(const struct history *h)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < h->producer_count; i++) {
-        count += h->producers[i].requests.count;
-    }
-    for (size_t i = 0; i < h->consumer_count; i++) {
-        count += h->consumers[i].requests.count;
-    }
-    return (int64_t)count;
-}
-
 static void promises_put(const struct page *p)
 {
-    const struct check *c = p->c;
-    int64_t hits = 0;
-
-    for (size_t i = 0; i < p->s->fault_count; i++) {
-        hits += c->faults[i].in_flight > 0;
-    }
     put(p,
         "<h2>What was checked</h2>\n<div class=\"scroll\"><table class=\"promises\">\n<thead><tr>"
         "<th>Promise</th><th>Checked</th><th>Broken</th></tr></thead>\n<tbody>\n");
-    promise_put(p, "Every line of the log files is acknowledged", p->s->expected, "line",
-                KINDS(FINDING_UNACKNOWLEDGED, FINDING_UNSENT, FINDING_MISSENT));
-    promise_put(p, "What is acknowledged is in the store, and nothing else is",
-                (int64_t)p->h->rows.count, "row",
-                KINDS(FINDING_LOST_ROW, FINDING_PHANTOM_ROW, FINDING_CORRUPT_ROW, FINDING_DUPLICATE,
-                      FINDING_ABORTED, FINDING_ROWS_UNREAD));
-    promise_put(p, "Offsets have no gaps, and each is one message’s", c->acknowledged,
-                "acknowledgement", KINDS(FINDING_NOT_DENSE, FINDING_INCONSISTENT_OFFSET));
-    promise_put(p, "A producer’s order is kept", c->acknowledged, "acknowledgement",
-                KINDS(FINDING_PRODUCER_ORDER));
-    promise_put(p, "No topic, producer or consumer is forgotten", requests_of(p->h), "request",
-                KINDS(FINDING_FORGOTTEN));
-    promise_put(p, "Every consumer gets everything", c->received, "receipt",
-                KINDS(FINDING_LOST, FINDING_UNSEEN));
-    promise_put(p, "Nothing twice", c->received, "receipt", KINDS(FINDING_REDELIVERED));
-    promise_put(p, "In one order, the same for all", c->received, "receipt",
-                KINDS(FINDING_OUT_OF_ORDER, FINDING_ORDER_DISAGREEMENT));
-    promise_put(p, "Nothing foreign, changed or of another topic", c->received, "receipt",
-                KINDS(FINDING_PHANTOM, FINDING_CORRUPT, FINDING_MISROUTED, FINDING_FILE_DIFFERS));
-    if (p->s->fault_count > 0) {
-        promise_put(p, "Every fault hits requests in flight, and ends", hits, "fault",
-                    KINDS(FINDING_HIT_NOTHING, FINDING_NOT_FIRED, FINDING_NO_RECOVERY));
+    for (int i = 0; i < PROMISES; i++) {
+        bool used = i != PROMISE_SIZES || p->c->promises[i].checked > 0;
+        if (used && (i != PROMISE_FAULTS || p->s->fault_count > 0)) {
+            promise_put(p, (enum promise)i);
+        }
     }
     put(p, "</tbody></table></div>\n");
 }

@@ -203,29 +203,44 @@ static void evidence_put(struct writer *w, const struct history *h, const struct
     close_with(w, '}');
 }
 
-/* Those that break a promise, or the others. */
-static void findings_put(struct writer *w, const char *key, bool breaking, const struct scenario *s,
-                         const struct history *h, const struct check *c)
+static void finding_put(struct writer *w, const struct scenario *s, const struct history *h,
+                        const struct check *c, size_t at)
+{
+    const struct finding *f = &c->findings.items[at];
+
+    open_with(w, NULL, '{');
+    put_string(w, "name", finding_name(f->kind));
+    put_string(w, "title", finding_title(f->kind));
+    put_string(w, "source", finding_source_name(f->source));
+    put_string(w, "process", f->process[0] == '\0' ? NULL : f->process);
+    put_string(w, "topic", f->topic == FINDING_TOPIC_NONE ? NULL : s->topics[f->topic].name);
+    put_int(w, "count", f->count);
+    open_with(w, "evidence", '[');
+    for (size_t k = 0; k < f->evidence_count; k++) {
+        evidence_put(w, h, &f->evidence[k]);
+    }
+    close_with(w, ']');
+    if (f->cause == FINDING_ROOT) {
+        open_with(w, "consequences", '[');
+        for (size_t i = at + 1; i < c->findings.count && c->findings.items[i].cause == at; i++) {
+            finding_put(w, s, h, c, i);
+        }
+        close_with(w, ']');
+    }
+    close_with(w, '}');
+}
+
+/* Those that break a promise, or were not seen, or are excused, by their causes. */
+static void findings_put(struct writer *w, const char *key, bool breaking, bool excused,
+                         const struct scenario *s, const struct history *h, const struct check *c)
 {
     open_with(w, key, '[');
     for (size_t i = 0; i < c->findings.count; i++) {
         const struct finding *f = &c->findings.items[i];
-        if (finding_breaks(f->kind) != breaking) {
-            continue;
+        if (f->cause == FINDING_ROOT && f->excused == excused &&
+            (excused || finding_breaks(f->kind) == breaking)) {
+            finding_put(w, s, h, c, i);
         }
-        open_with(w, NULL, '{');
-        put_string(w, "name", finding_name(f->kind));
-        put_string(w, "title", finding_title(f->kind));
-        put_string(w, "source", finding_source_name(f->source));
-        put_string(w, "process", f->process[0] == '\0' ? NULL : f->process);
-        put_string(w, "topic", f->topic == FINDING_TOPIC_NONE ? NULL : s->topics[f->topic].name);
-        put_int(w, "count", f->count);
-        open_with(w, "evidence", '[');
-        for (size_t k = 0; k < f->evidence_count; k++) {
-            evidence_put(w, h, &f->evidence[k]);
-        }
-        close_with(w, ']');
-        close_with(w, '}');
     }
     close_with(w, ']');
 }
@@ -255,7 +270,8 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     consumers_put(&w, s, c);
     producers_put(&w, s, c);
     faults_put(&w, s, c);
-    findings_put(&w, "violations", true, s, h, c);
-    findings_put(&w, "unknowns", false, s, h, c);
+    findings_put(&w, "violations", true, false, s, h, c);
+    findings_put(&w, "unknowns", false, false, s, h, c);
+    findings_put(&w, "not_claimed", true, true, s, h, c);
     buffer_append_string(b, "\n}\n");
 }

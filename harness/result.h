@@ -12,8 +12,11 @@
  *                         slowest_ack_ms
  *   faults                number, action, target, after_acks, acks, in_flight, interrupted,
  *                         down_ms, recovered_ms
- *   violations, unknowns  name, title, source, process, topic, count, evidence: a list of
- *                         offset, line, message, detail
+ *   violations, unknowns, not_claimed
+ *                         name, title, source, process, topic, count, evidence: a list of
+ *                         offset, line, message, detail; and consequences: a list of such,
+ *                         which follow from it. not_claimed: what the system under test
+ *                         does not claim to keep, so it does not count
  *
  * What did not happen is null.
  * Threads: any.

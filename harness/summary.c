@@ -117,7 +117,8 @@ static void findings_append(struct buffer *b, const struct scenario *s, const st
 {
     for (size_t i = 0; i < c->findings.count && i < FINDINGS_MAX; i++) {
         const struct finding *f = &c->findings.items[i];
-        buffer_printf(b, "  %s", finding_name(f->kind));
+        buffer_printf(b, "  %s%s%s", f->cause == FINDING_ROOT ? "" : "  so ",
+                      f->excused ? "not claimed: " : "", finding_name(f->kind));
         if (f->process[0] != '\0') {
             buffer_printf(b, " %s", f->process);
         }

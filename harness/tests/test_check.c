@@ -527,7 +527,7 @@ static void row_missing(struct folder *f)
 {
     struct file *rows = file_of(f, "rows.jsonl");
     line_remove(rows, row_at(rows, 1, 3)); /* P2's second line */
-    FOUND(f, {FINDING_LOST_ROW, SOURCE_STORE, "P2", 1, 1, "acknowledged at offset 3;"});
+    FOUND(f, {FINDING_LOST, SOURCE_STORE, "P2", 1, 1, "acknowledged at offset 3;"});
 }
 
 static void row_extra(struct folder *f)
@@ -535,7 +535,7 @@ static void row_extra(struct folder *f)
     add(f, "rows.jsonl",
         "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
         "\"sequence\":999,\"message\":\"INFO\"}");
-    FOUND(f, {FINDING_PHANTOM_ROW, SOURCE_STORE, "P2", 1, 1, "offset 30 holds 'INFO'"});
+    FOUND(f, {FINDING_PHANTOM, SOURCE_STORE, "P2", 1, 1, "offset 30 holds 'INFO'"});
 }
 
 static void row_of_nobody(struct folder *f)
@@ -543,7 +543,7 @@ static void row_of_nobody(struct folder *f)
     add(f, "rows.jsonl",
         "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":77,"
         "\"sequence\":0,\"message\":\"INFO\"}");
-    FOUND(f, {FINDING_PHANTOM_ROW, SOURCE_STORE, "", 1, 1, "producer id 77"});
+    FOUND(f, {FINDING_PHANTOM, SOURCE_STORE, "", 1, 1, "producer id 77"});
 }
 
 static void row_text(struct folder *f)
@@ -552,14 +552,14 @@ static void row_text(struct folder *f)
     size_t at = row_at(rows, 1, 3);
     char *message = strstr(rows->lines[at], "\"message\"");
     snprintf(message, strlen(message) + 1, "\"message\":\"x\"}");
-    FOUND(f, {FINDING_CORRUPT_ROW, SOURCE_STORE, "P2", 1, 1, "offset 3 holds 'x'"});
+    FOUND(f, {FINDING_CORRUPT, SOURCE_STORE, "P2", 1, 1, "offset 3 holds 'x'"});
 }
 
 static void row_producer(struct folder *f)
 {
     struct file *rows = file_of(f, "rows.jsonl");
     line_edit(rows, row_at(rows, 1, 3), "\"producer_id\":20", "\"producer_id\":30");
-    FOUND(f, {FINDING_CORRUPT_ROW, SOURCE_STORE, "P2", 1, 1, "stored as producer id 30"});
+    FOUND(f, {FINDING_CORRUPT, SOURCE_STORE, "P2", 1, 1, "stored as producer id 30"});
 }
 
 /* A retry that was not recognised: consumers are given it too. */
@@ -686,7 +686,7 @@ static void refused_but_stored(struct folder *f)
     line_set(p2, send_end(p2, 4),
              "{\"t\":60000000,\"process\":\"P2\",\"op\":\"send\",\"type\":\"fail\",\"line\":4,"
              "\"topic\":\"T1\",\"code\":\"bad_message\"}");
-    FOUND(f, {FINDING_ABORTED, SOURCE_STORE, "P2", 1, 1, "line 4 was refused (bad_message)"},
+    FOUND(f, {FINDING_ABORTED_READ, SOURCE_STORE, "P2", 1, 1, "line 4 was refused (bad_message)"},
           {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P2", 1, 1, "line 4 ended as refused"});
 }
 
