@@ -35,7 +35,8 @@ endif
 
 # ---- what there is -----------------------------------------------------------------
 
-PROGRAMS  := $(addprefix $(BUILD)/,myqueue-broker myqueue-produce myqueue-consume myqueue-harness)
+PROGRAMS  := $(addprefix $(BUILD)/,myqueue-broker myqueue-produce myqueue-consume myqueue-harness \
+               myqueue-proxy)
 BENCH     := $(addprefix $(BUILD)/bench/,load bare)
 LIBRARIES := $(BUILD)/libmyqueue.so $(BUILD)/libmyqueue.a
 EXAMPLES  := $(patsubst myqueue/examples/%.c,$(BUILD)/examples/%,$(wildcard myqueue/examples/*.c))
@@ -54,6 +55,7 @@ LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
 SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
 BENCH_OBJECTS    := $(call objects,$(filter-out bench/load.c bench/bare.c,$(wildcard bench/*.c)))
 HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
+PROXY_OBJECTS    := $(call objects,$(wildcard harness/proxy/*.c) harness/memory.c)
 FUZZ_OBJECTS     := $(call objects,$(filter-out fuzz/main.c,$(wildcard fuzz/*.c)) scenarios/logfile.c)
 FUZZ_TARGETS     := json http calls logfile
 FAULTY_OBJECTS   := $(call objects,$(filter-out broker/store/tests/test_%,$(wildcard broker/store/tests/*.c)))
@@ -120,6 +122,10 @@ $(BUILD)/myqueue-harness: $(BUILD)/obj/harness/main.o $(HARNESS_OBJECTS) $(BUILD
                           $(BUILD)/libmyqueue.a $(BUILD)/libcommon.a
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HARNESS_LIBS)
+
+$(BUILD)/myqueue-proxy: $(PROXY_OBJECTS) $(BUILD)/libcommon.a
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/bench/load: $(BUILD)/obj/bench/load.o $(BENCH_OBJECTS) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
@@ -287,7 +293,7 @@ tests: all $(TESTS) ## Build the test programs
 
 SOURCES := $(wildcard common/*.[ch] common/tests/*.[ch] broker/*.[ch] broker/*/*.[ch] broker/*/tests/*.[ch] \
              myqueue/include/*.h myqueue/*/*.[ch] scenarios/*.[ch] scenarios/tests/*.[ch] \
-             harness/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch] \
+             harness/*.[ch] harness/proxy/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch] \
              fuzz/*.[ch] fuzz/tests/*.[ch])
 
 .PHONY: lint
