@@ -1,85 +1,128 @@
 /*
- * timeline.c - two panels over one time axis.
+ * timeline.c - panels over one time axis.
  *
- *        (1) 525 ms          the faults, by their number in the table
- *   acks |  ░░
- *        |▟█░░▁▟██
- *        +--------------
- *   deliv|  ░░
- *        |▟█░░▁▟██
- *        +--------------
- *        0   0.5   1 s
+ *           1 kill broker 525 ms     2     the faults, by their number in the table
+ *   sends  | · ░░▒·                        one dot each, by how long it took
+ *          |·.·░░▒ ·.·.·
+ *   acks   |▟█▖░░▒▗▟██
+ *   deliv. |▟█▖░░▒▗▟██
+ *   lag    |╭╮ ░░▒╭──╮_
+ *          +--------------
+ *          0   0.5   1 s
  */
 #include "harness/timeline.h"
 
+#include "harness/chart.h"
+#include "harness/dots.h"
 #include "harness/memory.h"
 #include "harness/svg.h"
 #include "harness/wording.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MARGIN_LEFT 58.0
+#define MARGIN_LEFT 62.0
 #define MARGIN_RIGHT 14.0
-#define FAULTS_HEIGHT 26.0
-#define TITLE_HEIGHT 24.0
-#define PANEL_HEIGHT 130.0
+#define FAULTS_HEIGHT 24.0
+#define TITLE_HEIGHT 28.0
+#define DOTS_HEIGHT 190.0
+#define STEPS_HEIGHT 86.0
 #define AXIS_HEIGHT 44.0
-#define TICKS_Y 4
 #define STEP_WIDTH 4.5     /* pixels that one step has at least */
 #define TICK_WIDTH 80.0    /* pixels between ticks of the time axis, at least */
-#define BAND_WIDTH_MIN 2.0 /* a fault of no length is seen all the same */
-#define LABEL_WIDTH 62.0   /* a fault's number and how long it lasted */
+#define BAND_WIDTH_MIN 1.5 /* pixels */
+#define LETTER_WIDTH 6.6   /* pixels, about */
 #define NS_PER_S 1e9
 
 struct timeline {
     struct buffer *b;
+    const struct scenario *s;
+    const struct history *h;
     const struct check *c;
-    size_t fault_count;
+    const struct fates *fates;
     double width;
     int64_t begin_ns;
     double span_s; /* of the whole axis */
     double step_s; /* of one step */
     size_t step_count;
-    double *acks;       /* per step, a second */
-    double *deliveries; /* per step, a second */
+    double *acks;       /* by step */
+    double *deliveries; /* by step */
+    double **lags;      /* by consumer, then step: messages it was behind when the step ended */
 };
-
-static double x_at(const struct timeline *t, double seconds)
-{
-    return MARGIN_LEFT + seconds / t->span_s * (t->width - MARGIN_LEFT - MARGIN_RIGHT);
-}
 
 static double seconds_at(const struct timeline *t, int64_t time_ns)
 {
     return (double)(time_ns - t->begin_ns) / NS_PER_S;
 }
 
+static double x_at(const struct timeline *t, double seconds)
+{
+    return MARGIN_LEFT + seconds / t->span_s * (t->width - MARGIN_LEFT - MARGIN_RIGHT);
+}
+
 /* ---- counting ---------------------------------------------------------------------- */
 
-static void count_at(const struct timeline *t, double *steps, int64_t time_ns)
+/* false: not on the axis. */
+static bool step_of(const struct timeline *t, int64_t time_ns, size_t *step)
 {
-    double step = seconds_at(t, time_ns) / t->step_s;
-    if (step >= 0 && step < (double)t->step_count) {
-        steps[(size_t)step] += 1 / t->step_s;
+    double at = seconds_at(t, time_ns) / t->step_s;
+
+    *step = at >= 0 && at < (double)t->step_count ? (size_t)at : 0;
+    return at >= 0 && at < (double)t->step_count;
+}
+
+static bool reads(const struct scenario_client *consumer, size_t topic)
+{
+    for (size_t i = 0; i < consumer->topic_count; i++) {
+        if (consumer->topics[i] == topic) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is acknowledged puts every reader of its topic one message behind. */
+static void acks_count(struct timeline *t)
+{
+    for (size_t topic = 0; topic < t->s->topic_count; topic++) {
+        double *counts = memory_zeroed(t->step_count, sizeof *counts);
+        for (size_t i = 0; i < t->fates->place_counts[topic]; i++) {
+            const struct fate_place *place = &t->fates->places[topic][i];
+            size_t step;
+            if (place->sent_ns != TIME_NONE && step_of(t, place->acked_ns, &step)) {
+                counts[step]++;
+            }
+        }
+        for (size_t step = 0; step < t->step_count; step++) {
+            t->acks[step] += counts[step];
+        }
+        for (size_t c = 0; c < t->s->consumer_count; c++) {
+            for (size_t step = 0; reads(&t->s->consumers[c], topic) && step < t->step_count;
+                 step++) {
+                t->lags[c][step] += counts[step];
+            }
+        }
+        free(counts);
     }
 }
 
-static void steps_count(struct timeline *t, const struct history *h)
+static void steps_count(struct timeline *t)
 {
-    for (size_t p = 0; p < h->producer_count; p++) {
-        for (size_t i = 0; i < h->producers[p].sends.count; i++) {
-            const struct history_send *send = &h->producers[p].sends.items[i];
-            if (send->outcome == OUTCOME_OK) {
-                count_at(t, t->acks, send->end_ns);
+    acks_count(t);
+    for (size_t c = 0; c < t->s->consumer_count; c++) {
+        for (size_t i = 0; i < t->h->consumers[c].receives.count; i++) {
+            size_t step;
+            if (step_of(t, t->h->consumers[c].receives.items[i].time_ns, &step)) {
+                t->deliveries[step]++;
+                t->lags[c][step]--;
             }
         }
-    }
-    for (size_t p = 0; p < h->consumer_count; p++) {
-        for (size_t i = 0; i < h->consumers[p].receives.count; i++) {
-            count_at(t, t->deliveries, h->consumers[p].receives.items[i].time_ns);
+        double behind = 0;
+        for (size_t step = 0; step < t->step_count; step++) {
+            behind += t->lags[c][step];
+            /* A message can be received before its producer is told. */
+            t->lags[c][step] = fmax(behind, 0);
         }
     }
 }
@@ -88,7 +131,7 @@ static void timeline_measure(struct timeline *t)
 {
     int64_t end_ns = t->c->end_ns;
 
-    for (size_t i = 0; i < t->fault_count; i++) {
+    for (size_t i = 0; i < t->s->fault_count; i++) {
         end_ns = t->c->faults[i].end_ns > end_ns ? t->c->faults[i].end_ns : end_ns;
     }
     double seconds = fmax((double)(end_ns - t->begin_ns) / NS_PER_S, 0.001);
@@ -98,108 +141,216 @@ static void timeline_measure(struct timeline *t)
     t->span_s = (double)t->step_count * t->step_s;
     t->acks = memory_zeroed(t->step_count, sizeof *t->acks);
     t->deliveries = memory_zeroed(t->step_count, sizeof *t->deliveries);
-}
-
-/* ---- drawing ------------------------------------------------------------------------ */
-
-static void number_text(struct buffer *b, const char *class, const char *anchor, double x, double y,
-                        double number)
-{
-    struct buffer word = BUFFER_INIT;
-
-    if (number == floor(number)) {
-        word_number(&word, (int64_t)number);
-    } else {
-        buffer_printf(&word, "%g", number);
+    t->lags = memory_zeroed(t->s->consumer_count, sizeof *t->lags);
+    for (size_t c = 0; c < t->s->consumer_count; c++) {
+        t->lags[c] = memory_zeroed(t->step_count, sizeof **t->lags);
     }
-    svg_text(b, class, anchor, x, y, word.data);
-    buffer_release(&word);
 }
 
-/* From the hit to the first healthy answer; one that never came lasts to the end. */
-static void band_get(const struct timeline *t, size_t i, double *x, double *width)
+/* ---- the faults ----------------------------------------------------------------------- */
+
+static double fault_begin_x(const struct timeline *t, const struct check_fault *f)
 {
-    const struct check_fault *f = &t->c->faults[i];
-    double from = seconds_at(t, f->hit_ns == TIME_NONE ? f->begin_ns : f->hit_ns);
-    double to = f->end_ns == TIME_NONE ? t->span_s : seconds_at(t, f->end_ns);
-
-    *x = x_at(t, from);
-    *width = fmax(x_at(t, to) - *x, BAND_WIDTH_MIN);
+    return x_at(t, seconds_at(t, f->hit_ns == TIME_NONE ? f->begin_ns : f->hit_ns));
 }
 
-static void band_draw(const struct timeline *t, size_t i, double top)
+/* From the hit to the end; one that never came lasts to the end of the picture. */
+static double fault_end_x(const struct timeline *t, const struct check_fault *f)
+{
+    return f->end_ns == TIME_NONE ? x_at(t, t->span_s) : x_at(t, seconds_at(t, f->end_ns));
+}
+
+static void fault_words(struct buffer *b, const struct check_fault *f)
+{
+    buffer_printf(b, "%s %s", fault_action_name(f->planned.action),
+                  fault_target_name(f->planned.target));
+}
+
+static void band_draw(const struct timeline *t, size_t i, double top, double height)
 {
     const struct check_fault *f = &t->c->faults[i];
     struct buffer title = BUFFER_INIT;
-    double x;
-    double width;
+    double x = fault_begin_x(t, f);
+    double end = fmax(fault_end_x(t, f), x + BAND_WIDTH_MIN);
 
-    band_get(t, i, &x, &width);
-    buffer_printf(&title, "%zu: %s %s at ", i + 1, fault_action_name(f->planned.action),
-                  fault_target_name(f->planned.target));
+    buffer_printf(&title, "%zu: ", i + 1);
+    fault_words(&title, f);
+    buffer_append_string(&title, " at ");
     word_count(&title, f->acks, "ack");
-    buffer_append_string(&title, ", down for ");
+    buffer_append_string(&title, ", lasted ");
     word_span(&title, check_span_ns(f->hit_ns, f->end_ns));
-    svg_rect(t->b, "band", x, top, width, PANEL_HEIGHT, title.data);
-    svg_line(t->b, "hit", x, top, x, top + PANEL_HEIGHT);
+    buffer_append_string(&title, ", first acknowledgement after ");
+    word_span(&title, check_span_ns(f->hit_ns, f->first_ack_ns));
+    if (f->first_ack_ns != TIME_NONE && f->end_ns != TIME_NONE) {
+        double first = x_at(t, seconds_at(t, f->first_ack_ns));
+        svg_rect(t->b, "recovery", end, top, fmax(first - end, 0), height, title.data);
+    }
+    svg_rect(t->b, "band", x, top, end - x, height, title.data);
+    svg_line(t->b, "hit", x, top, x, top + height);
     buffer_release(&title);
 }
 
-/* The number always; how long it lasted where the next label leaves room. */
-static void faults_label(const struct timeline *t)
+static void bands_draw(const struct timeline *t, double top, double height)
 {
-    for (size_t i = 0; i < t->fault_count; i++) {
-        const struct check_fault *f = &t->c->faults[i];
-        struct buffer word = BUFFER_INIT;
-        double x;
-        double next = t->width;
-        double width;
-        if (f->begin_ns == TIME_NONE) {
-            continue;
+    for (size_t i = 0; i < t->s->fault_count; i++) {
+        if (t->c->faults[i].begin_ns != TIME_NONE) {
+            band_draw(t, i, top, height);
         }
-        band_get(t, i, &x, &width);
-        if (i + 1 < t->fault_count && t->c->faults[i + 1].begin_ns != TIME_NONE) {
-            band_get(t, i + 1, &next, &width);
-        }
-        buffer_printf(&word, "%zu", i + 1);
-        svg_rect(t->b, "mark", x - 1, 4, 9.0 + 7.0 * (double)word.size, 16, NULL);
-        svg_text(t->b, "mark-text", "start", x + 3.5, 16, word.data);
-        double after = x + 12.0 + 7.0 * (double)word.size;
-        buffer_clear(&word);
-        word_span(&word, check_span_ns(f->hit_ns, f->end_ns));
-        if (next - x > LABEL_WIDTH) {
-            svg_text(t->b, "label", "start", after, 16, word.data);
-        }
-        buffer_release(&word);
     }
 }
 
-static void panel_draw(const struct timeline *t, double top, const char *title, const char *class,
-                       const double *values)
+/* Where the labels of the faults behind `i` begin. */
+static double label_limit(const struct timeline *t, size_t i)
 {
-    double highest = 0;
-    double base = top + TITLE_HEIGHT + PANEL_HEIGHT;
-    double right = t->width - MARGIN_RIGHT;
-
-    for (size_t i = 0; i < t->step_count; i++) {
-        highest = fmax(highest, values[i]);
-    }
-    double tick = svg_nice_step(fmax(highest, 1), TICKS_Y);
-    double limit = tick * ceil(fmax(highest, 1) / tick);
-    double scale = PANEL_HEIGHT / limit;
-    svg_text(t->b, "title", "start", MARGIN_LEFT, top + 15, title);
-    for (double value = 0; value <= limit * 1.0001; value += tick) {
-        svg_line(t->b, value > 0 ? "grid" : "axis", MARGIN_LEFT, base - value * scale, right,
-                 base - value * scale);
-        number_text(t->b, "tick", "end", MARGIN_LEFT - 8, base - value * scale + 4, value);
-    }
-    svg_steps(t->b, class, MARGIN_LEFT, base, x_at(t, t->step_s) - MARGIN_LEFT, scale, values,
-              t->step_count);
-    for (size_t i = 0; i < t->fault_count; i++) {
+    for (i++; i < t->s->fault_count; i++) {
         if (t->c->faults[i].begin_ns != TIME_NONE) {
-            band_draw(t, i, top + TITLE_HEIGHT);
+            return fault_begin_x(t, &t->c->faults[i]) - 4;
         }
     }
+    return t->width;
+}
+
+/* The number, unless it would lie upon the one before; behind it what there is room for. */
+static double label_draw(const struct timeline *t, size_t i, double free_x)
+{
+    const struct check_fault *f = &t->c->faults[i];
+    struct buffer number = BUFFER_INIT;
+    struct buffer span = BUFFER_INIT;
+    struct buffer words = BUFFER_INIT;
+    double x = fault_begin_x(t, f) - 1;
+
+    buffer_printf(&number, "%zu", i + 1);
+    word_span(&span, check_span_ns(f->hit_ns, f->end_ns));
+    fault_words(&words, f);
+    buffer_append_string(&words, ", ");
+    buffer_append_slice(&words, buffer_slice(&span));
+    double mark = 9 + 7.0 * (double)number.size;
+    double room = label_limit(t, i) - (x + mark + 4);
+    if (x >= free_x && x + mark <= t->width) {
+        svg_rect(t->b, "mark", x, 2, mark, 16, NULL);
+        svg_text(t->b, "mark-text", "start", x + 4.5, 14, number.data);
+        free_x = x + mark + 1;
+        if (room > LETTER_WIDTH * (double)words.size) {
+            svg_text(t->b, "label", "start", x + mark + 4, 14, words.data);
+        } else if (room > LETTER_WIDTH * (double)span.size) {
+            svg_text(t->b, "label", "start", x + mark + 4, 14, span.data);
+        }
+    }
+    buffer_release(&number);
+    buffer_release(&span);
+    buffer_release(&words);
+    return free_x;
+}
+
+static void labels_draw(const struct timeline *t)
+{
+    double free_x = 0;
+
+    for (size_t i = 0; i < t->s->fault_count; i++) {
+        if (t->c->faults[i].begin_ns != TIME_NONE) {
+            free_x = label_draw(t, i, free_x);
+        }
+    }
+}
+
+/* ---- the panels ------------------------------------------------------------------------ */
+
+/* The next panel's plot area, `height` high, below its title; `top` moves below it. */
+static struct chart panel_open(const struct timeline *t, double *top, double height,
+                               const char *title)
+{
+    struct chart c = {.b = t->b,
+                      .left = MARGIN_LEFT,
+                      .right = t->width - MARGIN_RIGHT,
+                      .top = *top + TITLE_HEIGHT,
+                      .base = *top + TITLE_HEIGHT + height,
+                      .x_low = 0,
+                      .x_high = t->span_s};
+
+    svg_text(t->b, "title", "start", MARGIN_LEFT, *top + 18, title);
+    bands_draw(t, c.top, height);
+    *top = c.base;
+    return c;
+}
+
+static void dots_panel(const struct timeline *t, double *top)
+{
+    struct chart c =
+        panel_open(t, top, DOTS_HEIGHT, "Every send, by the time to its acknowledgement");
+
+    dots_draw(&c, t->h, t->fates, t->begin_ns);
+}
+
+static void rate_panel(const struct timeline *t, double *top, const char *title, const char *class,
+                       const double *counts)
+{
+    struct chart c = panel_open(t, top, STEPS_HEIGHT, title);
+    double highest = 0;
+
+    for (size_t i = 0; i < t->step_count; i++) {
+        highest = fmax(highest, counts[i] / t->step_s);
+    }
+    chart_linear_y(&c, highest, chart_word_number);
+    svg_steps(t->b, class, c.left, c.base, (c.right - c.left) / (double)t->step_count,
+              (c.base - c.top) / c.y_high / t->step_s, counts, t->step_count);
+}
+
+static int double_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What `part` of the consumers (1: all) are not further behind than, by step. */
+static void lag_part(const struct timeline *t, double part, double *out)
+{
+    size_t count = t->s->consumer_count;
+    double *sorted = memory_zeroed(count, sizeof *sorted);
+
+    for (size_t step = 0; step < t->step_count; step++) {
+        for (size_t c = 0; c < count; c++) {
+            sorted[c] = t->lags[c][step];
+        }
+        qsort(sorted, count, sizeof *sorted, double_compare);
+        out[step] = sorted[(size_t)(part * (double)(count - 1))];
+    }
+    free(sorted);
+}
+
+static void lag_draw(const struct timeline *t, const struct chart *c, const double *x,
+                     size_t number, const double *y)
+{
+    char class[24];
+
+    snprintf(class, sizeof class, "lag%zu", number);
+    chart_line(c, class, x, y, t->step_count);
+}
+
+static void lag_panel(const struct timeline *t, double *top)
+{
+    bool few = t->s->consumer_count <= TIMELINE_LAGS_MAX;
+    struct chart c = panel_open(t, top, STEPS_HEIGHT, "Acknowledged, but not yet received");
+    double *x = memory_zeroed(t->step_count, sizeof *x);
+    double *furthest = memory_zeroed(t->step_count, sizeof *furthest);
+    double highest = 0;
+
+    lag_part(t, 1, furthest);
+    for (size_t i = 0; i < t->step_count; i++) {
+        x[i] = (double)(i + 1) * t->step_s;
+        highest = fmax(highest, furthest[i]);
+    }
+    chart_linear_y(&c, highest, chart_word_number);
+    for (size_t i = 0; few && i < t->s->consumer_count; i++) {
+        lag_draw(t, &c, x, i, t->lags[i]);
+    }
+    if (!few) {
+        lag_draw(t, &c, x, 0, furthest);
+        lag_part(t, 0.5, furthest);
+        lag_draw(t, &c, x, 1, furthest);
+    }
+    free(x);
+    free(furthest);
 }
 
 static void time_axis_draw(const struct timeline *t, double base)
@@ -209,9 +360,12 @@ static void time_axis_draw(const struct timeline *t, double base)
     int count = (int)floor(t->span_s / tick * 1.0001);
 
     for (int i = 0; i <= count; i++) {
+        struct buffer word = BUFFER_INIT;
         double x = x_at(t, i * tick);
+        chart_word_number(&word, i * tick);
         svg_line(t->b, "axis", x, base, x, base + 5);
-        number_text(t->b, "tick", "middle", x, base + 19, i * tick);
+        svg_text(t->b, "tick", "middle", x, base + 19, word.data);
+        buffer_release(&word);
     }
     svg_text(t->b, "tick", "end", t->width - MARGIN_RIGHT, base + 38,
              "seconds since the first send");
@@ -219,35 +373,42 @@ static void time_axis_draw(const struct timeline *t, double base)
 
 static void timeline_draw(const struct timeline *t)
 {
-    double second = FAULTS_HEIGHT + TITLE_HEIGHT + PANEL_HEIGHT;
-    double base = second + TITLE_HEIGHT + PANEL_HEIGHT;
+    double top = t->s->fault_count > 0 ? FAULTS_HEIGHT : 0;
+    double height = top + 4 * TITLE_HEIGHT + DOTS_HEIGHT + 3 * STEPS_HEIGHT + AXIS_HEIGHT;
     struct buffer label = BUFFER_INIT;
 
-    buffer_append_string(&label, "Acknowledgements and deliveries a second over ");
+    buffer_append_string(&label, "Every send, acknowledgements and deliveries a second, and the "
+                                 "consumers' lag over ");
     word_span(&label, (int64_t)(t->span_s * NS_PER_S));
     buffer_append_string(&label, ", with ");
-    word_count(&label, (int64_t)t->fault_count, "fault");
-    svg_open(t->b, t->width, base + AXIS_HEIGHT, label.data);
-    faults_label(t);
-    panel_draw(t, FAULTS_HEIGHT, "Acknowledged, a second", "acks", t->acks);
-    panel_draw(t, second, "Delivered to all consumers, a second", "deliveries", t->deliveries);
-    time_axis_draw(t, base);
+    word_count(&label, (int64_t)t->s->fault_count, "fault");
+    svg_open(t->b, t->width, height, label.data);
+    labels_draw(t);
+    dots_panel(t, &top);
+    rate_panel(t, &top, "Acknowledged, a second", "acks", t->acks);
+    rate_panel(t, &top, "Delivered to all consumers, a second", "deliveries", t->deliveries);
+    lag_panel(t, &top);
+    time_axis_draw(t, top);
     svg_close(t->b);
     buffer_release(&label);
 }
 
 void timeline_append(struct buffer *b, const struct scenario *s, const struct history *h,
-                     const struct check *c, int width)
+                     const struct check *c, const struct fates *fates, int width)
 {
     struct timeline t = {
-        .b = b, .c = c, .fault_count = s->fault_count, .width = width, .begin_ns = c->begin_ns};
+        .b = b, .s = s, .h = h, .c = c, .fates = fates, .width = width, .begin_ns = c->begin_ns};
 
     if (c->begin_ns == TIME_NONE) {
         return;
     }
     timeline_measure(&t);
-    steps_count(&t, h);
+    steps_count(&t);
     timeline_draw(&t);
+    for (size_t i = 0; i < s->consumer_count; i++) {
+        free(t.lags[i]);
+    }
+    free(t.lags);
     free(t.acks);
     free(t.deliveries);
 }

@@ -1,0 +1,133 @@
+/*
+ * dots.c - one path per fate, of dots that are lines without a length.
+ */
+#include "harness/dots.h"
+
+#include "harness/memory.h"
+#include "harness/svg.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define CELL 2.5 /* pixels: dots of one fate that share a cell are drawn once */
+#define NS_PER_S 1e9
+
+/* A dot has a diameter by the style; the others are drawn around their place. */
+static const struct {
+    const char *words;
+    const char *class;
+    const char *shape;
+} looks[FATES] = {
+    [FATE_DELIVERED] = {"acknowledged, and with every consumer", "sent", "h0"},
+    [FATE_UNKNOWN] = {"its producer was never told", "untold", "m-3 0l3 -3l3 3l-3 3z"},
+    [FATE_REFUSED] = {"refused", "refused", "m-3 0h6"},
+    [FATE_UNDELIVERED] = {"acknowledged, but not with every consumer", "undelivered",
+                          "m-3 -3l6 6m0 -6l-6 6"},
+    [FATE_NOT_STORED] = {"acknowledged, but not in the store", "unstored", "m-4 0h8m-4 -4v8"},
+};
+
+const char *fate_words(enum fate fate)
+{
+    return looks[fate].words;
+}
+
+const char *fate_class(enum fate fate)
+{
+    return looks[fate].class;
+}
+
+void dots_legend(struct buffer *b, enum fate fate)
+{
+    buffer_printf(b,
+                  "<svg class=\"key\" viewBox=\"0 0 12 12\" aria-hidden=\"true\">"
+                  "<path class=\"dots %s\" d=\"M6 6%s\"/></svg>",
+                  looks[fate].class, looks[fate].shape);
+}
+
+/* The dots of one picture. */
+struct dots {
+    struct chart chart;
+    const struct history *h;
+    const struct fates *fates;
+    int64_t begin_ns;
+    double lane_y;
+    unsigned char *cells; /* by row, then column: taken by a dot of the present fate */
+    size_t columns;
+    size_t rows;
+};
+
+static void dot_draw(struct dots *d, const struct history_send *send, enum fate fate)
+{
+    double x = chart_x(&d->chart, (double)(send->begin_ns - d->begin_ns) / NS_PER_S);
+    bool timed = send->end_ns != TIME_NONE && send->outcome != OUTCOME_OPEN;
+    double y = timed ? chart_y(&d->chart, (double)(send->end_ns - send->begin_ns)) : d->lane_y;
+    double column = (x - d->chart.left) / CELL;
+    double row = (d->chart.base - y) / CELL;
+
+    if (column < 0 || row < 0 || column >= (double)d->columns || row >= (double)d->rows) {
+        return;
+    }
+    unsigned char *cell = &d->cells[(size_t)row * d->columns + (size_t)column];
+    if (*cell != fate + 1) {
+        *cell = (unsigned char)(fate + 1);
+        buffer_printf(d->chart.b, "M%.1f %.1f%s", x, y, looks[fate].shape);
+    }
+}
+
+static void fate_draw(struct dots *d, enum fate fate)
+{
+    if (d->fates->counts[fate] == 0) {
+        return;
+    }
+    buffer_printf(d->chart.b, "<path class=\"dots %s\" d=\"", looks[fate].class);
+    for (size_t p = 0; p < d->h->producer_count; p++) {
+        for (size_t i = 0; i < d->h->producers[p].sends.count; i++) {
+            const struct history_send *send = &d->h->producers[p].sends.items[i];
+            if (fate_of(d->fates, send) == fate) {
+                dot_draw(d, send, fate);
+            }
+        }
+    }
+    buffer_append_string(d->chart.b, "\"/>\n");
+}
+
+/* The shortest and the longest span that a send took. */
+static void spans_find(const struct history *h, double *lowest, double *highest)
+{
+    *lowest = INFINITY;
+    *highest = 1;
+    for (size_t p = 0; p < h->producer_count; p++) {
+        for (size_t i = 0; i < h->producers[p].sends.count; i++) {
+            const struct history_send *send = &h->producers[p].sends.items[i];
+            if (send->end_ns != TIME_NONE) {
+                *lowest = fmin(*lowest, (double)(send->end_ns - send->begin_ns));
+                *highest = fmax(*highest, (double)(send->end_ns - send->begin_ns));
+            }
+        }
+    }
+    *lowest = *lowest > *highest ? 1e6 : *lowest;
+}
+
+void dots_draw(const struct chart *c, const struct history *h, const struct fates *fates,
+               int64_t begin_ns)
+{
+    struct dots d = {.chart = *c, .h = h, .fates = fates, .begin_ns = begin_ns};
+    double lowest;
+    double highest;
+
+    d.lane_y = c->top + DOTS_LANE_HEIGHT / 2 - 3;
+    d.columns = (size_t)((c->right - c->left) / CELL) + 2;
+    d.rows = (size_t)((c->base - c->top) / CELL) + 2;
+    d.cells = memory_zeroed(d.columns * d.rows, 1);
+    d.chart.top += DOTS_LANE_HEIGHT;
+    spans_find(h, &lowest, &highest);
+    chart_log_y(&d.chart, lowest, highest, chart_word_ns);
+    if (fates->counts[FATE_UNKNOWN] > 0) {
+        svg_text(c->b, "tick", "end", c->left - 8, d.lane_y + 4, "no answer");
+    }
+    /* What went well first, so that the rest lies upon it. */
+    for (enum fate fate = FATE_DELIVERED; fate < FATES; fate++) {
+        fate_draw(&d, fate);
+    }
+    free(d.cells);
+}
