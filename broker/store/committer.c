@@ -206,32 +206,45 @@ static void become_fenced(struct committer *c, enum status batch_status)
     batch_failed(c, batch_status);
 }
 
-/*
- * The commit's outcome is not known. A batch with messages is there whole or not at all,
- * which its counter rows tell; a batch without is simply committed once more.
- */
-static enum status find_out(struct committer *c)
+/* A batch with messages is there whole or not at all, which its counter rows tell; a batch
+ * without is simply committed once more. */
+static enum status look_up(struct committer *c, bool *committed)
 {
     const struct store_ops *ops = c->options.store->ops;
-    enum status status;
+
+    if (c->batch.advance_count > 0) {
+        return ops->resolve(c->options.session, &c->batch, committed);
+    }
+    enum status status = ops->commit(c->options.session, &c->batch);
+    *committed = status == STATUS_OK;
+    return status;
+}
+
+/* The commit's outcome is not known: ask until it is. */
+static enum status find_out(struct committer *c)
+{
     bool committed = false;
 
     log_warn("commit_outcome_unknown", LOG_INT("messages", c->batch.message_count));
     expire(c, STATUS_OUTCOME_UNKNOWN); /* the commit may have taken all their time */
-    do {
+    for (;;) {
         if (!revive(c, STATUS_OUTCOME_UNKNOWN)) {
             return STATUS_OUTCOME_UNKNOWN;
         }
-        if (c->batch.advance_count == 0) {
-            status = ops->commit(c->options.session, &c->batch);
-            committed = status == STATUS_OK;
-        } else {
-            status = ops->resolve(c->options.session, &c->batch, &committed);
-        }
+        enum status status = look_up(c, &committed);
         expire(c, STATUS_OUTCOME_UNKNOWN);
-    } while (status == STATUS_STORE_AWAY || status == STATUS_OUTCOME_UNKNOWN);
-    if (status != STATUS_OK) {
-        return status == STATUS_FENCED ? STATUS_FENCED : STATUS_OUTCOME_UNKNOWN;
+        if (status == STATUS_OK) {
+            break;
+        }
+        if (status == STATUS_FENCED) {
+            return status;
+        }
+        if (hurried(c)) {
+            c->gave_up = true;
+            return STATUS_OUTCOME_UNKNOWN;
+        }
+        /* To go on without knowing would leave memory behind the store. */
+        pause_ms(c, REVIVE_PAUSE_MS);
     }
     log_info("commit_outcome_resolved", LOG_STR("found", committed ? "committed" : "not stored"));
     return committed ? STATUS_OK : STATUS_STORE_AWAY;

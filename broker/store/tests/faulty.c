@@ -107,7 +107,12 @@ static enum status faulty_commit(struct store_session *session, const struct sto
 static enum status faulty_resolve(struct store_session *session, const struct store_batch *batch,
                                   bool *committed)
 {
-    return faulty_of(session)->under->ops->resolve(under_of(session), batch, committed);
+    struct faulty_store *f = faulty_of(session);
+
+    if (strikes(&f->break_resolve)) {
+        return STATUS_INTERNAL;
+    }
+    return f->under->ops->resolve(under_of(session), batch, committed);
 }
 
 static enum status faulty_read(struct store_session *session, int64_t topic_id, int32_t partition,

@@ -20,6 +20,7 @@ struct faulty_store {
     atomic_int lose_reply;    /* STATUS_OUTCOME_UNKNOWN, and yet it is stored */
     atomic_int fence_commit;  /* STATUS_FENCED */
     atomic_int break_commit;  /* STATUS_INTERNAL */
+    atomic_int break_resolve; /* STATUS_INTERNAL */
     atomic_int refuse_read;   /* STATUS_STORE_AWAY */
     atomic_bool away;         /* revive() fails for as long as this is set */
     atomic_int revive_ms;     /* how long a revive() takes to fail */
