@@ -10,6 +10,7 @@
 #   STORE=              postgres | sqlite | memory: where their broker keeps the messages;
 #                       if not given, as scenario.conf says, or postgres
 #   LOGS= CONSUMERS=    for `make scenario`
+#   SEED= SEEDS= MINUTES= FAULTS= JOBS=   for `make faults` and `make soak`
 #   FUZZ_SECONDS=60     of `make fuzz`, all targets together
 #   V=1                 show the commands
 
@@ -229,6 +230,19 @@ images: ## Build the container images, where the sources have changed
 
 .PHONY: crash-recovery
 crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQL as well [STORE=sqlite]
+
+.PHONY: faults
+faults: scenario-programs ## Every fault on every store: make faults [SEED=1] [SEEDS=1] [FAULTS="cut store,…"]
+	@harness/matrix/faults.py --reports reports/faults $(if $(SEED),--seed "$(SEED)") \
+	    $(if $(SEEDS),--seeds "$(SEEDS)") $(matrix_choice)
+
+.PHONY: soak
+soak: scenario-programs ## Mixed faults until one fails: make soak [MINUTES=60] [SEED=N] [STORE=sqlite]
+	@harness/matrix/soak.py --reports reports/soak $(if $(SEED),--seed "$(SEED)") \
+	    $(if $(MINUTES),--minutes "$(MINUTES)") $(matrix_choice)
+
+matrix_choice = $(if $(STORE),--stores "$(STORE)") $(if $(FAULTS),--faults "$(FAULTS)") \
+                $(if $(JOBS),--jobs "$(JOBS)")
 
 .PHONY: bench
 bench: bench-programs ## Measure everything beside its ceilings and peers (10 minutes)

@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""faults.py - the matrix: every kind of fault, on every store, with schedules drawn from seeds.
+
+Each run is a scenario of a few seconds on the process runtime. Writes REPORTS/TIME-PID/:
+index.html, matrix.md, result.json, runs/ (of valid ones the last of each cell), and points
+REPORTS/latest to it. The exit code is 0 only if every run was valid.
+"""
+
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import page
+import runs
+import schedule
+
+KINDS = {kind.name: kind for kind in schedule.KINDS}
+
+
+class Matrix:
+    def __init__(self, args):
+        self.args = args
+        self.folder = runs.new_folder(args.reports)
+        self.runner = runs.Runner(os.path.join(self.folder, "runs"))
+        self.began = time.monotonic()
+        self.result = {
+            "seed": args.seed, "seeds": args.seeds, "notes": [],
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "command": "make faults SEED=%d SEEDS=%d" % (args.seed, args.seeds),
+            "cells": [{"fault": name, "store": store, "runs": []} for name in args.faults
+                      for store in args.stores if KINDS[name].fits(store)]}
+
+    def run_one(self, cell, seed):
+        drawn = schedule.draw_cell(KINDS[cell["fault"]], cell["store"], seed)
+        name = "%s-%s" % (cell["fault"].replace(" ", "-"), cell["store"])
+        folder = os.path.join(self.folder, "schedules", "%s-%d" % (name, seed))
+        drawn.write(folder)
+        begin = time.monotonic()
+        outcome = self.runner.run(folder, name)
+        return {"seed": seed, "verdict": outcome.verdict, "reason": outcome.reason,
+                "seconds": round(time.monotonic() - begin, 3), "schedule": folder,
+                "messages": outcome.result.get("acknowledged", 0), "folder": outcome.folder,
+                "hits": hits_of(outcome.result)}
+
+    def run_all(self):
+        """Seed by seed, so that an early end has a bit of everything."""
+        with ThreadPoolExecutor(self.args.jobs) as pool:
+            planned = [(cell, seed, pool.submit(self.run_one, cell, seed))
+                       for seed in range(self.args.seed, self.args.seed + self.args.seeds)
+                       for cell in self.result["cells"]]
+            try:
+                for number, (cell, seed, future) in enumerate(planned, 1):
+                    self.note(cell, future.result(), "[%d/%d]" % (number, len(planned)))
+            except BaseException:
+                self.runner.end()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def note(self, cell, run, progress):
+        """Keep a run's line, and of its cell's valid runs the last one's folder."""
+        print("%s %s %s on %s, seed %d (%.1f s)%s" % (
+            progress, run["verdict"], cell["fault"], cell["store"], run["seed"], run["seconds"],
+            "" if run["verdict"] == "valid" else ": " + run["reason"]), flush=True)
+        folder, kept = run.pop("folder"), run.pop("schedule")
+        run["report"] = os.path.join(os.path.relpath(folder, self.folder), "report.html") \
+            if folder else ""
+        if run["verdict"] == "valid":
+            shutil.rmtree(kept)
+            for older in cell["runs"]:
+                if older["verdict"] == "valid" and older["report"]:
+                    shutil.rmtree(os.path.dirname(os.path.join(self.folder, older["report"])))
+                    older["report"] = ""
+        else:
+            run["command"] = runs.repeat_command(kept)
+            print("    repeat: " + run["command"], flush=True)
+        cell["runs"].append(run)
+
+    def write(self):
+        self.result["seconds"] = round(time.monotonic() - self.began, 1)
+        runs.write_json(os.path.join(self.folder, "result.json"), self.result)
+        for name, text in ("index.html", page.html(self.result)), \
+                          ("matrix.md", page.markdown(self.result)):
+            with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        runs.point_latest(self.folder)
+
+
+def hits_of(result):
+    """What the faults of a run hit, by the unit it is counted in."""
+    sums = {}
+    for fault in result.get("faults", []):
+        unit = fault.get("unit", "requests in flight")
+        sums[unit] = sums.get(unit, 0) + fault.get("bit", fault.get("in_flight") or 0)
+    return sums
+
+
+def parse():
+    parser = runs.arguments(__doc__.splitlines()[0], schedule.STORES, list(KINDS))
+    parser.add_argument("--seed", type=int, default=1, help="the first (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=1, help="how many (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main():
+    matrix = Matrix(parse())
+    try:
+        matrix.run_all()
+    finally:
+        matrix.write()
+    print("\n%s\n%s" % (page.sentence(matrix.result),
+                        runs.from_root(os.path.join(matrix.folder, "index.html"))))
+    return 0 if all(run["verdict"] == "valid"
+                    for cell in matrix.result["cells"] for run in cell["runs"]) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

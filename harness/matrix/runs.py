@@ -1,0 +1,165 @@
+"""runs.py - a scenario folder run by the harness, and what came out, for programs that run many.
+
+A run's folder is RUNS/NAME/TIME-PID, as the harness makes it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build")))
+CLIENTS_LIMIT_S = 60
+STALL_S = 40
+RUN_LIMIT_S = 240  # the harness gives up long before
+VERDICTS = {0: "valid", 1: "invalid", 2: "unknown", 254: "refused"}
+
+
+@dataclass
+class Outcome:
+    verdict: str             # valid, invalid, unknown, refused (by the harness), failed (itself)
+    reason: str
+    folder: str = ""         # of the run; "": there is none
+    result: dict = field(default_factory=dict)  # its result.json
+
+    def names(self):
+        """Of what was found, the violations first."""
+        return [one["name"] for part in ("violations", "unknowns")
+                for one in self.result.get(part, [])]
+
+    def failed(self):
+        """Is it more than that a fault came too late or hit nothing?"""
+        return self.verdict != "valid" and (
+            self.verdict != "unknown" or not set(self.names()) <= {"hit-nothing", "not-fired"})
+
+    def remove(self):
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Runner:
+    """Runs scenarios, also several at a time, and ends them all when it is told to."""
+
+    def __init__(self, runs, runtime="process"):
+        self.runs, self.runtime = os.path.abspath(runs), runtime
+        self.lock, self.children, self.ended = threading.Lock(), set(), False
+
+    def command(self, folder, *options):
+        return [os.path.join(BUILD, "myqueue-harness"), "run", "--root", ROOT, "--runtime",
+                self.runtime, *options, folder]
+
+    def run(self, folder, name):
+        command = self.command(folder, "--reports", self.runs, "--name", name, "--limit",
+                               str(CLIENTS_LIMIT_S), "--stall", str(STALL_S))
+        with self.lock:
+            if self.ended:
+                return Outcome("failed", "ended before it began")
+            child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                     text=True, cwd=ROOT, start_new_session=True)
+            self.children.add(child)
+        try:
+            _, errors = child.communicate(timeout=RUN_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGTERM)  # it takes down what it has started
+            _, errors = child.communicate()
+            errors = "no end within %d s\n%s" % (RUN_LIMIT_S, errors)
+        finally:
+            with self.lock:
+                self.children.discard(child)
+        return self.outcome(child.pid, child.returncode, errors, name)
+
+    def outcome(self, pid, code, errors, name):
+        folder = self.folder_of(name, pid)
+        verdict = VERDICTS.get(code, "failed")
+        reason = (errors.strip().splitlines() or ["exit code %d" % code])[0]
+        try:
+            with open(os.path.join(folder, "result.json"), encoding="utf-8") as file:
+                result = json.load(file)
+        except (OSError, ValueError):
+            return Outcome(verdict if verdict == "refused" else "failed", reason, folder)
+        return Outcome(verdict, reason if verdict == "failed" else result["reason"], folder, result)
+
+    def folder_of(self, name, pid):
+        """Its name ends with the process id of who made it."""
+        try:
+            found = [f for f in os.listdir(os.path.join(self.runs, name)) if f.endswith("-%d" % pid)]
+        except OSError:
+            found = []
+        return os.path.join(self.runs, name, max(found)) if found else ""
+
+    def end(self):
+        """No run begins any more, and those under way are taken down."""
+        with self.lock:
+            self.ended = True
+            for child in self.children:
+                child.send_signal(signal.SIGTERM)
+
+
+def from_root(path):
+    """As it is written in the project's folder."""
+    path = os.path.abspath(path)
+    return os.path.relpath(path, ROOT) if path.startswith(ROOT + os.sep) else path
+
+
+def repeat_command(folder, runtime="process"):
+    """What runs a scenario folder again, in the project's folder."""
+    harness = from_root(os.path.join(BUILD, "myqueue-harness"))
+    root = "--root . " if os.path.isabs(harness) else ""
+    return "%s run %s--runtime %s %s" % (harness, root, runtime, from_root(folder))
+
+
+def new_folder(reports):
+    """REPORTS/TIME-PID, for what a program writes."""
+    folder = os.path.abspath(os.path.join(reports, "%s-%d" % (
+        time.strftime("%Y%m%dT%H%M%S", time.gmtime()), os.getpid())))
+    os.makedirs(folder)
+    return folder
+
+
+def point_latest(folder):
+    latest = os.path.join(os.path.dirname(folder), "latest")
+    os.symlink(os.path.basename(folder), latest + ".new")
+    os.replace(latest + ".new", latest)
+
+
+def write_json(path, value):
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
+    os.replace(path + ".new", path)
+
+
+
+def list_of(known, what):
+    """For argparse: words with commas between, each one of the known."""
+
+    def parse(text):
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        for word in words:
+            if word not in known:
+                raise argparse.ArgumentTypeError("'%s' is no %s: %s are" % (word, what,
+                                                                            ", ".join(known)))
+        return words or list(known)
+
+    return parse
+
+
+def arguments(description, stores, faults):
+    """What both programs take."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--stores", default="postgres,sqlite",
+                        type=list_of([*stores, "memory"], "store"),
+                        help="with commas between (default: %(default)s)")
+    parser.add_argument("--faults", default="", type=list_of(faults, "row of the matrix"),
+                        help="rows of the matrix, with commas between (default: all)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(),
+                        help="runs at a time (default: %(default)s)")
+    parser.add_argument("--reports", required=True, help="where this one's folder is made")
+    return parser

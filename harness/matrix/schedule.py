@@ -1,0 +1,212 @@
+"""schedule.py - who sends what to whom, and what is broken when: drawn from a seed, then written
+down as a scenario folder, which is all that a run needs and all that repeats it.
+
+The same seed gives the same folder, byte by byte, on every machine.
+"""
+
+import os
+import random
+import re
+from dataclasses import dataclass, replace
+
+STORES = ("postgres", "sqlite")
+
+# How many acknowledgements a millisecond of a window can see go by, at most: so many messages must
+# be left behind it, or the next fault would find nobody sending.
+ACKS_PER_MS = 8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the matrix. `words` is what scenario.conf says; {ms} is drawn between the two."""
+
+    name: str
+    words: str
+    ms: tuple = (50, 400)
+    stores: tuple = STORES
+    stops: bool = True  # nothing is acknowledged meanwhile
+
+    def fits(self, store):
+        return ("sqlite" if store == "memory" else store) in self.stores
+
+    def draw(self, dice, shape):
+        return self.words.format(ms=dice.randint(*self.ms), producer=dice.randint(1, shape.producers),
+                                 consumer=dice.randint(1, shape.consumers),
+                                 seconds=dice.choice((-3600, -60, 60, 3600)))
+
+
+POSTGRES = ("postgres",)
+KINDS = [
+    Kind("kill broker", "kill broker, restart after {ms} ms"),
+    Kind("kill postgres", "kill postgres, restart after {ms} ms", stores=POSTGRES),
+]
+
+ROWS = [kind.name for kind in KINDS]
+
+
+def kind_of(words):
+    """The row that a fault of a schedule belongs to."""
+    for kind in KINDS:
+        pattern = re.escape(kind.words).replace(r"\{", "{").replace(r"\}", "}")
+        if re.fullmatch(re.sub(r"{\w+}", r"-?\\d+", pattern), words):
+            return kind
+    raise ValueError("no row of the matrix is '%s'" % words)
+
+
+@dataclass(frozen=True)
+class Fault:
+    acks: int  # it begins when so many sends are acknowledged
+    words: str
+
+    def line(self):
+        return "fault = after %d acks: %s" % (self.acks, self.words)
+
+
+@dataclass(frozen=True)
+class Shape:
+    producers: int
+    consumers: int
+    topics: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    name: str
+    store: str
+    seed: int
+    topics: dict  # topic: (producers, consumers), ids ascending
+    logs: dict    # producer: its lines, as (topic, text)
+    faults: tuple
+
+    def lines(self):
+        return sum(len(log) for log in self.logs.values())
+
+    def conf(self):
+        rows = ["title = %s, seed %d" % (self.name, self.seed), "store = %s" % self.store]
+        for topic, (producers, consumers) in self.topics.items():
+            rows.append("%s: %s : %s" % (topic, " ".join("P%d" % p for p in producers),
+                                         " ".join("C%d" % c for c in consumers)))
+        rows += [fault.line() for fault in self.faults]
+        return "".join(row + "\n" for row in rows)
+
+    def write(self, folder):
+        """Make the scenario folder."""
+        os.makedirs(folder)
+        with open(os.path.join(folder, "scenario.conf"), "w", encoding="utf-8") as file:
+            file.write(self.conf())
+        for producer, log in self.logs.items():
+            path = os.path.join(folder, "producer_%d.txt" % producer)
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                for i, (topic, text) in enumerate(log, 1):
+                    file.write("%02d:%02d:%02d\t%s\t\tP%d-%d\t\t%s\n" % (
+                        9 + i // 3600 % 15, i // 60 % 60, i % 60, text, producer, i, topic))
+
+    # ---- what a shrinker does to it -------------------------------------------------------------
+
+    def without_fault(self, index):
+        return replace(self, faults=self.faults[:index] + self.faults[index + 1:])
+
+    def without_producer(self, producer):
+        logs = {p: log for p, log in self.logs.items() if p != producer}
+        return self.of(logs, {t: ([p for p in ps if p != producer], cs)
+                              for t, (ps, cs) in self.topics.items()})
+
+    def without_consumer(self, consumer):
+        return self.of(self.logs, {t: (ps, [c for c in cs if c != consumer])
+                                   for t, (ps, cs) in self.topics.items()})
+
+    def shortened(self, part):
+        """Each log's first part only; the faults come earlier by as much."""
+        return self.of({p: log[:max(1, int(len(log) * part))] for p, log in self.logs.items()},
+                       self.topics)
+
+    def of(self, logs, topics):
+        """These logs and topics, as far as they still belong together; None when nothing is left,
+        or a fault is about somebody who is no more."""
+        kept = {}
+        for topic, (_, consumers) in topics.items():
+            writers = [p for p, log in logs.items() if any(t == topic for t, _ in log)]
+            if writers and consumers:
+                kept[topic] = (writers, consumers)
+        logs = {p: [line for line in log if line[0] in kept] for p, log in logs.items()}
+        logs = {p: log for p, log in logs.items() if log}
+        readers = {c for _, consumers in kept.values() for c in consumers}
+        faults = scaled(self.faults, sum(map(len, logs.values())) / self.lines())
+        for fault in faults:
+            who = re.match(r"kill (producer|consumer) (\d+)", fault.words)
+            if who and int(who[2]) not in (logs if who[1] == "producer" else readers):
+                return None
+        return replace(self, logs=logs, topics=kept, faults=faults) if kept else None
+
+
+def scaled(faults, part):
+    """The faults' moments, so much earlier, and still ascending."""
+    found, before = [], 0
+    for fault in faults:
+        before = max(before + 1, int(fault.acks * part))
+        found.append(replace(fault, acks=before))
+    return tuple(found)
+
+
+# ---- drawing ------------------------------------------------------------------------------------
+
+
+def draw_topics(dice, shape):
+    """Each topic has one to all of the producers and of the consumers, and each of these a topic."""
+    everybody = {"P": range(1, shape.producers + 1), "C": range(1, shape.consumers + 1)}
+    topics = {}
+    for i in range(1, shape.topics + 1):
+        topics["T%d" % i] = tuple(sorted(dice.sample(ids, dice.randint(1, len(ids))))
+                                  for ids in everybody.values())
+    for side, ids in enumerate(everybody.values()):
+        used = {one for topic in topics.values() for one in topic[side]}
+        topics["T1"][side].extend(one for one in ids if one not in used)
+        topics["T1"][side].sort()
+    return topics
+
+
+def draw_logs(dice, topics, producers, lines):
+    logs = {}
+    for producer in range(1, producers + 1):
+        mine = [topic for topic, (writers, _) in topics.items() if producer in writers]
+        logs[producer] = [(dice.choice(mine), "[%d:%d] %s" % (producer, i, "x" * dice.randint(1, 60)))
+                          for i in range(1, lines + 1)]
+        # Whom the dice left out would be a topic with a producer that never writes to it.
+        for i, topic in enumerate(mine):
+            logs[producer][i] = (topic, logs[producer][i][1])
+    return logs
+
+
+def draw(name, store, seed, kinds, shape, room):
+    """A schedule with these kinds of faults, in this order.
+
+    room   messages before each fault, behind what the one before it may let through
+    """
+    dice = random.Random("%s/%s/%d" % (name, store, seed))
+    acks, faults = 0, []
+    for kind in kinds:
+        acks += dice.randint(room // 2, room)
+        words = kind.draw(dice, shape)
+        faults.append(Fault(acks, words))
+        acks += 0 if kind.stops else kind.ms[1] * ACKS_PER_MS
+    lines = -(-(acks + room) // shape.producers)
+    topics = draw_topics(dice, shape)
+    return Schedule(name, store, seed, topics, draw_logs(dice, topics, shape.producers, lines),
+                    tuple(faults))
+
+
+def draw_cell(kind, store, seed):
+    """Of the matrix: this kind of fault, twice."""
+    dice = random.Random("%s/%s/%d/shape" % (kind.name, store, seed))
+    shape = Shape(dice.randint(2, 4), dice.randint(1, 3), dice.randint(1, 3))
+    return draw(kind.name, store, seed, [kind, kind], shape, 300)
+
+
+def draw_mixed(seed, stores, names=None):
+    """Of the soak: faults of several kinds, of these rows."""
+    dice = random.Random("soak/%s/%d" % ("+".join(stores), seed))
+    store = dice.choice(list(stores))
+    kinds = [kind for kind in KINDS if kind.fits(store) and kind.name in (names or ROWS)]
+    shape = Shape(dice.randint(1, 5), dice.randint(1, 4), dice.randint(1, 4))
+    return draw("soak", store, seed, dice.choices(kinds, k=dice.randint(1, 5)), shape,
+                dice.choice((100, 300, 1000)))

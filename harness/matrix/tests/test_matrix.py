@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+"""The matrix and the soak: what a seed draws, what a shrinker keeps, and, with the programs of
+$BUILD, that a soak finds a planted failure and shrinks it."""
+
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from dataclasses import replace
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+
+import schedule
+import shrink
+
+
+def mixed(seed=7):
+    return schedule.draw_mixed(seed, ("postgres", "sqlite"))
+
+
+class Draw(unittest.TestCase):
+    def test_a_seed_gives_the_same_again(self):
+        self.assertEqual(mixed(), mixed())
+        self.assertNotEqual(mixed(7), mixed(8))
+
+    def test_every_drawn_fault_is_of_a_row(self):
+        for seed in range(300):
+            drawn = mixed(seed)
+            for fault in drawn.faults:
+                self.assertTrue(schedule.kind_of(fault.words).fits(drawn.store), fault)
+
+    def test_every_row_is_drawn(self):
+        drawn = {schedule.kind_of(fault.words).name for seed in range(400)
+                 for fault in mixed(seed).faults}
+        self.assertEqual(drawn, {kind.name for kind in schedule.KINDS})
+
+    def test_what_is_drawn_belongs_together(self):
+        for seed in range(200):
+            drawn = mixed(seed)
+            moments = [fault.acks for fault in drawn.faults]
+            self.assertEqual(moments, sorted(set(moments)))
+            self.assertLess(moments[-1], drawn.lines())
+            for topic, (producers, consumers) in drawn.topics.items():
+                self.assertTrue(producers and consumers)
+                self.assertEqual(producers, sorted(set(producers)))
+            for producer, log in drawn.logs.items():
+                self.assertEqual({topic for topic, _ in log},
+                                 {t for t, (ps, _) in drawn.topics.items() if producer in ps})
+
+
+class Shrink(unittest.TestCase):
+    """With failures that need no run."""
+
+    def shrink(self, drawn, fails):
+        self.told = []
+        return shrink.shrink(drawn, fails, self.told.append, lambda: True)
+
+    def test_to_the_fault_that_does_it(self):
+        for seed in range(30):
+            drawn = mixed(seed)
+            culprit = drawn.faults[-1].words
+            found = self.shrink(drawn, lambda s: any(f.words == culprit for f in s.faults))
+            self.assertEqual([f.words for f in found.faults], [culprit])
+            self.assertLess(found.lines(), 2 * shrink.LINES_MIN)
+
+    def test_keeps_what_is_needed(self):
+        for seed in range(30):
+            drawn = mixed(seed)
+            producer, topic = max(drawn.logs), drawn.logs[max(drawn.logs)][0][0]
+            found = self.shrink(drawn, lambda s: producer in s.logs and topic in s.topics)
+            self.assertIn(producer, found.logs)
+            self.assertIn(topic, found.topics)
+            self.assertEqual(len(found.logs), 1)
+
+    def test_a_killed_client_is_not_left_out(self):
+        fault = schedule.Fault(10, "kill producer 1, restart after 50 ms")
+        drawn = replace(mixed(), faults=(fault,))
+        found = self.shrink(drawn, lambda s: bool(s.faults))
+        self.assertEqual((list(found.logs), len(found.faults)), ([1], 1))
+
+    def test_what_fails_no_more_is_not_taken(self):
+        drawn = mixed()
+        self.assertEqual(self.shrink(drawn, lambda s: False), drawn)
+        self.assertEqual(self.told, [])
+
+
+class Programs(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.reports = folder.name
+
+    def program(self, name, *arguments):
+        return subprocess.run([sys.executable, os.path.join(HERE, "..", name), "--reports",
+                               self.reports, *arguments], capture_output=True, text=True, check=False)
+
+    def result(self):
+        with open(os.path.join(self.reports, "latest", "result.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def test_a_soak_finds_and_shrinks_a_planted_failure(self):
+        """The memory store forgets when its broker is killed."""
+        done = self.program("soak.py", "--minutes", "1", "--stores", "memory", "--seed", "1",
+                            "--faults", "kill broker", "--shrink-minutes", "1")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        result = self.result()
+        self.assertEqual(result["verdict"], "invalid")
+        self.assertEqual(result["shrunk"]["faults"], 1)
+        self.assertLess(result["shrunk"]["messages"], result["failing"]["messages"])
+        self.assertIn(result["failing"]["command"], done.stdout)
+        command = result["shrunk"]["command"].split()
+        again = subprocess.run([*command, "--reports", os.path.join(self.reports, "again")],
+                               cwd=os.path.join(HERE, "..", "..", ".."), capture_output=True,
+                               text=True, check=False)
+        self.assertEqual(again.returncode, 1, again.stdout + again.stderr)
+
+    def test_a_row_of_the_matrix(self):
+        done = self.program("faults.py", "--seed", "3", "--seeds", "2", "--faults", "kill broker",
+                            "--stores", "sqlite")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        cell, = self.result()["cells"]
+        self.assertEqual([run["verdict"] for run in cell["runs"]], ["valid", "valid"])
+        with open(os.path.join(self.reports, "latest", "index.html"), encoding="utf-8") as file:
+            self.assertIn("kill broker", file.read())
+        self.assertEqual(len(glob.glob(os.path.join(self.reports, "latest", "runs", "*", "*",
+                                                    "report.html"))), 2)
+
+    def test_what_fails_is_told_with_its_command(self):
+        done = self.program("faults.py", "--faults", "kill broker", "--stores", "memory")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("repeat: ", done.stdout)
+
+    def test_words_that_are_no_fault_are_refused(self):
+        for program in "faults.py", "soak.py":
+            done = self.program(program, "--faults", "spill coffee")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("'spill coffee'", done.stderr)
+
+
+def main():
+    program = unittest.main(exit=False, warnings="ignore")
+    bad = len(program.result.failures) + len(program.result.errors)
+    print("%d passed, %d failed" % (program.result.testsRun - bad, bad))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
