@@ -6,6 +6,7 @@
 #
 #   BUILD=build         where everything that is made goes
 #   SANITIZE=           e.g. address,undefined or thread
+#   CRASH_POINTS=       1: the broker has its crash points (common/crashpoint.h), for tests
 #   RUNTIME=auto        docker | process | auto: where scenarios run
 #   STORE=              postgres | sqlite | memory: where their broker keeps the messages;
 #                       if not given, as scenario.conf says, or postgres
@@ -16,6 +17,7 @@
 
 BUILD     ?= build
 SANITIZE  ?=
+CRASH_POINTS ?=
 RUNTIME   ?= auto
 STORE     ?=
 FUZZ_SECONDS ?= 60
@@ -32,6 +34,9 @@ ifneq ($(SANITIZE),)
 CFLAGS   += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 CPPFLAGS += -DMUTEX_CHECK
 LDFLAGS  += -fsanitize=$(SANITIZE)
+endif
+ifneq ($(CRASH_POINTS),)
+CPPFLAGS += -DCRASH_POINTS
 endif
 
 # ---- what there is -----------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include "broker/store/stores.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -46,6 +47,7 @@ struct settings {
     const char *store;
     const char *consumer_start;
     const char *log_level;
+    const char *crash_at; /* a build with CRASH_POINTS=1 alone has it */
     const char *retention_unread;
     int64_t retention_bytes;
     int64_t retention_age_s;
@@ -262,6 +264,14 @@ static enum options_result parse_options(struct settings *s, int argc, char **ar
          .text = "info",
          .choices = "error|warn|info|debug",
          .help = "the least important lines to log"},
+#ifdef CRASH_POINTS
+        {.name = "crash-at",
+         .type = OPTION_TEXT,
+         .value = &s->crash_at,
+         .unit = "STEP:HIT",
+         .help = "for tests: kill this process when it passes STEP for the HIT-th time; list:\n"
+                 "print the steps, a line each, with the stores that pass them and when"},
+#endif
     };
     const struct options options = {
         .program = "myqueue-broker",
@@ -348,6 +358,7 @@ static struct store_session *load(struct broker *b)
         }
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_CONNECTED);
         status = ops->load(session, &loader, why);
     }
     if (status != STATUS_OK) {
@@ -418,6 +429,7 @@ static bool start_store(struct broker *b)
     }
     queue_connect(b->queue, &(struct store_queue){committer_submit, b->committer, readers_submit,
                                                   b->readers, b->store->ops->forgets_positions});
+    CRASH_POINT(START_THREADS);
     b->keeper = keeper_create(b->store, queue_keep, b->queue);
     if (b->keeper == NULL) {
         complain("out of memory or threads", NULL);
@@ -463,6 +475,7 @@ static bool bind_http(struct broker *b)
         return false;
     }
     atomic_store(&b->http, http);
+    CRASH_POINT(START_BOUND);
     return true;
 }
 
@@ -489,6 +502,7 @@ static bool start_http(struct broker *b)
         return false;
     }
     b->serving = true;
+    CRASH_POINT(START_SERVING);
     log_info("serving", LOG_STR("listen", http_server_address(atomic_load(&b->http))),
              LOG_STR("store", store_in_words(b, store)), LOG_STR("version", MYQUEUE_VERSION),
              LOG_INT("pid", getpid()));
@@ -593,6 +607,17 @@ int main(int argc, char **argv)
     if (log_level_parse(b.settings.log_level, &level)) {
         log_set_level(level);
     }
+#ifdef CRASH_POINTS
+    char why[CRASH_ERROR_BYTES_MAX];
+    if (b.settings.crash_at != NULL && strcmp(b.settings.crash_at, "list") == 0) {
+        crashpoints_print();
+        return 0;
+    }
+    if (!crashpoint_arm(b.settings.crash_at, why, sizeof why)) {
+        complain("--crash-at", why);
+        return EXIT_USAGE;
+    }
+#endif
     b.signal_fd = block_signals();
     b.fenced_fd = eventfd(0, EFD_CLOEXEC);
     if (b.signal_fd < 0 || b.fenced_fd < 0) {

@@ -11,6 +11,7 @@
 #include "common/pg.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -349,9 +350,14 @@ enum pg_outcome pg_pipeline_end(struct pg *pg, int limit_ms)
         /* Only the end commits: without it the server drops what it has got. */
         return abandon(pg);
     }
+#ifdef CRASH_POINTS
+    flush(pg, deadline_ms); /* else the server would have none of it yet */
+#endif
+    CRASH_POINT(COMMIT_HALF_SENT);
     if (PQpipelineSync(pg->connection) != 1 || !flush(pg, deadline_ms)) {
         return not_sent(pg);
     }
+    CRASH_POINT(COMMIT_SENT);
     enum pg_outcome outcome = collect_pipeline(pg, deadline_ms);
     if (outcome != PG_LOST && PQexitPipelineMode(pg->connection) != 1) {
         return lost(pg, PQerrorMessage(pg->connection));
@@ -369,6 +375,7 @@ static bool send_rows(struct pg *pg, const struct buffer *rows, int64_t deadline
         if (PQputCopyData(pg->connection, rows->data + at, size) != 1 || !flush(pg, deadline_ms)) {
             return false;
         }
+        CRASH_POINT(COPY_HALF_SENT);
     }
     return PQputCopyEnd(pg->connection, NULL) == 1 && flush(pg, deadline_ms);
 }
@@ -397,6 +404,7 @@ enum pg_outcome pg_copy(struct pg *pg, const char *sql, const struct pg_paramete
     if (!refused && !send_rows(pg, &rows->bytes, deadline_ms)) {
         return not_sent(pg);
     }
+    CRASH_POINT(COPY_SENT);
     enum pg_outcome end = collect(pg, deadline_ms, NULL);
     return end == PG_DONE ? outcome : end;
 }

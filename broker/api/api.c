@@ -5,6 +5,8 @@
 
 #include "broker/api/call.h"
 
+#include "common/crashpoint.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +39,9 @@ static void call_destroy(void *state)
 {
     struct call *call = state;
 
+    if (call->write != NULL) {
+        CRASH_POINT(REPLY_SENT);
+    }
     buffer_release(&call->topic_copy);
     queue_write_release(call->write);
     consume_release(call->consume);

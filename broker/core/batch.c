@@ -10,6 +10,7 @@
 #include "broker/core/internal.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/log.h"
 
 #include <stdlib.h>
@@ -164,6 +165,7 @@ static bool prepare_roll(struct queue_write *w, struct store_batch *batch)
     };
     w->index = batch->roll_count - 1;
     p->pending_segment = w->segment;
+    CRASH_POINT(ROLL_PREPARED);
     return true;
 }
 
@@ -202,6 +204,7 @@ static bool prepare_trim(struct queue_write *w, struct store_batch *batch)
     }
     *trim = (struct store_trim){w->topic->id, p->number, p->epoch, w->position};
     p->pending_first = w->position;
+    CRASH_POINT(TRIM_PREPARED);
     return true;
 }
 
@@ -493,6 +496,9 @@ static void show_clients(struct queue *queue, const struct store_batch *batch)
         }
         partition_add_consumer(&consumer->topic->partition, consumer);
     }
+    if (batch->producer_count + batch->consumer_count > 0) {
+        CRASH_POINT(REGISTER_SHOWN);
+    }
 }
 
 static void show_append(struct queue_write *w)
@@ -552,12 +558,16 @@ void batch_applied(void *arg, const struct store_batch *batch, const struct list
         struct queue_write *w = write_of(LIST_ENTRY(node, struct store_write, node));
         if (w->appended) {
             show_append(w);
+            CRASH_POINT(APPEND_SHOWN);
         } else if (w->kind == WRITE_POSITION) {
             show_position(w);
+            CRASH_POINT(POSITION_SHOWN);
         } else if (w->kind == WRITE_ROLL) {
             show_roll(w);
+            CRASH_POINT(ROLL_SHOWN);
         } else if (w->kind == WRITE_TRIM) {
             show_trim(w);
+            CRASH_POINT(TRIM_SHOWN);
         }
     }
     tail_budget_evict(&queue->tail_budget);

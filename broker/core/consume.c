@@ -18,6 +18,7 @@
 #include "broker/core/internal.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/log.h"
 
 #include <assert.h>
@@ -168,6 +169,7 @@ static enum consume_step begin_save(struct consume *c, int64_t position)
         mutex_unlock(&c->partition->lock);
         return moved(c);
     }
+    CRASH_POINT(POSITION_ASKED);
     c->state = CONSUME_SAVING;
     enum status status =
         position_save(c->queue, c->loop, c->consumer, position, saved, c, &c->save);
@@ -345,6 +347,7 @@ static enum consume_step after_save(struct consume *c)
 {
     enum status status = queue_write_result(c->save)->status;
 
+    CRASH_POINT(POSITION_SAVED);
     queue_write_release(c->save);
     c->save = NULL;
     return status == STATUS_OK ? moved(c) : over(c, status);

@@ -20,6 +20,7 @@
 #include "broker/core/internal.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/log.h"
 
 #define SEGMENTS_PER_LIMIT 8
@@ -169,6 +170,7 @@ static bool make_spare(struct partition *p, struct store_session *session, int64
                                                                segment) != STATUS_OK) {
         return false;
     }
+    CRASH_POINT(SEGMENT_CREATED);
     mutex_lock(&p->lock);
     p->spare_segment = *segment;
     mutex_unlock(&p->lock);
@@ -215,6 +217,7 @@ static bool sweep(struct queue *queue, struct store_session *session)
         status = STATUS_OK;
         for (int i = 0; i < SWEEPS_MAX && status == STATUS_OK && !done; i++) {
             status = session->store->ops->sweep(session, &done);
+            CRASH_POINT(SWEEP_DONE);
         }
     }
     if (!done) {

@@ -8,6 +8,7 @@
 #include "broker/core/internal.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +216,7 @@ enum status queue_append(struct queue *queue, int loop, struct slice topic, int6
     size_t size = count * sizeof *messages;
     enum status status = queue_open(queue);
 
+    CRASH_POINT(APPEND_READ);
     if (status == STATUS_OK) {
         status = find_producer(queue, topic, producer_id, &producer);
     }

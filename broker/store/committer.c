@@ -10,6 +10,7 @@
 #include "broker/store/committer.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/log.h"
 #include "common/mutex.h"
 
@@ -86,6 +87,7 @@ static void end_all(struct committer *c, struct list *writes, enum status status
     mutex_lock(&c->lock);
     give_back_room_locked(c); /* before anybody hears that he may send again */
     mutex_unlock(&c->lock);
+    CRASH_POINT(BATCH_ANSWERED);
     c->options.hooks.round_end(c->options.hooks.arg);
 }
 
@@ -172,6 +174,7 @@ static bool revive(struct committer *c, enum status prepared_status)
 static void batch_applied(struct committer *c)
 {
     c->options.hooks.applied(c->options.hooks.arg, &c->batch, &c->prepared);
+    CRASH_POINT(BATCH_SHOWN);
     end_all(c, &c->prepared, STATUS_OK);
     batch_clear(&c->batch);
 }
@@ -250,6 +253,11 @@ static enum status find_out(struct committer *c)
     return committed ? STATUS_OK : STATUS_STORE_AWAY;
 }
 
+static bool registers(const struct store_batch *b)
+{
+    return b->topic_count + b->producer_count + b->consumer_count > 0;
+}
+
 static void commit(struct committer *c)
 {
     const struct store_ops *ops = c->options.store->ops;
@@ -257,6 +265,9 @@ static void commit(struct committer *c)
     int64_t begin_ns = clock_now_ns();
     enum status status = ops->assign_ids(c->options.session, &c->batch);
     if (status == STATUS_OK) {
+        if (registers(&c->batch)) {
+            CRASH_POINT(REGISTER_IDS);
+        }
         status = ops->commit(c->options.session, &c->batch);
         if (status == STATUS_OUTCOME_UNKNOWN) {
             status = find_out(c);
@@ -268,6 +279,7 @@ static void commit(struct committer *c)
     }
     c->commit_ns = clock_now_ns() - begin_ns;
     if (status == STATUS_OK) {
+        CRASH_POINT(COMMIT_DONE);
         batch_applied(c);
     } else if (status == STATUS_STORE_AWAY) {
         batch_discarded(c);
@@ -373,7 +385,9 @@ static void *committer_main(void *arg)
             end_all(c, &c->taken, STATUS_STORE_AWAY);
             continue;
         }
+        CRASH_POINT(BATCH_TAKEN);
         prepare(c);
+        CRASH_POINT(BATCH_PREPARED);
         if (batch_empty(&c->batch)) {
             batch_applied(c); /* duplicates only: nothing to commit */
         } else {
@@ -404,6 +418,7 @@ void committer_submit(void *committer, struct list *writes)
         pthread_cond_signal(&c->changed);
     }
     mutex_unlock(&c->lock);
+    CRASH_POINT(WRITE_QUEUED);
 }
 
 struct committer *committer_create(const struct committer_options *options)

@@ -15,6 +15,7 @@
 #include "broker/store/schema.h"
 #include "broker/store/stores.h"
 
+#include "common/crashpoint.h"
 #include "common/log.h"
 #include "common/pg.h"
 
@@ -502,6 +503,7 @@ static enum status postgres_load(struct store_session *session, const struct sto
     enum status status =
         load_query(s, "BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK ")", NULL, error);
     if (status == STATUS_OK) {
+        CRASH_POINT(START_BEGUN);
         status = check_encoding(s, error);
     }
     if (status == STATUS_OK) {
@@ -511,15 +513,19 @@ static enum status postgres_load(struct store_session *session, const struct sto
         status = load_query(s, schema_sql, NULL, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_SCHEMA);
         status = take_ownership(s, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_OWNED);
         status = load_rows(s, loader, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_LOADED);
         status = load_query(s, "COMMIT", NULL, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_COMMITTED);
         warn_unsafe(s);
         return prepare(s);
     }
@@ -798,8 +804,10 @@ static enum status postgres_commit(struct store_session *session, const struct s
     if (status != STATUS_OK) {
         return status;
     }
+    CRASH_POINT(COMMIT_BEGUN);
     enum pg_outcome outcome = send_batch(s, batch, copies);
     if (copies && outcome == PG_DONE) {
+        CRASH_POINT(COPY_BEGUN);
         outcome = copy_messages(s, batch);
     }
     status = status_of(s, outcome, "commit");

@@ -22,6 +22,7 @@
 #include "broker/store/stores.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/log.h"
 #include "common/mutex.h"
 
@@ -715,19 +716,27 @@ static enum status sqlite_load(struct store_session *session, const struct store
         status = use_write_ahead_log(s, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_JOURNAL);
         status = load_exec(s, "BEGIN IMMEDIATE", error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_BEGUN);
         status = make_schema(s, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_SCHEMA);
         status = take_ownership(s, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_OWNED);
         status = load_rows(s, loader, error);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(START_LOADED);
         status = load_exec(s, "COMMIT", error);
+    }
+    if (status == STATUS_OK) {
+        CRASH_POINT(START_COMMITTED);
     }
     if (status != STATUS_OK) {
         close_file(s); /* rolls back */
@@ -827,6 +836,7 @@ static enum status add_registrations(struct sqlite_session *s, const struct stor
     for (size_t i = 0; status == STATUS_OK && i < b->producer_count; i++) {
         const struct store_client *c = &b->producers[i];
         status = change(s, ADD_PRODUCER, no_text, INTS(c->id, topic_of(b, c), s->now_ms));
+        CRASH_POINT(COMMIT_CLIENTS);
     }
     for (size_t i = 0; status == STATUS_OK && i < b->consumer_count; i++) {
         const struct store_client *c = &b->consumers[i];
@@ -834,6 +844,7 @@ static enum status add_registrations(struct sqlite_session *s, const struct stor
         if (status == STATUS_OK) {
             status = change(s, ADD_POSITION, no_text, INTS(c->id, c->position));
         }
+        CRASH_POINT(COMMIT_CLIENTS);
     }
     return status;
 }
@@ -846,17 +857,20 @@ static enum status add_messages(struct sqlite_session *s, const struct store_bat
         const struct store_advance *a = &b->advances[i];
         status = change_owned(
             s, ADVANCE, INTS(a->topic_id, a->partition, a->epoch, a->base, a->count, a->bytes));
+        CRASH_POINT(COMMIT_COUNTERS);
     }
     for (size_t i = 0; status == STATUS_OK && i < b->message_count; i++) {
         const struct store_message *m = &b->messages[i];
         status = change(
             s, ADD_MESSAGE, text_of(m->message),
             INTS(m->topic_id, m->partition, m->offset, m->producer_id, m->sequence, s->now_ms));
+        CRASH_POINT(COMMIT_MESSAGES);
     }
     for (size_t i = 0; status == STATUS_OK && i < b->sequence_count; i++) {
         const struct store_sequence *q = &b->sequences[i];
         status = change(s, SET_SEQUENCE, no_text,
                         INTS(q->producer_id, q->partition, q->sequence, q->offset));
+        CRASH_POINT(COMMIT_SEQUENCES);
     }
     for (size_t i = 0; status == STATUS_OK && i < b->position_count; i++) {
         const struct store_position *p = &b->positions[i];
@@ -902,6 +916,7 @@ static enum status sqlite_commit(struct store_session *session, const struct sto
 
     enum status status = begin(s);
     if (status == STATUS_OK) {
+        CRASH_POINT(COMMIT_BEGUN);
         status = add_registrations(s, batch);
     }
     if (status == STATUS_OK) {
@@ -911,6 +926,7 @@ static enum status sqlite_commit(struct store_session *session, const struct sto
         status = change_segments(s, batch);
     }
     if (status == STATUS_OK) {
+        CRASH_POINT(COMMIT_ROWS);
         status = end_commit(s);
     }
     if (status != STATUS_OK) {
@@ -1088,6 +1104,7 @@ static enum status sqlite_sweep(struct store_session *session, bool *done)
     status = refused(s, code, "sweep");
     if (found) {
         status = change(s, SWEEP, no_text, INTS(where[0], where[1], where[2]));
+        CRASH_POINT(SWEEP_BEGUN);
     }
     if (status == STATUS_OK) {
         status = end_commit(s);
