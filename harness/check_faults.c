@@ -134,8 +134,9 @@ static void fault_judge(struct checking *k, size_t i)
     const char *target = fault_target_name(fault->planned.target);
     switch (kind) {
     case FINDING_NOT_FIRED:
-        evidence_say(e, "%s %s after %" PRId64 " acks did not happen; there were %" PRId64, action,
-                     target, fault->planned.after_acks, k->c->acknowledged);
+        evidence_say(e, "%s %s after %" PRId64 " %s did not happen; there were %" PRId64 " acks",
+                     action, target, fault->planned.after,
+                     fault->planned.when == WHEN_MS ? "ms" : "acks", k->c->acknowledged);
         break;
     case FINDING_NO_RECOVERY:
         evidence_say(e, "%s %s at %" PRId64 " acks: the target was not seen %s", action, target,

@@ -3,15 +3,11 @@
  */
 #include "harness/clients.h"
 
-#include "common/clock.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#define REGISTERED_LIMIT_MS 90000
-#define WAIT_MS 100
 /* A consumer that misses a message ends after so long without any, and the judge sees
  * what it has. Longer than a restart of PostgreSQL and the broker on a busy machine. */
 #define IDLE_S 20
@@ -102,9 +98,19 @@ static bool client_start(struct clients *clients, struct client *client)
     return done;
 }
 
-/* How many of a kind there are, and how many of these have registered; false: one ended. */
-static bool count_registered(struct clients *clients, enum client_kind kind, size_t *all,
-                             size_t *registered)
+bool clients_start(struct clients *clients, enum client_kind kind)
+{
+    for (size_t i = 0; i < clients->count; i++) {
+        struct client *client = &clients->items[i];
+        if (client->kind == kind && !client_start(clients, client)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool clients_registered(struct clients *clients, enum client_kind kind, size_t *all,
+                        size_t *registered)
 {
     char how[32];
 
@@ -124,38 +130,6 @@ static bool count_registered(struct clients *clients, enum client_kind kind, siz
         }
     }
     return true;
-}
-
-bool clients_start(struct clients *clients, enum client_kind kind)
-{
-    struct control *c = clients->rt->control;
-    int64_t deadline_ms = clock_now_ms() + REGISTERED_LIMIT_MS;
-    size_t all;
-    size_t registered;
-
-    for (size_t i = 0; i < clients->count; i++) {
-        struct client *client = &clients->items[i];
-        if (client->kind == kind && !client_start(clients, client)) {
-            return false;
-        }
-    }
-    for (;;) {
-        if (!count_registered(clients, kind, &all, &registered)) {
-            return false;
-        }
-        if (registered == all) {
-            return true;
-        }
-        control_detail(c, "%zu of %zu registered", registered, all);
-        if (clock_now_ms() > deadline_ms) {
-            return control_fail(c, NULL, "only %zu of %zu %s registered within %d s", registered,
-                                all, kind == CLIENT_PRODUCER ? "producers" : "consumers",
-                                REGISTERED_LIMIT_MS / 1000);
-        }
-        if (!control_wait(c, WAIT_MS)) {
-            return false;
-        }
-    }
 }
 
 struct watch_counts clients_read(struct clients *clients)

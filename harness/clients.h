@@ -41,9 +41,13 @@ bool clients_init(struct clients *clients, struct runtime *rt, const struct scen
                   const struct record *record);
 void clients_release(struct clients *clients);
 
-/* Start all clients of a kind, and wait until each has registered for all its topics.
- * One that ends meanwhile is a failure. */
+/* Start all clients of a kind. */
 bool clients_start(struct clients *clients, enum client_kind kind);
+
+/* How many of a kind there are, and how many of these have registered for all their topics.
+ * A client that has ended already is a failure. */
+bool clients_registered(struct clients *clients, enum client_kind kind, size_t *all,
+                        size_t *registered);
 
 /* Read what is new in the histories, the producers' last, and sum up; but of the open
  * requests only the producers' count. */

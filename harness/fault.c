@@ -3,6 +3,8 @@
  */
 #include "harness/fault.h"
 
+#include "harness/fault_kind.h"
+
 #include <assert.h>
 
 /* In this time an answer that was sent reaches its producer and is in its history. */
@@ -21,21 +23,41 @@ bool injector_busy(const struct injector *i)
 static void injector_move(struct injector *i, enum injector_state to)
 {
     static const unsigned legal[] = {
-        [INJECTOR_ARMED] = 1U << INJECTOR_FROZEN,
-        [INJECTOR_FROZEN] = 1U << INJECTOR_DYING | 1U << INJECTOR_ARMED,
-        [INJECTOR_DYING] = 1U << INJECTOR_DOWN,
-        [INJECTOR_DOWN] = 1U << INJECTOR_STARTING,
-        [INJECTOR_STARTING] = 1U << INJECTOR_ARMED,
+        [INJECTOR_ARMED] = 1U << INJECTOR_FROZEN | 1U << INJECTOR_BEGUN,
+        [INJECTOR_FROZEN] = 1U << INJECTOR_BEGUN | 1U << INJECTOR_ARMED,
+        [INJECTOR_BEGUN] = 1U << INJECTOR_HELD,
+        [INJECTOR_HELD] = 1U << INJECTOR_HEALING,
+        [INJECTOR_HEALING] = 1U << INJECTOR_ARMED,
     };
 
     assert((legal[i->state] & 1U << to) != 0);
     i->state = to;
 }
 
+/* Its moment is there, as far as it can be foreseen. */
+static bool is_due(const struct scenario_fault *fault, const struct injector_view *view)
+{
+    switch (fault->when) {
+    case WHEN_ACKS:
+        return view->acks >= fault->after && view->in_flight > 0;
+    case WHEN_MS:
+        return view->running_ms >= fault->after && view->in_flight > 0;
+    case WHEN_START:
+        break;
+    }
+    return true;
+}
+
 static enum injector_action step_armed(struct injector *i, const struct injector_view *view)
 {
-    if (view->acks < i->faults[i->current].after_acks || view->in_flight <= 0) {
+    const struct scenario_fault *fault = &i->faults[i->current];
+
+    if (!is_due(fault, view)) {
         return INJECTOR_NOTHING;
+    }
+    if (!fault_kind(fault->action)->freezes) {
+        injector_move(i, INJECTOR_BEGUN);
+        return INJECTOR_BEGIN;
     }
     i->until_ms = view->now_ms + SETTLE_MS;
     injector_move(i, INJECTOR_FROZEN);
@@ -47,18 +69,30 @@ static enum injector_action step_frozen(struct injector *i, const struct injecto
     if (view->now_ms < i->until_ms) {
         return INJECTOR_NOTHING;
     }
-    injector_move(i, view->in_flight > 0 ? INJECTOR_DYING : INJECTOR_ARMED);
-    return view->in_flight > 0 ? INJECTOR_KILL : INJECTOR_THAW;
+    injector_move(i, view->in_flight > 0 ? INJECTOR_BEGUN : INJECTOR_ARMED);
+    return view->in_flight > 0 ? INJECTOR_BEGIN : INJECTOR_THAW;
 }
 
-static enum injector_action step_dying(struct injector *i, const struct injector_view *view)
+static enum injector_action step_begun(struct injector *i, const struct injector_view *view)
 {
-    if (!view->dead) {
+    if (!view->hit) {
         return INJECTOR_NOTHING;
     }
-    i->until_ms = view->now_ms + i->faults[i->current].restart_ms;
-    injector_move(i, INJECTOR_DOWN);
+    i->until_ms = view->now_ms + i->faults[i->current].hold_ms;
+    injector_move(i, INJECTOR_HELD);
     return INJECTOR_HIT;
+}
+
+static enum injector_action step_held(struct injector *i, const struct injector_view *view)
+{
+    bool is_window = fault_kind(i->faults[i->current].action)->shape == SHAPE_WINDOW;
+
+    if (view->now_ms < i->until_ms ||
+        (is_window && view->bit == 0 && view->now_ms < i->until_ms + WINDOW_MORE_MS)) {
+        return INJECTOR_NOTHING;
+    }
+    injector_move(i, INJECTOR_HEALING);
+    return INJECTOR_UNDO;
 }
 
 enum injector_action injector_step(struct injector *i, const struct injector_view *view)
@@ -71,15 +105,11 @@ enum injector_action injector_step(struct injector *i, const struct injector_vie
         return step_armed(i, view);
     case INJECTOR_FROZEN:
         return step_frozen(i, view);
-    case INJECTOR_DYING:
-        return step_dying(i, view);
-    case INJECTOR_DOWN:
-        if (view->now_ms < i->until_ms) {
-            return INJECTOR_NOTHING;
-        }
-        injector_move(i, INJECTOR_STARTING);
-        return INJECTOR_RESTART;
-    case INJECTOR_STARTING:
+    case INJECTOR_BEGUN:
+        return step_begun(i, view);
+    case INJECTOR_HELD:
+        return step_held(i, view);
+    case INJECTOR_HEALING:
         if (!view->healthy) {
             return INJECTOR_NOTHING;
         }
@@ -90,10 +120,25 @@ enum injector_action injector_step(struct injector *i, const struct injector_vie
     return INJECTOR_NOTHING;
 }
 
-int64_t injector_idle_ms(const struct injector *i, int64_t now_ms)
+/* Armed: until the moment that a clock tells. */
+static int64_t armed_idle_ms(const struct injector *i, const struct injector_view *view)
 {
-    if (i->state != INJECTOR_DOWN && i->state != INJECTOR_FROZEN) {
+    const struct scenario_fault *fault = &i->faults[i->current];
+
+    if (i->current == i->fault_count || fault->when != WHEN_MS || view->running_ms < 0 ||
+        view->running_ms >= fault->after) {
         return -1;
     }
-    return i->until_ms > now_ms ? i->until_ms - now_ms : 0;
+    return fault->after - view->running_ms;
+}
+
+int64_t injector_idle_ms(const struct injector *i, const struct injector_view *view)
+{
+    if (i->state == INJECTOR_ARMED) {
+        return armed_idle_ms(i, view);
+    }
+    if ((i->state != INJECTOR_HELD && i->state != INJECTOR_FROZEN) || i->until_ms <= view->now_ms) {
+        return i->state == INJECTOR_FROZEN ? 0 : -1;
+    }
+    return i->until_ms - view->now_ms;
 }

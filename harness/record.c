@@ -6,6 +6,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "harness/fault_kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -185,16 +186,39 @@ void record_phase(struct record *r, const char *name)
     record_line(r, &line);
 }
 
+/* Begin a fault's line. */
+static void fault_line(struct buffer *line, size_t number, const char *type)
+{
+    buffer_printf(line,
+                  "{\"t\":%lld,\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
+                  "\"fault\":%zu",
+                  (long long)clock_now_ns(), type, number);
+}
+
 void record_fault_begin(struct record *r, size_t number, const struct scenario_fault *fault,
-                        int64_t acks)
+                        int64_t acks, int64_t in_flight)
+{
+    struct buffer line = BUFFER_INIT;
+    struct buffer words = BUFFER_INIT;
+
+    fault_append_words(&words, fault);
+    fault_line(&line, number, "begin");
+    buffer_printf(&line, ",\"action\":\"%s\",\"target\":\"%s\",\"words\":",
+                  fault_action_name(fault->action), fault_target_name(fault->target));
+    json_append_string(&line, buffer_slice(&words));
+    buffer_printf(&line, ",\"acks\":%lld,\"in_flight\":%lld", (long long)acks,
+                  (long long)in_flight);
+    record_line(r, &line);
+    buffer_release(&words);
+}
+
+void record_fault_hit(struct record *r, size_t number, int64_t bit, const char *unit)
 {
     struct buffer line = BUFFER_INIT;
 
-    buffer_printf(&line,
-                  "{\"t\":%lld,\"process\":\"harness\",\"op\":\"fault\",\"type\":\"begin\","
-                  "\"fault\":%zu,\"action\":\"%s\",\"target\":\"%s\",\"acks\":%lld",
-                  (long long)clock_now_ns(), number, fault_action_name(fault->action),
-                  fault_target_name(fault->target), (long long)acks);
+    fault_line(&line, number, "hit");
+    buffer_printf(&line, ",\"bit\":%lld,\"unit\":", (long long)bit);
+    json_append_string(&line, slice_of(unit));
     record_line(r, &line);
 }
 
@@ -202,10 +226,7 @@ void record_fault(struct record *r, size_t number, const char *type)
 {
     struct buffer line = BUFFER_INIT;
 
-    buffer_printf(&line,
-                  "{\"t\":%lld,\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
-                  "\"fault\":%zu",
-                  (long long)clock_now_ns(), type, number);
+    fault_line(&line, number, type);
     record_line(r, &line);
 }
 

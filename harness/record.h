@@ -58,11 +58,16 @@ bool record_run(struct record *r, struct control *c, const struct record_run *ru
 /* A phase of the run is reached: "consumers registered". */
 void record_phase(struct record *r, const char *name);
 
-/* Fault `number` (from 1) begins, after so many acks. */
+/* Fault `number` (from 1) begins, after so many acks and with so many produce requests on their
+ * way. */
 void record_fault_begin(struct record *r, size_t number, const struct scenario_fault *fault,
-                        int64_t acks);
+                        int64_t acks, int64_t in_flight);
 
-/* type: "hit", "restart", "end". */
+/* It has certainly happened, or, of a window, is about to be over, and has hit so many of the
+ * unit: "requests in flight". */
+void record_fault_hit(struct record *r, size_t number, int64_t bit, const char *unit);
+
+/* type: "restart" (its target is started again, or it is undone), "end" (all is well again). */
 void record_fault(struct record *r, size_t number, const char *type);
 
 /* Point `latest` to this run. false: see control_fail(). */

@@ -177,7 +177,7 @@ static void faults_put(struct writer *w, const struct scenario *s, const struct 
         put_int(w, "number", (int64_t)i + 1);
         put_string(w, "action", fault_action_name(f->planned.action));
         put_string(w, "target", fault_target_name(f->planned.target));
-        put_int(w, "after_acks", f->planned.after_acks);
+        put_int(w, f->planned.when == WHEN_MS ? "after_ms" : "after_acks", f->planned.after);
         put_maybe(w, "acks", f->begin_ns == TIME_NONE ? NUMBER_NONE : f->acks);
         put_int(w, "in_flight", f->in_flight);
         put_int(w, "interrupted", f->interrupted);

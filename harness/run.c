@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "harness/clients.h"
 #include "harness/fault.h"
+#include "harness/fault_kind.h"
 #include "harness/judge.h"
 #include "harness/record.h"
 #include "harness/rows.h"
@@ -35,6 +36,8 @@
 #define HEALTH_REQUEST_MAX_MS 1000
 #define HEALTH_EVERY_MS 5
 #define TOPIC_LIMIT_MS 20000
+#define TOPIC_ATTEMPT_MS 500
+#define REGISTERED_LIMIT_MS 90000
 #define TICK_MS 100
 #define CLIENTS_END_MS 3000 /* for clients that were asked to end */
 #define DOWN_LIMIT_MS 60000
@@ -56,17 +59,16 @@ struct run {
     struct runtime *rt;
     struct clients clients;
     struct injector injector;
+    struct fault_scene scene; /* of the fault that is next or under way */
     struct watch_counts counts;
     int64_t starting_ms; /* when a service was started last */
-    int64_t began_ms;    /* when the clients' work began */
+    int64_t began_ms;    /* when the producers' gate opened; 0: not yet */
     int64_t alive_ms;    /* when the counts changed last */
     char name[NAME_BYTES_MAX + 1];
     char reason[512];
     char command[PATH_MAX + 128];
     char ended_early[256];
 };
-
-/* ---- bringing up ---------------------------------------------------------------------- */
 
 /* A question to what is just coming up can hang, and while we wait for its answer we miss
  * the moment; a machine may also be slow. So the longer it takes, the more patience. */
@@ -79,13 +81,13 @@ static bool healthy(const struct run *run)
     return myqueue_health(run->rt->broker, (int)wait_ms, NULL) == MYQUEUE_OK;
 }
 
-/* Which service has ended without being killed by us? NULL: none has. */
+/* Which service has ended without a fault's doing? NULL: none has. */
 static struct process *ended_service(struct run *run)
 {
     const struct injector *i = &run->injector;
 
     for (int target = 0; target < RUNTIME_TARGETS; target++) {
-        bool ours = injector_busy(i) && i->state != INJECTOR_STARTING &&
+        bool ours = injector_busy(i) && i->state != INJECTOR_HEALING &&
                     i->faults[i->current].target == (enum fault_target)target;
         if (!ours && runtime_has(run->rt, (enum fault_target)target) &&
             !process_runs(&run->rt->services[target])) {
@@ -94,6 +96,169 @@ static struct process *ended_service(struct run *run)
     }
     return NULL;
 }
+
+/* ---- faults --------------------------------------------------------------------------- */
+
+/* As the functions of fault `number` see the run. */
+static struct fault_scene *scene_of(struct run *run, size_t number)
+{
+    struct fault_scene *scene = &run->scene;
+
+    if (scene->number != number) {
+        *scene = (struct fault_scene){.rt = run->rt,
+                                      .clients = &run->clients,
+                                      .scenario = run->scenario,
+                                      .fault = &run->scenario->faults[number - 1],
+                                      .number = number};
+    }
+    scene->in_flight = run->counts.open;
+    return scene;
+}
+
+static const struct fault_ops *ops_of(const struct fault_scene *scene)
+{
+    return fault_kind(scene->fault->action)->ops;
+}
+
+static bool prepare_faults(struct run *run)
+{
+    for (size_t number = 1; number <= run->scenario->fault_count; number++) {
+        struct fault_scene *scene = scene_of(run, number);
+        if (ops_of(scene)->prepare != NULL && !ops_of(scene)->prepare(scene)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void release_faults(struct run *run)
+{
+    size_t number = run->injector.current + 1;
+
+    if (number <= run->scenario->fault_count && injector_busy(&run->injector)) {
+        struct fault_scene *scene = scene_of(run, number);
+        if (ops_of(scene)->release != NULL) {
+            ops_of(scene)->release(scene);
+        }
+    }
+}
+
+static bool fault_begin(struct run *run, struct fault_scene *scene)
+{
+    record_fault_begin(&run->record, scene->number, scene->fault, run->counts.acknowledged,
+                       scene->in_flight);
+    scene->bit = scene->in_flight;
+    return ops_of(scene)->begin == NULL || ops_of(scene)->begin(scene);
+}
+
+/* What it has hit, as its kind counts it. */
+static int64_t fault_bit(struct fault_scene *scene)
+{
+    if (ops_of(scene)->bitten != NULL) {
+        scene->bit = ops_of(scene)->bitten(scene);
+    }
+    return scene->bit;
+}
+
+static void fault_record_hit(struct run *run, struct fault_scene *scene)
+{
+    record_fault_hit(&run->record, scene->number, scene->bit,
+                     fault_kind(scene->fault->action)->unit);
+}
+
+/* A window has hit something until it closes, the others when they happen. */
+static void fault_hit(struct run *run, struct fault_scene *scene)
+{
+    if (fault_kind(scene->fault->action)->shape != SHAPE_WINDOW) {
+        fault_bit(scene);
+        fault_record_hit(run, scene);
+    }
+}
+
+static bool fault_undo(struct run *run, struct fault_scene *scene)
+{
+    if (fault_kind(scene->fault->action)->shape == SHAPE_WINDOW) {
+        fault_record_hit(run, scene);
+    }
+    record_fault(&run->record, scene->number, "restart");
+    run->starting_ms = clock_now_ms();
+    return ops_of(scene)->end == NULL || ops_of(scene)->end(scene);
+}
+
+static bool fault_end(struct run *run, struct fault_scene *scene)
+{
+    record_fault(&run->record, scene->number, "end");
+    if (ops_of(scene)->release != NULL) {
+        ops_of(scene)->release(scene);
+    }
+    return scene->fault->target >= RUNTIME_TARGETS ||
+           run->rt->ops->started(run->rt, scene->fault->target);
+}
+
+static struct injector_view fault_view(struct run *run)
+{
+    struct injector *i = &run->injector;
+    struct injector_view view = {
+        .acks = run->counts.acknowledged,
+        .in_flight = run->counts.open,
+        .now_ms = clock_now_ms(),
+        .running_ms = run->began_ms == 0 ? -1 : clock_now_ms() - run->began_ms,
+    };
+
+    if (!injector_busy(i)) {
+        return view;
+    }
+    struct fault_scene *scene = scene_of(run, i->current + 1);
+    const struct fault_ops *ops = ops_of(scene);
+    view.hit = i->state == INJECTOR_BEGUN && (ops->hit == NULL || ops->hit(scene));
+    if (i->state == INJECTOR_HELD && view.now_ms >= i->until_ms) {
+        view.bit = fault_kind(scene->fault->action)->shape == SHAPE_WINDOW ? fault_bit(scene) : 0;
+    }
+    view.healthy =
+        i->state == INJECTOR_HEALING && (ops->healed == NULL || ops->healed(scene)) && healthy(run);
+    return view;
+}
+
+/* Do what is due about the faults. */
+static bool drive_faults(struct run *run)
+{
+    struct injector *i = &run->injector;
+
+    while (i->current < i->fault_count) {
+        struct injector_view view = fault_view(run);
+        struct fault_scene *scene = scene_of(run, i->current + 1);
+        bool done = true;
+
+        switch (injector_step(i, &view)) {
+        case INJECTOR_NOTHING:
+            return !run->control.failed;
+        case INJECTOR_FREEZE:
+            run->rt->ops->freeze(run->rt, scene->fault->target);
+            break;
+        case INJECTOR_THAW:
+            run->rt->ops->thaw(run->rt, scene->fault->target);
+            break;
+        case INJECTOR_BEGIN:
+            done = fault_begin(run, scene);
+            break;
+        case INJECTOR_HIT:
+            fault_hit(run, scene);
+            break;
+        case INJECTOR_UNDO:
+            done = fault_undo(run, scene);
+            break;
+        case INJECTOR_END:
+            done = fault_end(run, scene);
+            break;
+        }
+        if (!done || run->control.failed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- bringing up ---------------------------------------------------------------------- */
 
 static bool start_services(struct run *run)
 {
@@ -106,7 +271,7 @@ static bool start_services(struct run *run)
     control_step(c, "starting %sthe broker", has_postgres ? "PostgreSQL and " : "");
     run->starting_ms = clock_now_ms();
     /* Both at once: the broker waits for its store. */
-    if ((has_postgres && !rt->ops->start(rt, TARGET_POSTGRES)) ||
+    if (!drive_faults(run) || (has_postgres && !rt->ops->start(rt, TARGET_POSTGRES)) ||
         !rt->ops->start(rt, TARGET_BROKER)) {
         return false;
     }
@@ -121,7 +286,7 @@ static bool start_services(struct run *run)
                                 "the broker on %s was not healthy within %d s", rt->broker,
                                 HEALTHY_LIMIT_MS / 1000);
         }
-        if (!control_wait(c, HEALTH_EVERY_MS)) {
+        if (!drive_faults(run) || !control_wait(c, HEALTH_EVERY_MS)) {
             return false;
         }
     }
@@ -130,25 +295,70 @@ static bool start_services(struct run *run)
            rt->ops->started(rt, TARGET_BROKER);
 }
 
-static bool create_topics(struct run *run)
+/* While a fault is under way the call must not block: it is us who end the fault. */
+static bool create_topic(struct run *run, const char *topic)
 {
     char error[MYQUEUE_ERROR_BYTES];
+    int64_t deadline_ms = clock_now_ms() + TOPIC_LIMIT_MS;
 
-    control_step(&run->control, "creating %zu topics", run->scenario->topic_count);
-    for (size_t i = 0; i < run->scenario->topic_count; i++) {
-        const char *topic = run->scenario->topics[i].name;
-        enum myqueue_status status =
-            myqueue_create_topic(run->rt->broker, topic, TOPIC_LIMIT_MS, error);
+    for (;;) {
+        bool busy = injector_busy(&run->injector);
+        enum myqueue_status status = myqueue_create_topic(
+            run->rt->broker, topic, busy ? TOPIC_ATTEMPT_MS : TOPIC_LIMIT_MS, error);
         /* The store is new: a topic that is there was created by a lost answer. */
-        if (status != MYQUEUE_OK && status != MYQUEUE_TOPIC_EXISTS) {
+        if (status == MYQUEUE_OK || status == MYQUEUE_TOPIC_EXISTS) {
+            return true;
+        }
+        if (!busy || clock_now_ms() > deadline_ms) {
             return control_fail(&run->control, run->rt->services[TARGET_BROKER].log,
                                 "topic '%s' could not be created: %s", topic, error);
         }
-        if (!control_wait(&run->control, 0)) {
+        if (!drive_faults(run) || !control_wait(&run->control, HEALTH_EVERY_MS)) {
+            return false;
+        }
+    }
+}
+
+static bool create_topics(struct run *run)
+{
+    control_step(&run->control, "creating %zu topics", run->scenario->topic_count);
+    for (size_t i = 0; i < run->scenario->topic_count; i++) {
+        if (!create_topic(run, run->scenario->topics[i].name) || !drive_faults(run) ||
+            !control_wait(&run->control, 0)) {
             return false;
         }
     }
     return true;
+}
+
+/* Start all clients of a kind, and wait until each has registered for all its topics. */
+static bool start_clients_of(struct run *run, enum client_kind kind)
+{
+    int64_t deadline_ms = clock_now_ms() + REGISTERED_LIMIT_MS;
+    size_t all = 0;
+    size_t registered = 0;
+
+    if (!clients_start(&run->clients, kind)) {
+        return false;
+    }
+    for (;;) {
+        if (!clients_registered(&run->clients, kind, &all, &registered) || !drive_faults(run)) {
+            return false;
+        }
+        if (registered == all) {
+            return true;
+        }
+        control_detail(&run->control, "%zu of %zu registered", registered, all);
+        if (clock_now_ms() > deadline_ms) {
+            return control_fail(
+                &run->control, NULL, "only %zu of %zu %s registered within %d s", registered, all,
+                kind == CLIENT_PRODUCER ? "producers" : "consumers", REGISTERED_LIMIT_MS / 1000);
+        }
+        if (!control_wait(&run->control,
+                          injector_busy(&run->injector) ? HEALTH_EVERY_MS : TICK_MS)) {
+            return false;
+        }
+    }
 }
 
 static bool start_clients(struct run *run)
@@ -156,12 +366,12 @@ static bool start_clients(struct run *run)
     struct control *c = &run->control;
 
     control_step(c, "starting %zu consumers", run->scenario->consumer_count);
-    if (!clients_start(&run->clients, CLIENT_CONSUMER)) {
+    if (!start_clients_of(run, CLIENT_CONSUMER)) {
         return false;
     }
     record_phase(&run->record, "consumers registered");
     control_step(c, "starting %zu producers", run->scenario->producer_count);
-    if (!clients_start(&run->clients, CLIENT_PRODUCER)) {
+    if (!start_clients_of(run, CLIENT_PRODUCER)) {
         return false;
     }
     record_phase(&run->record, "producers registered");
@@ -170,91 +380,27 @@ static bool start_clients(struct run *run)
 
 static bool run_up(struct run *run)
 {
-    return run->rt->ops->prepare(run->rt) && start_services(run) && create_topics(run) &&
-           start_clients(run);
+    return run->rt->ops->prepare(run->rt) && prepare_faults(run) && start_services(run) &&
+           create_topics(run) && start_clients(run);
 }
 
 /* ---- the run -------------------------------------------------------------------------- */
 
-static bool fault_kill(struct run *run, const struct scenario_fault *fault)
-{
-    record_fault_begin(&run->record, run->injector.current + 1, fault, run->counts.acknowledged);
-    return run->rt->ops->kill(run->rt, fault->target);
-}
-
-static bool fault_restart(struct run *run, const struct scenario_fault *fault)
-{
-    record_fault(&run->record, run->injector.current + 1, "restart");
-    run->starting_ms = clock_now_ms();
-    return run->rt->ops->start(run->rt, fault->target);
-}
-
-static bool fault_end(struct run *run, size_t number)
-{
-    record_fault(&run->record, number, "end");
-    return run->rt->ops->started(run->rt, run->injector.faults[number - 1].target);
-}
-
-/* Do what is due about the faults. */
-static bool drive_faults(struct run *run)
-{
-    struct injector *i = &run->injector;
-
-    for (;;) {
-        size_t number = i->current + 1;
-        const struct scenario_fault *fault = &i->faults[i->current];
-        struct injector_view view = {
-            .acks = run->counts.acknowledged,
-            .in_flight = run->counts.open,
-            .now_ms = clock_now_ms(),
-            .dead = i->state == INJECTOR_DYING && run->rt->ops->dead(run->rt, fault->target),
-            .healthy = i->state == INJECTOR_STARTING && healthy(run),
-        };
-        bool done = true;
-
-        switch (injector_step(i, &view)) {
-        case INJECTOR_NOTHING:
-            return true;
-        case INJECTOR_FREEZE:
-            run->rt->ops->freeze(run->rt, fault->target);
-            break;
-        case INJECTOR_THAW:
-            run->rt->ops->thaw(run->rt, fault->target);
-            break;
-        case INJECTOR_KILL:
-            done = fault_kill(run, fault);
-            break;
-        case INJECTOR_HIT:
-            record_fault(&run->record, number, "hit");
-            break;
-        case INJECTOR_RESTART:
-            done = fault_restart(run, fault);
-            break;
-        case INJECTOR_END:
-            done = fault_end(run, number);
-            break;
-        }
-        if (!done) {
-            return false;
-        }
-    }
-}
-
 static void show_progress(struct run *run, const char *running)
 {
-    static const char *const states[] = {[INJECTOR_ARMED] = "",
-                                         [INJECTOR_FROZEN] = "killing ",
-                                         [INJECTOR_DYING] = "killing ",
-                                         [INJECTOR_DOWN] = "down: ",
-                                         [INJECTOR_STARTING] = "restarting "};
     const struct injector *i = &run->injector;
-    const char *target = injector_busy(i) ? fault_target_name(i->faults[i->current].target) : "";
+    struct buffer fault = BUFFER_INIT;
 
+    if (injector_busy(i)) {
+        buffer_append_string(&fault, i->state == INJECTOR_HEALING ? ", healing after " : ", ");
+        fault_append_words(&fault, &i->faults[i->current]);
+    }
     control_detail(
-        &run->control, "%lld of %lld acknowledged, %lld received, %zu of %zu kills%s%s%s%s%s",
+        &run->control, "%lld of %lld acknowledged, %lld received, %zu of %zu faults%s%s%s",
         (long long)run->counts.acknowledged, (long long)run->scenario->expected,
-        (long long)run->counts.received, i->current, i->fault_count, target[0] != '\0' ? ", " : "",
-        states[i->state], target, running[0] != '\0' ? ", running: " : "", running);
+        (long long)run->counts.received, i->current, i->fault_count,
+        fault.size > 0 ? fault.data : "", running[0] != '\0' ? ", running: " : "", running);
+    buffer_release(&fault);
 }
 
 /* Is there a reason to give the run up? It goes to ended_early. */
@@ -282,7 +428,9 @@ static bool give_up(struct run *run, const char *running)
 
 static int64_t next_look_ms(const struct run *run)
 {
-    int64_t idle_ms = injector_idle_ms(&run->injector, clock_now_ms());
+    struct injector_view view = {.now_ms = clock_now_ms(),
+                                 .running_ms = clock_now_ms() - run->began_ms};
+    int64_t idle_ms = injector_idle_ms(&run->injector, &view);
 
     if (idle_ms >= 0) {
         return idle_ms < TICK_MS ? idle_ms : TICK_MS;
@@ -302,6 +450,15 @@ static void read_counts(struct run *run)
     }
 }
 
+/* A fault that waits for its step to be passed waits in vain once the clients have ended. */
+static bool faults_are_over(const struct run *run)
+{
+    const struct injector *i = &run->injector;
+
+    return !injector_busy(i) ||
+           (i->state == INJECTOR_BEGUN && fault_kind(i->faults[i->current].action)->from_start);
+}
+
 /* The clients work, the faults hit, until every client has ended. */
 static bool run_clients(struct run *run)
 {
@@ -315,8 +472,7 @@ static bool run_clients(struct run *run)
         if (!drive_faults(run) || !clients_check(&run->clients)) {
             return false;
         }
-        if (clients_running(&run->clients, running, sizeof running) == 0 &&
-            !injector_busy(&run->injector)) {
+        if (clients_running(&run->clients, running, sizeof running) == 0 && faults_are_over(run)) {
             break;
         }
         if (give_up(run, running)) {
@@ -386,6 +542,7 @@ static void run_down(struct run *run)
 
     c->stopping = true;
     control_step(c, "taking everything down");
+    release_faults(run);
     end_clients(run);
     for (;;) {
         run->rt->ops->stop(run->rt);
@@ -497,13 +654,40 @@ static void choose_command(struct run *run)
     }
 }
 
+/* Can every fault be had on this runtime? Otherwise `reason` says which cannot, and why. */
+static bool faults_run_on(const struct run *run, const char *runtime, char *reason, size_t size)
+{
+    for (size_t i = 0; i < run->scenario->fault_count; i++) {
+        if (!fault_runs_on(&run->scenario->faults[i], runtime, reason, size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is there a runtime, among those that are wanted, that has all the faults? */
+static bool faults_can_be_had(const struct run *run, char *reason, size_t size)
+{
+    const char *wanted = run->options->runtime;
+
+    if (strcmp(wanted, "auto") != 0) {
+        return faults_run_on(run, wanted, reason, size);
+    }
+    return faults_run_on(run, "docker", reason, size) ||
+           faults_run_on(run, "process", reason, size);
+}
+
 static bool choose_runtime(struct run *run)
 {
     struct control *c = &run->control;
     const char *wanted = run->options->runtime;
-    bool docker = false;
+    bool docker = strcmp(wanted, "process") != 0;
+    char refused[sizeof run->reason];
 
-    if (strcmp(wanted, "process") != 0) {
+    if (docker && strcmp(wanted, "auto") == 0) {
+        docker = faults_run_on(run, "docker", run->reason, sizeof run->reason);
+    }
+    if (docker) {
         control_step(c, "looking for a container engine");
         docker = runtime_docker_answers(&run->settings, c, run->reason, sizeof run->reason);
         control_end_steps(c);
@@ -514,8 +698,11 @@ static bool choose_runtime(struct run *run)
     if (!docker && strcmp(wanted, "docker") == 0) {
         return control_fail(c, NULL, "--runtime docker: %s", run->reason);
     }
+    if (!faults_run_on(run, docker ? "docker" : "process", refused, sizeof refused)) {
+        return control_fail(c, NULL, "%s", refused);
+    }
     if (!docker && run->reason[0] != '\0') {
-        control_note(c, "on the process runtime, since there are no containers: %s", run->reason);
+        control_note(c, "on the process runtime, not in containers: %s", run->reason);
     }
     run->rt = docker ? runtime_docker_create(&run->settings, c)
                      : runtime_process_create(&run->settings, c);
@@ -609,13 +796,14 @@ int run_scenario(const struct run_options *options)
         return EXIT_HARNESS;
     }
     run->options = options;
-    if (!scenario_load(options->dir, options->consumers, options->store, &run->scenario, error,
-                       sizeof error)) {
+    int code = EXIT_USAGE;
+    if (scenario_load(options->dir, options->consumers, options->store, &run->scenario, error,
+                      sizeof error) &&
+        faults_can_be_had(run, error, sizeof error)) {
+        code = run_loaded(run);
+    } else {
         fprintf(stderr, "myqueue-harness: %s\n", error);
-        free(run);
-        return EXIT_USAGE;
     }
-    int code = run_loaded(run);
     scenario_destroy(run->scenario);
     free(run);
     return code;

@@ -32,7 +32,29 @@ struct runtime *runtime_create(size_t size, const struct runtime_ops *ops,
 
 void runtime_destroy(struct runtime *rt)
 {
+    for (int target = 0; rt != NULL && target < RUNTIME_TARGETS; target++) {
+        arguments_release(&rt->environment[target]);
+    }
     free(rt);
+}
+
+void runtime_set_environment(struct runtime *rt, enum fault_target target, const char *name,
+                             const char *value)
+{
+    struct arguments *old = &rt->environment[target];
+    struct arguments kept = ARGUMENTS_INIT;
+    size_t size = strlen(name);
+
+    for (size_t i = 0; i < old->count; i++) {
+        if (strncmp(old->items[i], name, size) != 0 || old->items[i][size] != '=') {
+            arguments_add(&kept, "%s", old->items[i]);
+        }
+    }
+    if (value != NULL) {
+        arguments_add(&kept, "%s=%s", name, value);
+    }
+    arguments_release(old);
+    *old = kept;
 }
 
 bool runtime_has(const struct runtime *rt, enum fault_target target)

@@ -42,6 +42,9 @@ struct runtime {
     char broker[64];               /* the broker's address for the harness */
     char client_broker[64];        /* … for clients */
     char client_run_dir[PATH_MAX]; /* the run folder as clients see it */
+    char store_host[PATH_MAX];     /* the process runtime: libpq's host for the broker, as a rule
+                                      the folder of PostgreSQL's socket; may be a proxy's */
+    struct arguments environment[RUNTIME_TARGETS]; /* see runtime_set_environment() */
     char
         folder[128]; /* for what is only needed while it runs; short: a socket's path has a limit */
 };
@@ -104,6 +107,11 @@ bool runtime_has(const struct runtime *rt, enum fault_target target);
 
 /* Ask the broker to end, if it runs. It does so, and well: a sanitizer speaks last of all. */
 bool runtime_end_broker(struct runtime *rt);
+
+/* Start a service with NAME=value from its next start on; value NULL: no longer. The process
+ * runtime only: a container's environment cannot be changed. */
+void runtime_set_environment(struct runtime *rt, enum fault_target target, const char *name,
+                             const char *value);
 
 /* ---- for the runtimes --------------------------------------------------------------- */
 

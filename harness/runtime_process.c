@@ -31,10 +31,25 @@ static struct process_runtime *of(struct runtime *rt)
     return (struct process_runtime *)rt;
 }
 
+/* `env NAME=value …`, if anything is set for the service: it becomes what stands behind it. */
+static struct arguments environment(struct runtime *rt, enum fault_target target)
+{
+    const struct arguments *set = &rt->environment[target];
+    struct arguments a = ARGUMENTS_INIT;
+
+    if (set->count > 0) {
+        arguments_add(&a, "env");
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        arguments_add(&a, "%s", set->items[i]);
+    }
+    return a;
+}
+
 /* `tools/postgres COMMAND FOLDER`. */
 static struct arguments postgres_command(struct runtime *rt, const char *command)
 {
-    struct arguments a = ARGUMENTS_INIT;
+    struct arguments a = environment(rt, TARGET_POSTGRES);
 
     arguments_add(&a, "%s/tools/postgres", rt->settings->root);
     arguments_add(&a, "%s", command);
@@ -60,7 +75,7 @@ static bool prepare(struct runtime *rt)
 
 static struct arguments broker_command(struct runtime *rt)
 {
-    struct arguments a = ARGUMENTS_INIT;
+    struct arguments a = environment(rt, TARGET_BROKER);
 
     arguments_add(&a, "%s/myqueue-broker", rt->settings->programs);
     arguments_add(&a, "--listen");
@@ -74,7 +89,7 @@ static struct arguments broker_command(struct runtime *rt)
         arguments_add(&a, "memory:");
         break;
     default:
-        arguments_add(&a, "postgres://myqueue@/myqueue?host=%s&port=5432", rt->folder);
+        arguments_add(&a, "postgres://myqueue@/myqueue?host=%s&port=5432", rt->store_host);
     }
     return a;
 }
@@ -224,6 +239,7 @@ struct runtime *runtime_process_create(const struct runtime_settings *settings, 
     if (rt != NULL) {
         snprintf(rt->client_broker, sizeof rt->client_broker, "%s", rt->broker);
         snprintf(rt->client_run_dir, sizeof rt->client_run_dir, "%s", settings->run_dir);
+        snprintf(rt->store_host, sizeof rt->store_host, "%s", rt->folder);
     }
     return rt;
 }

@@ -6,6 +6,7 @@
  */
 #include "harness/scenario.h"
 
+#include "harness/fault_kind.h"
 #include "harness/memory.h"
 #include "harness/scenario_conf.h"
 #include "scenarios/logfile.h"
@@ -66,18 +67,6 @@ enum scenario_store scenario_store_of(const char *name)
         }
     }
     return STORE_UNSAID;
-}
-
-const char *fault_action_name(enum fault_action action)
-{
-    static const char *const names[] = {[FAULT_KILL] = "kill"};
-    return names[action];
-}
-
-const char *fault_target_name(enum fault_target target)
-{
-    static const char *const names[] = {[TARGET_BROKER] = "broker", [TARGET_POSTGRES] = "postgres"};
-    return names[target];
 }
 
 __attribute__((format(printf, 2, 3))) static bool refuse(const struct loading *l,
@@ -153,20 +142,15 @@ static bool faults_take(struct loading *l)
 {
     const struct scenario_conf *conf = l->conf;
     struct scenario *s = l->s;
-    bool has_postgres = s->store == STORE_POSTGRES;
+    char reason[SCENARIO_ERROR_BYTES_MAX];
 
     s->faults = memory_zeroed(conf->faults.count, sizeof *s->faults);
     s->fault_count = conf->faults.count;
     for (size_t i = 0; i < s->fault_count; i++) {
         const struct conf_fault *from = &conf->faults.items[i];
         s->faults[i] = from->fault;
-        if (from->on_store) {
-            s->faults[i].target = has_postgres ? TARGET_POSTGRES : TARGET_BROKER;
-        } else if (from->fault.target == TARGET_POSTGRES && !has_postgres) {
-            return refuse(l,
-                          "%s:%" PRId64 ": there is no PostgreSQL to kill, the store is %s: write "
-                          "'kill store', or run it with postgres",
-                          l->conf_path, from->line, scenario_store_name(s->store));
+        if (!fault_settle(&s->faults[i], s->store, reason, sizeof reason)) {
+            return refuse(l, "%s:%" PRId64 ": %s", l->conf_path, from->line, reason);
         }
     }
     return true;
@@ -491,15 +475,37 @@ static bool folder_load(struct loading *l, int64_t consumers)
 
 /* ---- a folder with one ------------------------------------------------------------ */
 
+static bool fault_client_is_there(const struct scenario *s, const struct scenario_fault *fault)
+{
+    bool producer = fault->target == TARGET_PRODUCER;
+    const struct scenario_client *clients = producer ? s->producers : s->consumers;
+    size_t count = producer ? s->producer_count : s->consumer_count;
+
+    if (!producer && fault->target != TARGET_CONSUMER) {
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (clients[i].id == fault->client) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool faults_check(const struct loading *l)
 {
     for (size_t i = 0; i < l->s->fault_count; i++) {
-        if (l->s->faults[i].after_acks >= l->s->expected) {
+        const struct scenario_fault *fault = &l->s->faults[i];
+        int64_t line = l->conf->faults.items[i].line;
+        if (fault->when == WHEN_ACKS && fault->after >= l->s->expected) {
             return refuse(l,
                           "%s:%" PRId64 ": a fault after %" PRId64 " acks would hit nothing: "
                           "the log files hold %" PRId64 " messages",
-                          l->conf_path, l->conf->faults.items[i].line, l->s->faults[i].after_acks,
-                          l->s->expected);
+                          l->conf_path, line, fault->after, l->s->expected);
+        }
+        if (!fault_client_is_there(l->s, fault)) {
+            return refuse(l, "%s:%" PRId64 ": there is no %s %" PRId64 " in this scenario",
+                          l->conf_path, line, fault_target_name(fault->target), fault->client);
         }
     }
     return true;
@@ -607,10 +613,9 @@ static void conf_append(struct buffer *b, const struct scenario *s)
         buffer_append_char(b, '\n');
     }
     for (size_t i = 0; i < s->fault_count; i++) {
-        const struct scenario_fault *f = &s->faults[i];
-        buffer_printf(b, "fault = after %" PRId64 " acks: %s %s, restart after %" PRId64 " ms\n",
-                      f->after_acks, fault_action_name(f->action), fault_target_name(f->target),
-                      f->restart_ms);
+        buffer_append_string(b, "fault = ");
+        fault_append(b, &s->faults[i]);
+        buffer_append_char(b, '\n');
     }
 }
 

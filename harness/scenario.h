@@ -10,10 +10,14 @@
  *   T2: P1 P4 P5 : C1
  *   fault = after 1500 acks: kill broker, restart after 500 ms
  *   fault = after 2000 acks: kill store, restart after 300 ms
+ *   fault = after 900 ms: pause broker for 2000 ms
  *   # a comment; also behind a line
  *
+ * What faults there are, and what each needs, is the table of fault_kind.h. They happen in
+ * order, one at a time; `ms` count from when the producers may send.
+ *
  * `kill store` kills the process that holds the messages: PostgreSQL, or, with the other
- * stores, the broker itself. `kill postgres` is refused where there is no PostgreSQL.
+ * stores, the broker itself. A fault of PostgreSQL is refused where there is none.
  *
  * Without a scenario.conf it is every producer_N.txt of the folder, every topic found
  * in them, each read by C1 … Cn, and no faults.
@@ -21,7 +25,7 @@
  * No log file is passed over: one whose producer no topic names is refused, and so is one
  * whose name is nearly right (producer_02.txt), in the folder of `logs` as well.
  *
- * Always, once loaded: ids are positive and ascend, as do the faults' `after_acks`;
+ * Always, once loaded: ids are positive and ascend, as do the faults' moments;
  * every producer has a readable log file whose lines all go to topics that it is mapped
  * to; every topic has a producer and a consumer; its store is said, and no fault is on
  * a target that it does not have.
@@ -41,6 +45,7 @@
 #define SCENARIO_CONSUMERS_DEFAULT 3
 #define SCENARIO_CLIENTS_MAX 256 /* producers, and consumers, each */
 #define SCENARIO_FAULTS_MAX 1000
+#define FAULT_STEP_BYTES_MAX 47
 #define SCENARIO_ERROR_BYTES_MAX 1024
 
 /* Where the broker keeps the messages. */
@@ -51,14 +56,60 @@ enum scenario_store {
     STORE_MEMORY,   /* the broker's; gone with it */
 };
 
-enum fault_action { FAULT_KILL };
-enum fault_target { TARGET_BROKER, TARGET_POSTGRES };
+/* A row of the table of kinds (fault_kind.c), each. */
+enum fault_action {
+    FAULT_KILL,
+    FAULT_TERM,
+    FAULT_STOP,
+    FAULT_PAUSE,
+    FAULT_REPLACE,
+    FAULT_CRASH,
+    FAULT_TERMINATE,
+    FAULT_EXHAUST,
+    FAULT_LOCK,
+    FAULT_HOLD,
+    FAULT_FILL,
+    FAULT_POWER_CUT,
+    FAULT_KILL_PRODUCER,
+    FAULT_KILL_CONSUMER,
+    FAULT_LOSE_REPLY,
+    FAULT_DELAY,
+    FAULT_TRICKLE,
+    FAULT_CUT,
+    FAULT_HALF_OPEN,
+    FAULT_RESET,
+    FAULT_DISCONNECT,
+    FAULT_STEP_CLOCK,
+    FAULT_ACTIONS
+};
+
+enum fault_target {
+    TARGET_BROKER,
+    TARGET_POSTGRES,
+    TARGET_STORE, /* not once a scenario is loaded: one of the two above */
+    TARGET_PRODUCER,
+    TARGET_CONSUMER,
+    TARGET_CLIENT_LINK, /* "clients": what lies between them and the broker */
+    TARGET_STORE_LINK,  /* "store": … between the broker and PostgreSQL */
+    FAULT_TARGETS
+};
+
+enum fault_when {
+    WHEN_ACKS,  /* once so many sends are acknowledged */
+    WHEN_MS,    /* so long after the producers may send */
+    WHEN_START, /* from the first start on */
+};
 
 struct scenario_fault {
-    int64_t after_acks; /* it begins when this many sends are acknowledged */
+    enum fault_when when;
+    int64_t after; /* acks, or milliseconds */
     enum fault_action action;
     enum fault_target target;
-    int64_t restart_ms; /* from certainly dead to started again */
+    int64_t hold_ms; /* from certainly dead to started again; how long a window is open */
+    int64_t client;  /* the 1 of P1 or C1 */
+    int64_t seconds; /* by which the clock is stepped */
+    int64_t pass;    /* a crash: at which pass of `step`, from 1 */
+    char step[FAULT_STEP_BYTES_MAX + 1];
 };
 
 /* One message of a log file. */
@@ -130,7 +181,7 @@ void scenario_destroy(struct scenario *s); /* NULL is fine */
 const char *scenario_store_name(enum scenario_store store);
 enum scenario_store scenario_store_of(const char *name);
 
-/* "kill"; "broker" or "postgres": as the conf and the history write them. */
+/* "kill"; "broker", "postgres", "clients": as the conf and the history write them. */
 const char *fault_action_name(enum fault_action action);
 const char *fault_target_name(enum fault_target target);
 

@@ -8,7 +8,9 @@
 #include "harness/scenario_conf.h"
 
 #include "common/utf8.h"
+#include "harness/fault_kind.h"
 #include "harness/memory.h"
+#include "harness/tokens.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,9 +21,6 @@
 
 #define CONF_BYTES_MAX (1024 * 1024)
 #define CONF_ID_MAX 1000000000
-#define CONF_ACKS_MAX INT64_C(1000000000000)
-#define CONF_RESTART_MS_MAX 600000
-#define FAULT_FORM "'after N acks: kill broker|store|postgres, restart after N ms'"
 
 struct parser {
     const char *path;
@@ -45,61 +44,6 @@ __attribute__((format(printf, 2, 3))) static bool refuse(const struct parser *p,
     return false;
 }
 
-/* ---- words ---------------------------------------------------------------------- */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static struct slice trimmed(struct slice s)
-{
-    while (s.size > 0 && is_blank(s.data[0])) {
-        s.data++;
-        s.size--;
-    }
-    while (s.size > 0 && is_blank(s.data[s.size - 1])) {
-        s.size--;
-    }
-    return s;
-}
-
-/* Take the first word, up to a blank; empty at the end. */
-static struct slice word_take(struct slice *rest)
-{
-    *rest = trimmed(*rest);
-    struct slice word = {rest->data, 0};
-    while (word.size < rest->size && !is_blank(rest->data[word.size])) {
-        word.size++;
-    }
-    rest->data += word.size;
-    rest->size -= word.size;
-    return word;
-}
-
-static bool word_is(struct slice *rest, const char *expected)
-{
-    return slice_equals(word_take(rest), slice_of(expected));
-}
-
-/* A whole number in plain digits, without leading zeros. */
-static bool number_parse(struct slice s, int64_t largest, int64_t *out)
-{
-    int64_t value = 0;
-
-    if (s.size == 0 || s.size > 18 || (s.size > 1 && s.data[0] == '0')) {
-        return false;
-    }
-    for (size_t i = 0; i < s.size; i++) {
-        if (s.data[i] < '0' || s.data[i] > '9') {
-            return false;
-        }
-        value = value * 10 + (s.data[i] - '0');
-    }
-    *out = value;
-    return value <= largest;
-}
-
 /* ---- topics --------------------------------------------------------------------- */
 
 static int id_compare(const void *a, const void *b)
@@ -112,10 +56,10 @@ static int id_compare(const void *a, const void *b)
 static bool ids_parse(const struct parser *p, struct slice list, char letter, const char *noun,
                       struct conf_ids *out)
 {
-    for (struct slice word = word_take(&list); word.size > 0; word = word_take(&list)) {
+    for (struct slice word = token_take(&list); word.size > 0; word = token_take(&list)) {
         int64_t id = 0;
         struct slice digits = {word.data + 1, word.size - 1};
-        if (word.data[0] != letter || !number_parse(digits, CONF_ID_MAX, &id) || id == 0) {
+        if (word.data[0] != letter || !token_number(digits, CONF_ID_MAX, &id) || id == 0) {
             return refuse(p, "'%.*s' is not a %s: write %c1, %c2, …", (int)word.size, word.data,
                           noun, letter, letter);
         }
@@ -152,7 +96,7 @@ static bool topic_parse(struct parser *p, struct slice line)
                       "'topic: P1 P2 : C1 C2'",
                       (int)line.size, line.data);
     }
-    struct slice name = trimmed((struct slice){line.data, (size_t)(first - line.data)});
+    struct slice name = token_trimmed((struct slice){line.data, (size_t)(first - line.data)});
     struct slice producers = {first + 1, (size_t)(second - first) - 1};
     struct slice consumers = {second + 1, (size_t)(line.data + line.size - second) - 1};
     if (name.size == 0) {
@@ -191,35 +135,6 @@ static bool text_set(const struct parser *p, const char *key, struct slice value
     return true;
 }
 
-/* Take a word and the `mark` that must end it. */
-static bool word_is_before(struct slice *rest, const char *expected, char mark)
-{
-    struct slice word = word_take(rest);
-    size_t size = strlen(expected);
-    if (word.size != size + 1 || word.data[size] != mark) {
-        return false;
-    }
-    return memcmp(word.data, expected, size) == 0;
-}
-
-/* Take "broker,", "postgres," or "store,". */
-static bool target_take(struct slice *rest, struct conf_fault *out)
-{
-    static const enum fault_target targets[] = {TARGET_BROKER, TARGET_POSTGRES};
-    struct slice word = *rest;
-
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
-        out->fault.target = targets[i];
-        *rest = word;
-        if (word_is_before(rest, fault_target_name(targets[i]), ',')) {
-            return true;
-        }
-    }
-    *rest = word;
-    out->on_store = true;
-    return word_is_before(rest, "store", ',');
-}
-
 static bool store_set(const struct parser *p, struct slice value)
 {
     struct scenario_conf *conf = p->conf;
@@ -235,34 +150,40 @@ static bool store_set(const struct parser *p, struct slice value)
                   value.data);
 }
 
-static bool fault_parse(struct parser *p, struct slice value)
+/* The latest fault before that has the same measure of time. */
+static const struct scenario_fault *fault_before(const struct scenario_conf *conf,
+                                                 enum fault_when when)
 {
-    struct conf_fault parsed = {.fault.action = FAULT_KILL, .line = p->line};
-    struct scenario_fault *fault = &parsed.fault;
-    struct slice rest = value;
+    for (size_t i = conf->faults.count; i-- > 0;) {
+        if (conf->faults.items[i].fault.when == when) {
+            return &conf->faults.items[i].fault;
+        }
+    }
+    return NULL;
+}
 
-    bool ok = word_is(&rest, "after") &&
-              number_parse(word_take(&rest), CONF_ACKS_MAX, &fault->after_acks) &&
-              word_is_before(&rest, "acks", ':') && word_is(&rest, fault_action_name(FAULT_KILL)) &&
-              target_take(&rest, &parsed) && word_is(&rest, "restart") && word_is(&rest, "after") &&
-              number_parse(word_take(&rest), CONF_RESTART_MS_MAX, &fault->restart_ms) &&
-              word_is(&rest, "ms") && trimmed(rest).size == 0;
-    if (!ok) {
-        return refuse(p, "'%.*s' is not a fault: write " FAULT_FORM " (at most %d ms)",
-                      (int)value.size, value.data, CONF_RESTART_MS_MAX);
+static bool fault_set(struct parser *p, struct slice value)
+{
+    struct conf_fault parsed = {.line = p->line};
+    const struct scenario_fault *fault = &parsed.fault;
+    char reason[SCENARIO_ERROR_BYTES_MAX];
+
+    if (!fault_parse(value, &parsed.fault, reason, sizeof reason)) {
+        return refuse(p, "%s", reason);
     }
-    if (fault->after_acks == 0) {
-        return refuse(p, "a fault after 0 acks would hit nothing: write 1 or more");
-    }
-    size_t count = p->conf->faults.count;
-    if (count == SCENARIO_FAULTS_MAX) {
+    if (p->conf->faults.count == SCENARIO_FAULTS_MAX) {
         return refuse(p, "more than %d faults", SCENARIO_FAULTS_MAX);
     }
-    if (count > 0 && fault->after_acks <= p->conf->faults.items[count - 1].fault.after_acks) {
+    const struct scenario_fault *before = fault_before(p->conf, fault->when);
+    if (fault->when == WHEN_START && p->conf->faults.count > 0) {
+        return refuse(p, "a fault without 'after N acks:' is armed from the start: write it first");
+    }
+    if (before != NULL && fault->after <= before->after) {
+        const char *unit = fault->when == WHEN_ACKS ? "acks" : "ms";
         return refuse(p,
                       "faults must be in order: this one is after %" PRId64
-                      " acks, the one before it after %" PRId64,
-                      fault->after_acks, p->conf->faults.items[count - 1].fault.after_acks);
+                      " %s, the one before it after %" PRId64,
+                      fault->after, unit, before->after);
     }
     MEMORY_PUSH(&p->conf->faults, parsed);
     return true;
@@ -280,7 +201,7 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
         return store_set(p, value);
     }
     if (slice_equals(key, slice_of("fault"))) {
-        return fault_parse(p, value);
+        return fault_set(p, value);
     }
     return refuse(p, "no setting is called '%.*s': there are title, logs, store and fault",
                   (int)key.size, key.data);
@@ -293,8 +214,9 @@ static bool setting_split(struct slice line, struct slice *key, struct slice *va
     if (equals == NULL) {
         return false;
     }
-    *key = trimmed((struct slice){line.data, (size_t)(equals - line.data)});
-    *value = trimmed((struct slice){equals + 1, (size_t)(line.data + line.size - equals) - 1});
+    *key = token_trimmed((struct slice){line.data, (size_t)(equals - line.data)});
+    *value =
+        token_trimmed((struct slice){equals + 1, (size_t)(line.data + line.size - equals) - 1});
     for (size_t i = 0; i < key->size; i++) {
         if ((key->data[i] < 'a' || key->data[i] > 'z') && key->data[i] != '_') {
             return false;
@@ -309,7 +231,7 @@ static bool setting_split(struct slice line, struct slice *key, struct slice *va
 static struct slice comment_cut(struct slice line)
 {
     for (size_t i = 0; i < line.size; i++) {
-        if (line.data[i] == '#' && (i == 0 || is_blank(line.data[i - 1]))) {
+        if (line.data[i] == '#' && (i == 0 || token_is_blank(line.data[i - 1]))) {
             line.size = i;
         }
     }
@@ -324,7 +246,7 @@ static bool line_parse(struct parser *p, struct slice line)
     if (memchr(line.data, '\0', line.size) != NULL || !utf8_valid(line)) {
         return refuse(p, "not UTF-8 text");
     }
-    line = trimmed(comment_cut(line));
+    line = token_trimmed(comment_cut(line));
     if (line.size == 0) {
         return true;
     }

@@ -25,8 +25,7 @@ struct conf_topic {
 };
 
 struct conf_fault {
-    struct scenario_fault fault; /* `target` only when it is not `on_store` */
-    bool on_store;               /* `kill store` */
+    struct scenario_fault fault; /* its target may still be TARGET_STORE */
     int64_t line;
 };
 

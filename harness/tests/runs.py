@@ -252,7 +252,7 @@ def broken_scenarios(folder):
 def no_postgres_to_kill(folder):
     scenario = make_scenario(folder, *MAPPING, KILL_POSTGRES)
     refused(folder, "run", "--store", "memory", scenario,
-            says=["scenario.conf:3", "no PostgreSQL to kill", "memory"])
+            says=["scenario.conf:3", "needs the store postgres", "memory"])
 
 
 @test

@@ -5,17 +5,25 @@
 #include "harness/fault.h"
 
 static const struct scenario_fault two[] = {
-    {.after_acks = 100, .action = FAULT_KILL, .target = TARGET_BROKER, .restart_ms = 500},
-    {.after_acks = 200, .action = FAULT_KILL, .target = TARGET_POSTGRES, .restart_ms = 0},
+    {.after = 100, .action = FAULT_KILL, .target = TARGET_BROKER, .hold_ms = 500},
+    {.after = 200, .action = FAULT_KILL, .target = TARGET_POSTGRES, .hold_ms = 0},
 };
 
 /* With a request on its way. */
 static enum injector_action step(struct injector *i, int64_t acks, int64_t now_ms, bool dead,
                                  bool healthy)
 {
-    struct injector_view view = {acks, 1, now_ms, dead, healthy};
+    struct injector_view view = {
+        .acks = acks, .in_flight = 1, .now_ms = now_ms, .hit = dead, .healthy = healthy};
 
     return injector_step(i, &view);
+}
+
+static int64_t idle(const struct injector *i, int64_t now_ms)
+{
+    struct injector_view view = {.now_ms = now_ms, .running_ms = now_ms};
+
+    return injector_idle_ms(i, &view);
 }
 
 static void test_no_faults(void)
@@ -25,7 +33,7 @@ static void test_no_faults(void)
     injector_init(&i, NULL, 0);
     CU_ASSERT_EQUAL(step(&i, 1000000, 0, true, true), INJECTOR_NOTHING);
     CU_ASSERT_FALSE(injector_busy(&i));
-    CU_ASSERT_EQUAL(injector_idle_ms(&i, 0), -1);
+    CU_ASSERT_EQUAL(idle(&i, 0), -1);
 }
 
 static void test_waits_for_its_acks(void)
@@ -56,14 +64,14 @@ static void test_waits_for_a_request(void)
     CU_ASSERT_EQUAL(step_at(&i, 1, 1000), INJECTOR_FREEZE);
     CU_ASSERT_TRUE(injector_busy(&i));
     CU_ASSERT_EQUAL(step_at(&i, 1, 1000), INJECTOR_NOTHING);
-    CU_ASSERT(injector_idle_ms(&i, 1000) > 0);
+    CU_ASSERT(idle(&i, 1000) > 0);
     /* It had been answered already. */
     CU_ASSERT_EQUAL(step_at(&i, 0, 2000), INJECTOR_THAW);
     CU_ASSERT_FALSE(injector_busy(&i));
     CU_ASSERT_EQUAL(step_at(&i, 0, 2000), INJECTOR_NOTHING);
     /* The next one had not. */
     CU_ASSERT_EQUAL(step_at(&i, 2, 3000), INJECTOR_FREEZE);
-    CU_ASSERT_EQUAL(step_at(&i, 1, 4000), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step_at(&i, 1, 4000), INJECTOR_BEGIN);
     CU_ASSERT_EQUAL(i.current, 0);
 }
 
@@ -73,17 +81,16 @@ static void test_one_fault_in_order(void)
 
     injector_init(&i, two, 2);
     CU_ASSERT_EQUAL(step(&i, 150, 1000, false, false), INJECTOR_FREEZE);
-    CU_ASSERT_EQUAL(step(&i, 150, 2000, false, false), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 150, 2000, false, false), INJECTOR_BEGIN);
     /* Dying: only its death counts. */
     CU_ASSERT_EQUAL(step(&i, 999, 9000, false, true), INJECTOR_NOTHING);
     CU_ASSERT_EQUAL(step(&i, 999, 9000, true, false), INJECTOR_HIT);
-    /* Down: from the death on, for restart_ms. */
-    CU_ASSERT_EQUAL(injector_idle_ms(&i, 9100), 400);
+    /* Down: from the death on, for hold_ms. */
+    CU_ASSERT_EQUAL(idle(&i, 9100), 400);
     CU_ASSERT_EQUAL(step(&i, 999, 9499, true, true), INJECTOR_NOTHING);
-    CU_ASSERT_EQUAL(injector_idle_ms(&i, 9500), 0);
-    CU_ASSERT_EQUAL(step(&i, 999, 9500, true, true), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(step(&i, 999, 9500, true, true), INJECTOR_UNDO);
     /* Starting: until it answers. */
-    CU_ASSERT_EQUAL(injector_idle_ms(&i, 9500), -1);
+    CU_ASSERT_EQUAL(idle(&i, 9500), -1);
     CU_ASSERT_EQUAL(step(&i, 999, 99999, true, false), INJECTOR_NOTHING);
     CU_ASSERT_EQUAL(step(&i, 999, 99999, true, true), INJECTOR_END);
     CU_ASSERT_EQUAL(i.current, 1);
@@ -97,15 +104,15 @@ static void test_one_at_a_time(void)
 
     injector_init(&i, two, 2);
     CU_ASSERT_EQUAL(step(&i, 100, 0, false, false), INJECTOR_FREEZE);
-    CU_ASSERT_EQUAL(step(&i, 200, 100, false, false), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 200, 100, false, false), INJECTOR_BEGIN);
     CU_ASSERT_EQUAL(step(&i, 200, 100, true, false), INJECTOR_HIT);
-    CU_ASSERT_EQUAL(step(&i, 200, 600, true, false), INJECTOR_RESTART);
+    CU_ASSERT_EQUAL(step(&i, 200, 600, true, false), INJECTOR_UNDO);
     CU_ASSERT_EQUAL(step(&i, 200, 601, true, true), INJECTOR_END);
     CU_ASSERT_EQUAL(step(&i, 200, 601, true, true), INJECTOR_FREEZE);
-    CU_ASSERT_EQUAL(step(&i, 200, 700, true, true), INJECTOR_KILL);
+    CU_ASSERT_EQUAL(step(&i, 200, 700, true, true), INJECTOR_BEGIN);
     CU_ASSERT_EQUAL(step(&i, 200, 701, true, true), INJECTOR_HIT);
-    /* restart_ms is 0: at once. */
-    CU_ASSERT_EQUAL(step(&i, 200, 701, true, true), INJECTOR_RESTART);
+    /* hold_ms is 0: at once. */
+    CU_ASSERT_EQUAL(step(&i, 200, 701, true, true), INJECTOR_UNDO);
     CU_ASSERT_EQUAL(step(&i, 200, 702, true, true), INJECTOR_END);
     CU_ASSERT_EQUAL(step(&i, 9999, 999999, true, true), INJECTOR_NOTHING);
     CU_ASSERT_EQUAL(i.current, 2);

@@ -66,7 +66,7 @@ static void test_whole(void)
     CU_ASSERT_EQUAL(s->producers[0].lines[1].number, 2);
     CU_ASSERT(slice_equals(s->producers[1].lines[0].message, slice_of("ERROR of two words")));
     CU_ASSERT_EQUAL(s->fault_count, 2);
-    CU_ASSERT_EQUAL(s->faults[0].restart_ms, 500);
+    CU_ASSERT_EQUAL(s->faults[0].hold_ms, 500);
     CU_ASSERT_EQUAL(s->faults[1].target, TARGET_POSTGRES);
     scenario_destroy(s);
     dir_remove(t.dir);
@@ -96,7 +96,7 @@ static void test_save(void)
     CU_ASSERT_EQUAL(again->expected, 3);
     CU_ASSERT_EQUAL(again->consumers[1].id, 7);
     CU_ASSERT_EQUAL(again->fault_count, 1);
-    CU_ASSERT_EQUAL(again->faults[0].restart_ms, 20);
+    CU_ASSERT_EQUAL(again->faults[0].hold_ms, 20);
     scenario_destroy(s);
     scenario_destroy(again);
     dir_remove(logs.dir);
@@ -223,7 +223,7 @@ static void test_refused(void)
         {"store = mysql\n" TOPICS, ":1: ", "'mysql' is no store: postgres, sqlite and memory are"},
         {"store = memory\nstore = sqlite\n" TOPICS, ":2: ", "already in line 1"},
         {TOPICS "fault = after 1 acks: kill postgres, restart after 1 ms\nstore = sqlite\n",
-         ":3: ", "no PostgreSQL to kill, the store is sqlite: write 'kill store'"},
+         ":3: ", "'kill' needs the store postgres, and it is sqlite: write 'kill store'"},
         {"title = \xff\n" TOPICS, ":1: ", "not UTF-8"},
     };
 
