@@ -4,11 +4,13 @@
 #include "harness/judge.h"
 
 #include "harness/check.h"
+#include "harness/file.h"
+#include "harness/junit.h"
 #include "harness/report.h"
 #include "harness/result.h"
 #include "harness/summary.h"
+#include "harness/tap.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
@@ -30,47 +32,57 @@ static bool run_load(struct judging *j)
            history_load(j->run_dir, j->s, &j->h, j->error, j->error_size);
 }
 
-/* Written beside and renamed, so that a reader never sees half of it. */
 static bool file_write(const struct judging *j, const char *name, const struct buffer *b)
 {
     char path[PATH_MAX];
-    char beside[PATH_MAX + 8];
 
     snprintf(path, sizeof path, "%s/%s", j->run_dir, name);
-    snprintf(beside, sizeof beside, "%s.new", path);
-    FILE *file = b->failed ? NULL : fopen(beside, "we");
-    bool ok = file != NULL && fwrite(b->data, 1, b->size, file) == b->size;
-    if (file != NULL && fclose(file) != 0) {
-        ok = false;
+    int error = file_replace(path, b);
+    if (error != 0) {
+        snprintf(j->error, j->error_size, "%s: cannot be written: %s", path, strerror(error));
     }
-    if (!ok || rename(beside, path) != 0) {
-        snprintf(j->error, j->error_size, "%s: cannot be written: %s", path,
-                 b->failed ? "out of memory" : strerror(errno));
-        return false;
-    }
-    return true;
+    return error == 0;
 }
 
-static bool run_report(struct judging *j, const char *shown, FILE *out)
-{
-    struct buffer b = BUFFER_INIT;
+typedef void append(struct buffer *b, const struct scenario *s, const struct history *h,
+                    const struct check *c);
 
-    result_append(&b, j->s, j->h, j->c);
-    bool ok = file_write(j, "result.json", &b);
-    buffer_clear(&b);
-    report_append(&b, j->s, j->h, j->c);
-    ok = ok && file_write(j, "report.html", &b);
-    if (ok) {
+static bool run_write(const struct judging *j)
+{
+    static const struct {
+        const char *name;
+        append *append;
+    } files[] = {{"result.json", result_append},
+                 {"junit.xml", junit_append},
+                 {"report.html", report_append}};
+    struct buffer b = BUFFER_INIT;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < sizeof files / sizeof *files; i++) {
         buffer_clear(&b);
-        summary_append(&b, j->s, j->h, j->c, shown);
-        fwrite(b.data, 1, b.size, out);
-        fflush(out);
+        files[i].append(&b, j->s, j->h, j->c);
+        ok = file_write(j, files[i].name, &b);
     }
     buffer_release(&b);
     return ok;
 }
 
-enum verdict judge_run(const char *run_dir, const char *shown, FILE *out, char *error,
+static void run_say(const struct judging *j, const struct judge_output *output)
+{
+    struct buffer b = BUFFER_INIT;
+    const char *shown = output->shown == NULL ? j->run_dir : output->shown;
+
+    if (output->as_tap) {
+        tap_append(&b, j->s, j->h, j->c, shown);
+    } else {
+        summary_append(&b, j->s, j->h, j->c, shown);
+    }
+    fwrite(b.data, 1, b.size, output->out);
+    fflush(output->out);
+    buffer_release(&b);
+}
+
+enum verdict judge_run(const char *run_dir, const struct judge_output *output, char *error,
                        size_t error_size)
 {
     struct judging j = {.run_dir = run_dir, .error = error, .error_size = error_size};
@@ -78,7 +90,8 @@ enum verdict judge_run(const char *run_dir, const char *shown, FILE *out, char *
 
     if (run_load(&j)) {
         j.c = check_run(j.s, j.h);
-        if (run_report(&j, shown == NULL ? run_dir : shown, out)) {
+        if (run_write(&j)) {
+            run_say(&j, output);
             verdict = j.c->verdict;
         }
     }

@@ -1,13 +1,15 @@
 /*
- * main.c - myqueue-harness: run a scenario, or judge a saved run again.
+ * main.c - myqueue-harness: run a scenario, judge a saved run again, list the reports.
  */
 #include "common/options.h"
+#include "harness/index.h"
 #include "harness/judge.h"
 #include "harness/run.h"
 #include "harness/scenario.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +18,18 @@
 
 #define SECONDS_MAX 86400
 
+/* The row of run and check that says how the verdict is printed. */
+#define OUTPUT_ROW(where)                                                                          \
+    {                                                                                              \
+        .name = "output", .type = OPTION_CHOICE, .value = (where), .text = "summary",              \
+        .choices = "summary|tap",                                                                  \
+        .help = "on standard output: about ten lines for a person, or TAP for a program"           \
+    }
+
 static const char usage[] =
     "Usage: myqueue-harness run [OPTION]... DIR    run the scenario in DIR\n"
     "       myqueue-harness check RUN_DIR          judge a saved run again\n"
+    "       myqueue-harness index [FOLDER]         list a folder's reports (reports) anew\n"
     "\n"
     "Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad usage, 255 a fault of the harness.\n"
     "`myqueue-harness run --help` lists the options.\n";
@@ -67,6 +78,22 @@ static void extend_path(const char *programs)
     setenv("PATH", path, 1);
 }
 
+/* TAP has standard output for itself: what else is printed goes to standard error. */
+static FILE *verdict_stream(const char *output)
+{
+    if (strcmp(output, "tap") != 0) {
+        return stdout;
+    }
+    fflush(stdout);
+    int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    FILE *stream = fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ? NULL : fdopen(fd, "w");
+    if (stream == NULL) {
+        fprintf(stderr, "myqueue-harness: --output tap: standard output cannot be used: %s\n",
+                strerror(errno));
+    }
+    return stream;
+}
+
 /* The only operand, or NULL after a clear line. */
 static const char *only_operand(int argc, char **argv, int first, const char *what)
 {
@@ -104,6 +131,7 @@ static int main_run(int argc, char **argv)
     const char *given_root;
     const char *consumers;
     const char *store;
+    const char *output;
     struct run_options o = {0};
     const struct option_row rows[] = {
         {.name = "runtime",
@@ -152,6 +180,7 @@ static int main_run(int argc, char **argv)
          .largest = SECONDS_MAX,
          .unit = "seconds",
          .help = "how long nothing may be sent or received; then the run is given up"},
+        OUTPUT_ROW(&output),
         {.name = "root",
          .type = OPTION_TEXT,
          .value = &given_root,
@@ -195,8 +224,10 @@ static int main_run(int argc, char **argv)
     }
     o.root = root;
     o.programs = programs;
+    o.out = verdict_stream(output);
+    o.as_tap = strcmp(output, "tap") == 0;
     extend_path(programs);
-    int code = run_scenario(&o);
+    int code = o.out != NULL ? run_scenario(&o) : EXIT_HARNESS;
     free(root);
     return code;
 }
@@ -210,14 +241,33 @@ static bool is_run_folder(const char *dir)
     return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
-static int main_check(int argc, char **argv)
+static int check_folder(const char *dir, const char *output)
 {
     char error[1024] = "";
+    struct judge_output to = {.out = verdict_stream(output), .as_tap = strcmp(output, "tap") == 0};
+
+    if (to.out == NULL) {
+        return EXIT_HARNESS;
+    }
+    enum verdict verdict = judge_run(dir, &to, error, sizeof error);
+    if (verdict == VERDICT_FAILED || !index_update(dir, error, sizeof error)) {
+        fprintf(stderr, "myqueue-harness: %s\n", error);
+        return EXIT_HARNESS;
+    }
+    return (int)verdict;
+}
+
+static int main_check(int argc, char **argv)
+{
+    const char *output;
+    const struct option_row rows[] = {OUTPUT_ROW(&output)};
     const struct options options = {
         .program = "myqueue-harness check",
         .version = MYQUEUE_VERSION,
         .summary = "Judge a saved run again, and write its report anew.",
         .operands = "RUN_DIR",
+        .rows = rows,
+        .row_count = sizeof rows / sizeof *rows,
     };
     int first;
 
@@ -240,17 +290,45 @@ static int main_check(int argc, char **argv)
                 dir);
         return EXIT_USAGE;
     }
-    enum verdict verdict = judge_run(dir, NULL, stdout, error, sizeof error);
-    if (verdict == VERDICT_FAILED) {
-        fprintf(stderr, "myqueue-harness: %s\n", error);
+    return check_folder(dir, output);
+}
+
+static int main_index(int argc, char **argv)
+{
+    char error[1024] = "";
+    const struct options options = {
+        .program = "myqueue-harness index",
+        .version = MYQUEUE_VERSION,
+        .summary = "List the reports of a folder in its index.html; every run does so, too.",
+        .operands = "[FOLDER]",
+    };
+    int first;
+
+    switch (options_parse(&options, argc, argv, &first)) {
+    case OPTIONS_OK:
+        break;
+    case OPTIONS_EXIT:
+        return 0;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
     }
-    return (int)verdict;
+    const char *reports =
+        first == argc ? "reports" : only_operand(argc, argv, first, "folder of reports");
+    if (reports == NULL) {
+        return EXIT_USAGE;
+    }
+    if (!index_write(reports, error, sizeof error)) {
+        fprintf(stderr, "myqueue-harness index: %s\n", error);
+        return EXIT_USAGE;
+    }
+    printf("%s/index.html\n", reports);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "myqueue-harness: a command is needed: run or check; try --help\n");
+        fprintf(stderr, "myqueue-harness: a command is needed: run, check or index; try --help\n");
         return EXIT_USAGE;
     }
     const char *command = argv[1];
@@ -260,6 +338,9 @@ int main(int argc, char **argv)
     if (strcmp(command, "check") == 0) {
         return main_check(argc - 1, argv + 1);
     }
+    if (strcmp(command, "index") == 0) {
+        return main_index(argc - 1, argv + 1);
+    }
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
         fputs(usage, stdout);
         return 0;
@@ -268,6 +349,7 @@ int main(int argc, char **argv)
         printf("myqueue-harness %s\n", MYQUEUE_VERSION);
         return 0;
     }
-    fprintf(stderr, "myqueue-harness: '%s' is not a command: run or check; try --help\n", command);
+    fprintf(stderr, "myqueue-harness: '%s' is not a command: run, check or index; try --help\n",
+            command);
     return EXIT_USAGE;
 }

@@ -4,6 +4,7 @@
 #include "harness/result.h"
 
 #include "common/json.h"
+#include "harness/promise.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -188,6 +189,24 @@ static void faults_put(struct writer *w, const struct scenario *s, const struct 
     close_with(w, ']');
 }
 
+static void promises_put(struct writer *w, const struct check *c)
+{
+    open_with(w, "promises", '[');
+    for (enum promise i = 0; i < PROMISES; i++) {
+        const struct check_promise *promise = &c->promises[i];
+        open_with(w, NULL, '{');
+        put_string(w, "promise", promise_sentence(i));
+        put_string(w, "state", promise_state_name(promise_state(promise)));
+        put_int(w, "checked", promise->checked);
+        put_string(w, "unit", promise_noun(i));
+        put_int(w, "broken", promise->broken);
+        put_int(w, "unknown", promise->unknown);
+        put_int(w, "not_claimed", promise->excused);
+        close_with(w, '}');
+    }
+    close_with(w, ']');
+}
+
 static void evidence_put(struct writer *w, const struct history *h, const struct evidence *e)
 {
     open_with(w, NULL, '{');
@@ -252,6 +271,7 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     int64_t span = check_span_ns(c->begin_ns, c->end_ns);
 
     buffer_append_char(b, '{');
+    put_int(&w, "schema", RESULT_SCHEMA);
     put_string(&w, "verdict", verdict_name(c->verdict));
     put_string(&w, "reason", c->reason);
     put_string(&w, "scenario", h->run.scenario);
@@ -267,6 +287,7 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     put_int(&w, "expected", s->expected);
     put_int(&w, "acknowledged", c->acknowledged);
     put_int(&w, "received", c->received);
+    promises_put(&w, c);
     consumers_put(&w, s, c);
     producers_put(&w, s, c);
     faults_put(&w, s, c);

@@ -11,6 +11,7 @@
 #include "harness/clients.h"
 #include "harness/fault.h"
 #include "harness/fault_kind.h"
+#include "harness/index.h"
 #include "harness/judge.h"
 #include "harness/record.h"
 #include "harness/rows.h"
@@ -569,13 +570,16 @@ static int judge(struct run *run)
 {
     char error[1024] = "";
 
-    enum verdict verdict =
-        judge_run(run->record.dir, run->record.latest, stdout, error, sizeof error);
-    fflush(stdout);
+    struct judge_output output = {
+        .out = run->options->out, .as_tap = run->options->as_tap, .shown = run->record.latest};
+    enum verdict verdict = judge_run(run->record.dir, &output, error, sizeof error);
     if (verdict == VERDICT_FAILED) {
         fprintf(stderr, "myqueue-harness: %s\n", error);
     } else if (!record_publish(&run->record, &run->control)) {
         control_print_failure(&run->control);
+        return EXIT_HARNESS;
+    } else if (!index_write(run->options->reports, error, sizeof error)) {
+        fprintf(stderr, "myqueue-harness: %s\n", error);
         return EXIT_HARNESS;
     }
     return (int)verdict;

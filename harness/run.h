@@ -6,6 +6,8 @@
 
 #include "harness/scenario.h"
 
+#include <stdio.h>
+
 /* Exit codes beside the verdicts' 0, 1, 2 (judge.h). */
 enum { EXIT_USAGE = 254, EXIT_HARNESS = 255 };
 
@@ -17,6 +19,8 @@ struct run_options {
     const char *name;          /* of the reports' folder; NULL: the scenario's folder's name */
     const char *root;          /* the project's folder */
     const char *programs;      /* the folder of myqueue-broker and the others */
+    FILE *out;                 /* gets the verdict */
+    bool as_tap;               /* … as TAP, not as a summary */
     int64_t consumers;         /* of every topic; 0: not given, see scenario_load() */
     int64_t limit_s;           /* for the whole run, once the images are made */
     int64_t stall_s;           /* … without any sign of life of the clients */

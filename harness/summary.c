@@ -113,25 +113,31 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
     }
 }
 
+void summary_finding(struct buffer *b, const struct scenario *s, const struct finding *f)
+{
+    buffer_printf(b, "%s%s%s", f->cause == FINDING_ROOT ? "" : "  so ",
+                  f->excused ? "not claimed: " : "", finding_name(f->kind));
+    if (f->process[0] != '\0') {
+        buffer_printf(b, " %s", f->process);
+    }
+    if (f->topic != FINDING_TOPIC_NONE) {
+        buffer_printf(b, " %s", s->topics[f->topic].name);
+    }
+    if (f->source == SOURCE_FILE) {
+        buffer_append_string(b, " (its file)");
+    }
+    if (f->count > 1) {
+        buffer_printf(b, " ×%" PRId64, f->count);
+    }
+    buffer_printf(b, ": %s", f->evidence[0].detail);
+}
+
 static void findings_append(struct buffer *b, const struct scenario *s, const struct check *c)
 {
     for (size_t i = 0; i < c->findings.count && i < FINDINGS_MAX; i++) {
-        const struct finding *f = &c->findings.items[i];
-        buffer_printf(b, "  %s%s%s", f->cause == FINDING_ROOT ? "" : "  so ",
-                      f->excused ? "not claimed: " : "", finding_name(f->kind));
-        if (f->process[0] != '\0') {
-            buffer_printf(b, " %s", f->process);
-        }
-        if (f->topic != FINDING_TOPIC_NONE) {
-            buffer_printf(b, " %s", s->topics[f->topic].name);
-        }
-        if (f->source == SOURCE_FILE) {
-            buffer_append_string(b, " (its file)");
-        }
-        if (f->count > 1) {
-            buffer_printf(b, " ×%" PRId64, f->count);
-        }
-        buffer_printf(b, ": %s\n", f->evidence[0].detail);
+        buffer_append_string(b, "  ");
+        summary_finding(b, s, &c->findings.items[i]);
+        buffer_append_char(b, '\n');
     }
     if (c->findings.count > FINDINGS_MAX) {
         buffer_printf(b, "  and %zu more\n", c->findings.count - FINDINGS_MAX);

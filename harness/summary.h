@@ -25,4 +25,7 @@
 void summary_append(struct buffer *b, const struct scenario *s, const struct history *h,
                     const struct check *c, const char *shown);
 
+/* One finding in a line, without its end: "lost C2 T1 ×3: the message at offset 17 …". */
+void summary_finding(struct buffer *b, const struct scenario *s, const struct finding *f);
+
 #endif

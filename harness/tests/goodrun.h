@@ -299,7 +299,7 @@ static inline void folder_destroy(struct folder *f)
 
 static inline void folder_write(const struct folder *f, const char *dir)
 {
-    char path[256];
+    char path[512];
 
     snprintf(path, sizeof path, "%s/scenario", dir);
     mkdir(path, 0777);

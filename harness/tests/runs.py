@@ -222,8 +222,8 @@ def refused(folder, *arguments, says):
 @test
 def bad_usage(folder):
     scenario = make_scenario(folder, *MAPPING)
-    refused(folder, says=["a command is needed: run or check", "--help"])
-    refused(folder, "walk", says=["walk", "run or check", "--help"])
+    refused(folder, says=["a command is needed: run, check or index", "--help"])
+    refused(folder, "walk", says=["walk", "run, check or index", "--help"])
     refused(folder, "run", says=["scenario folder"])
     refused(folder, "run", scenario, scenario, says=["one scenario folder", "2"])
     refused(folder, "run", "--runtime", "podman", scenario, says=["podman", "auto|docker|process"])

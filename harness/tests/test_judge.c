@@ -4,6 +4,7 @@
 #include "common/json.h"
 #include "common/tests/suite.h"
 #include "common/utf8.h"
+#include "harness/index.h"
 #include "harness/judge.h"
 #include "harness/tests/goodrun.h"
 #include "harness/wording.h"
@@ -17,6 +18,8 @@ struct judged {
     struct buffer summary;
     struct buffer result;
     struct buffer report;
+    struct buffer junit;
+    struct buffer tap;
 };
 
 static void file_read(const struct judged *j, const char *name, struct buffer *b)
@@ -35,11 +38,19 @@ static struct judged folder_judge(const struct folder *f)
 
     dir_make(j.dir, sizeof j.dir);
     folder_write(f, j.dir);
-    j.verdict = judge_run(j.dir, "reports/good/latest", out, j.error, sizeof j.error);
+    struct judge_output output = {.out = out, .shown = "reports/good/latest"};
+    j.verdict = judge_run(j.dir, &output, j.error, sizeof j.error);
     fclose(out);
     buffer_append(&j.summary, text, size);
     file_read(&j, "result.json", &j.result);
     file_read(&j, "report.html", &j.report);
+    file_read(&j, "junit.xml", &j.junit);
+    free(text);
+    out = open_memstream(&text, &size);
+    output = (struct judge_output){.out = out, .as_tap = true};
+    CU_ASSERT_EQUAL(judge_run(j.dir, &output, j.error, sizeof j.error), j.verdict);
+    fclose(out);
+    buffer_append(&j.tap, text, size);
     free(text);
     return j;
 }
@@ -49,6 +60,8 @@ static void judged_release(struct judged *j)
     buffer_release(&j->summary);
     buffer_release(&j->result);
     buffer_release(&j->report);
+    buffer_release(&j->junit);
+    buffer_release(&j->tap);
     dir_remove(j->dir);
 }
 
@@ -90,6 +103,113 @@ static void test_valid(void)
               strcmp(j.summary.data + j.summary.size - strlen(last), last) == 0);
     json_release(&document);
     judged_release(&j);
+    folder_destroy(f);
+}
+
+/* How often `part` is in `text`. */
+static int times_in(const struct buffer *text, const char *part)
+{
+    int count = 0;
+    for (const char *at = text->data; (at = strstr(at, part)) != NULL; at += strlen(part)) {
+        count++;
+    }
+    return count;
+}
+
+/* Build servers and TAP's readers are told the same as a person. */
+static void test_machines_valid(void)
+{
+    struct folder *f = folder_good(false);
+    struct judged j = folder_judge(f);
+    char plan[32];
+
+    snprintf(plan, sizeof plan, "TAP version 14\n1..%d\n", PROMISES + 1);
+    CU_ASSERT_EQUAL(strncmp(j.tap.data, plan, strlen(plan)), 0);
+    CU_ASSERT_EQUAL(times_in(&j.tap, "\nok "), PROMISES + 1);
+    CU_ASSERT_EQUAL(times_in(&j.tap, "not ok"), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.tap.data, "\n# Valid: 36 messages"));
+    CU_ASSERT_EQUAL(times_in(&j.junit, "<testcase"), PROMISES + 1);
+    CU_ASSERT_EQUAL(times_in(&j.junit, "<failure"), 0);
+    CU_ASSERT_EQUAL(times_in(&j.junit, "<error"), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.junit.data, " failures=\"0\" errors=\"0\""));
+    judged_release(&j);
+    folder_destroy(f);
+}
+
+static void test_machines_invalid(void)
+{
+    struct folder *f = folder_good(false);
+
+    line_insert(file_of(f, "consumer_2.txt"), 11, "T1     <script>alert('\"&\"')</script>");
+    struct judged j = folder_judge(f);
+    CU_ASSERT_EQUAL(times_in(&j.tap, "\nnot ok "), 2); /* the promise, and the run */
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.tap.data, "    - \"phantom C2 T1 (its file): line 12 reads"));
+    CU_ASSERT_EQUAL(times_in(&j.junit, "<failure"), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.junit.data, " failures=\"2\" errors=\"0\""));
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.junit.data, "&lt;script&gt;alert(&#39;&quot;&amp;"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.result.data, "\"state\": \"broken\""));
+    judged_release(&j);
+    folder_destroy(f);
+}
+
+static void test_machines_unknown(void)
+{
+    struct folder *f = folder_good(false);
+
+    line_edit(file_of(f, "run.json"), 0, "\"runtime\"", "\"ended_early\":\"waiting\",\"runtime\"");
+    struct judged j = folder_judge(f);
+    CU_ASSERT_EQUAL(j.verdict, VERDICT_UNKNOWN);
+    CU_ASSERT_EQUAL(times_in(&j.tap, "\nnot ok "), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(j.tap.data, "    - \"ended-early: waiting\""));
+    CU_ASSERT_EQUAL(times_in(&j.junit, "<failure"), 0);
+    CU_ASSERT_EQUAL(times_in(&j.junit, "<error"), 1);
+    judged_release(&j);
+    folder_destroy(f);
+}
+
+/* The index has what is there, without links and what is no run. */
+static void test_index(void)
+{
+    struct folder *f = folder_good(false);
+    struct judged runs = {.error = ""};
+    struct buffer page = BUFFER_INIT;
+    char path[256];
+    char error[256];
+    struct judge_output nowhere = {.out = fopen("/dev/null", "w")};
+
+    dir_make(runs.dir, sizeof runs.dir);
+    snprintf(path, sizeof path, "%s/<good>", runs.dir);
+    mkdir(path, 0777);
+    for (int i = 1; i <= 2; i++) {
+        snprintf(path, sizeof path, "%s/<good>/20261121T08000%d-1", runs.dir, i);
+        mkdir(path, 0777);
+        folder_write(f, path);
+        CU_ASSERT_EQUAL(judge_run(path, &nowhere, error, sizeof error), VERDICT_VALID);
+        CU_ASSERT(index_update(path, error, sizeof error)); /* there is none, so none is made */
+    }
+    snprintf(path, sizeof path, "%s/<good>/latest", runs.dir);
+    CU_ASSERT_EQUAL(symlink("20261121T080002-1", path), 0);
+    file_read(&runs, "index.html", &page);
+    CU_ASSERT_EQUAL(page.size, 0);
+    CU_ASSERT(index_write(runs.dir, error, sizeof error));
+    file_read(&runs, "index.html", &page);
+    CU_ASSERT_EQUAL(times_in(&page, "/report.html\""), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(page.data, "2 runs: 2 valid, 0 invalid, 0 unknown"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(page.data, "href=\"&lt;good&gt;/20261121T080002-1/report.html"));
+    CU_ASSERT(strstr(page.data, "080002-1/report") < strstr(page.data, "080001-1/report"));
+    /* one is deleted */
+    snprintf(path, sizeof path, "%s/<good>/20261121T080002-1", runs.dir);
+    dir_remove(path);
+    snprintf(path, sizeof path, "%s/<good>/20261121T080001-1", runs.dir);
+    CU_ASSERT(index_update(path, error, sizeof error));
+    buffer_clear(&page);
+    file_read(&runs, "index.html", &page);
+    CU_ASSERT_EQUAL(times_in(&page, "/report.html\""), 1);
+    CU_ASSERT_FALSE(index_write("/nowhere", error, sizeof error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error, "/nowhere/index.html cannot be written"));
+    fclose(nowhere.out);
+    buffer_release(&page);
+    dir_remove(runs.dir);
     folder_destroy(f);
 }
 
@@ -158,18 +278,18 @@ static void test_torn(void)
     struct folder *f = folder_good(false);
     char path[256];
     struct judged j = folder_judge(f);
-    FILE *nowhere = fopen("/dev/null", "w");
+    struct judge_output nowhere = {.out = fopen("/dev/null", "w")};
 
     snprintf(path, sizeof path, "%s/history/P3.jsonl", j.dir);
     FILE *file = fopen(path, "a");
     fputs("{\"t\":77,\"process\":\"P3\",\"op\":\"se", file);
     fclose(file);
-    CU_ASSERT_EQUAL(judge_run(j.dir, NULL, nowhere, j.error, sizeof j.error), VERDICT_VALID);
+    CU_ASSERT_EQUAL(judge_run(j.dir, &nowhere, j.error, sizeof j.error), VERDICT_VALID);
     file = fopen(path, "a");
     fputs("\n", file);
     fclose(file);
-    CU_ASSERT_EQUAL(judge_run(j.dir, NULL, nowhere, j.error, sizeof j.error), VERDICT_FAILED);
-    fclose(nowhere);
+    CU_ASSERT_EQUAL(judge_run(j.dir, &nowhere, j.error, sizeof j.error), VERDICT_FAILED);
+    fclose(nowhere.out);
     CU_ASSERT_PTR_NOT_NULL(strstr(j.error, "P3.jsonl:50: not a JSON object"));
     judged_release(&j);
     folder_destroy(f);
@@ -233,7 +353,9 @@ static void test_wording(void)
     buffer_release(&b);
 }
 
-SUITE("judge", {"a valid run", test_valid}, {"what comes from outside is escaped", test_escaped},
-      {"bytes that are no text", test_bytes},
+SUITE("judge", {"a valid run", test_valid}, {"a valid run for machines", test_machines_valid},
+      {"an invalid run for machines", test_machines_invalid},
+      {"an unknown run for machines", test_machines_unknown}, {"the list of runs", test_index},
+      {"what comes from outside is escaped", test_escaped}, {"bytes that are no text", test_bytes},
       {"a run in which nothing was sent", test_nothing_sent}, {"a torn last line", test_torn},
       {"files that cannot be understood", test_failed}, {"numbers in words", test_wording})
