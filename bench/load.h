@@ -16,7 +16,7 @@
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
-#include "bench/histogram.h"
+#include "common/histogram.h"
 #include "common/list.h"
 
 #include <stdatomic.h>

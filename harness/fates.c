@@ -80,7 +80,7 @@ static void sends_take(struct fates *f, const struct history *h)
             if (place != NULL) {
                 place->sent_ns = send->begin_ns;
                 place->acked_ns = send->end_ns;
-                histogram_add(&f->acknowledged, send->end_ns - send->begin_ns);
+                histogram_record(&f->acknowledged, send->end_ns - send->begin_ns);
             }
         }
     }
@@ -97,7 +97,7 @@ static void receives_take(struct fates *f, const struct history *h)
             }
             place->latest = (uint16_t)(c + 1);
             place->consumers++;
-            histogram_add(&f->delivered, receive->time_ns - place->sent_ns);
+            histogram_record(&f->delivered, receive->time_ns - place->sent_ns);
         }
     }
 }

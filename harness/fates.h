@@ -8,12 +8,12 @@
  * Nothing is judged: a message that a consumer did not get may be lost, or unread as the run
  * was given up. The findings say which (check.h).
  *
- * Threads: fates belong to one thread at a time.
+ * Threads: fates belong to one thread at a time. They are large: not for the stack.
  */
 #ifndef HARNESS_FATES_H
 #define HARNESS_FATES_H
 
-#include "harness/histogram.h"
+#include "common/histogram.h"
 #include "harness/history.h"
 
 enum fate {

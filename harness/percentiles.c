@@ -25,10 +25,10 @@ static void curve_draw(const struct chart *c, const struct histogram *h, const c
 
     for (int i = 0; i <= POINTS; i++) {
         x[i] = last * i / POINTS;
-        y[i] = (double)histogram_at(h, 1 - pow(10, -x[i]));
+        y[i] = (double)histogram_percentile(h, 1 - pow(10, -x[i]));
     }
     if (h->count > 0) {
-        y[POINTS] = (double)h->largest;
+        y[POINTS] = (double)h->max_ns;
         chart_line(c, class, x, y, POINTS + 1);
     }
 }
@@ -53,16 +53,16 @@ void percentiles_append(struct buffer *b, const struct fates *f, int width)
 {
     int64_t count =
         f->delivered.count > f->acknowledged.count ? f->delivered.count : f->acknowledged.count;
-    int64_t lowest = histogram_at(&f->acknowledged, 0);
-    int64_t highest = f->acknowledged.largest > f->delivered.largest ? f->acknowledged.largest
-                                                                     : f->delivered.largest;
+    int64_t lowest = histogram_percentile(&f->acknowledged, 0);
+    int64_t highest =
+        f->acknowledged.max_ns > f->delivered.max_ns ? f->acknowledged.max_ns : f->delivered.max_ns;
     struct chart c = {.b = b,
                       .left = MARGIN_LEFT,
                       .right = width - MARGIN_RIGHT,
                       .top = TOP,
                       .base = TOP + HEIGHT,
                       .x_low = 0,
-                      .x_high = fmax(log10((double)count), 1)};
+                      .x_high = fmax(log10(count), 1)};
 
     if (f->acknowledged.count == 0) {
         return;

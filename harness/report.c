@@ -5,6 +5,7 @@
 #include "harness/report.h"
 
 #include "harness/html.h"
+#include "harness/memory.h"
 #include "harness/promise.h"
 #include "harness/report_parts.h"
 #include "harness/report_style.h"
@@ -12,6 +13,7 @@
 #include "harness/wording.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void page_put(const struct page *p, const char *html)
@@ -205,10 +207,10 @@ static void files_put(const struct page *p)
 void report_append(struct buffer *b, const struct scenario *s, const struct history *h,
                    const struct check *c)
 {
-    struct fates fates;
-    struct page p = {b, s, h, c, &fates};
+    struct fates *fates = memory_zeroed(1, sizeof *fates);
+    struct page p = {b, s, h, c, fates};
 
-    fates_take(&fates, s, h);
+    fates_take(fates, s, h);
     head_put(&p);
     promises_put(&p);
     report_findings(&p);
@@ -219,5 +221,6 @@ void report_append(struct buffer *b, const struct scenario *s, const struct hist
     report_producers(&p);
     files_put(&p);
     page_put(&p, "</main>\n</body>\n</html>\n");
-    fates_release(&fates);
+    fates_release(fates);
+    free(fates);
 }

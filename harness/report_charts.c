@@ -78,9 +78,9 @@ static void latency_row(const struct page *p, const char *class, const char *wor
         return;
     }
     buffer_printf(p->b, "<tr><th scope=\"row\"><i class=\"swatch %s\"></i>%s</th>", class, words);
-    page_number(p, h->count);
+    page_number(p, (int64_t)h->count);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        page_span(p, histogram_at(h, parts[i]));
+        page_span(p, histogram_percentile(h, parts[i]));
     }
     page_put(p, "</tr>\n");
 }

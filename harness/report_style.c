@@ -44,6 +44,7 @@ const char report_style[] =
     "th{font-weight:600;font-size:.88rem}thead th{color:var(--muted);vertical-align:bottom;"
     "font-size:.82rem}th:first-child,td:first-child,.left{text-align:left}"
     "tbody th{font-size:inherit}"
+    ".words{white-space:normal;min-width:11em}"
     ".promises{margin-top:20px}.promises th,.promises td{padding:4px 10px}"
     ".promises th:nth-child(2),.promises td:nth-child(2){text-align:left;width:100%;"
     "white-space:normal}.promises th:nth-child(4),.promises td:nth-child(4){text-align:left}"

@@ -3,6 +3,7 @@
  */
 #include "harness/report_parts.h"
 
+#include "harness/fault_kind.h"
 #include "harness/html.h"
 #include "harness/wording.h"
 #include <inttypes.h>
@@ -95,8 +96,9 @@ static void fault_put(const struct page *p, size_t i)
 {
     const struct check_fault *f = &p->c->faults[i];
 
-    buffer_printf(p->b, "<tr><td>%zu</td><td class=\"left\">%s %s</td>", i + 1,
-                  fault_action_name(f->planned.action), fault_target_name(f->planned.target));
+    buffer_printf(p->b, "<tr><td>%zu</td><td class=\"left words\">", i + 1);
+    fault_append_words(p->b, &f->planned);
+    page_put(p, "</td>");
     if (f->begin_ns == TIME_NONE) {
         page_put(p, "<td class=\"left warn\" colspan=\"5\">? did not happen</td></tr>\n");
         return;

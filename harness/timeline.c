@@ -14,6 +14,7 @@
 
 #include "harness/chart.h"
 #include "harness/dots.h"
+#include "harness/fault_kind.h"
 #include "harness/memory.h"
 #include "harness/svg.h"
 #include "harness/wording.h"
@@ -160,12 +161,6 @@ static double fault_end_x(const struct timeline *t, const struct check_fault *f)
     return f->end_ns == TIME_NONE ? x_at(t, t->span_s) : x_at(t, seconds_at(t, f->end_ns));
 }
 
-static void fault_words(struct buffer *b, const struct check_fault *f)
-{
-    buffer_printf(b, "%s %s", fault_action_name(f->planned.action),
-                  fault_target_name(f->planned.target));
-}
-
 static void band_draw(const struct timeline *t, size_t i, double top, double height)
 {
     const struct check_fault *f = &t->c->faults[i];
@@ -174,7 +169,7 @@ static void band_draw(const struct timeline *t, size_t i, double top, double hei
     double end = fmax(fault_end_x(t, f), x + BAND_WIDTH_MIN);
 
     buffer_printf(&title, "%zu: ", i + 1);
-    fault_words(&title, f);
+    fault_append_words(&title, &f->planned);
     buffer_append_string(&title, " at ");
     word_count(&title, f->acks, "ack");
     buffer_append_string(&title, ", lasted ");
@@ -221,9 +216,7 @@ static double label_draw(const struct timeline *t, size_t i, double free_x)
 
     buffer_printf(&number, "%zu", i + 1);
     word_span(&span, check_span_ns(f->hit_ns, f->end_ns));
-    fault_words(&words, f);
-    buffer_append_string(&words, ", ");
-    buffer_append_slice(&words, buffer_slice(&span));
+    fault_append_words(&words, &f->planned);
     double mark = 9 + 7.0 * (double)number.size;
     double room = label_limit(t, i) - (x + mark + 4);
     if (x >= free_x && x + mark <= t->width) {

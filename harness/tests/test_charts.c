@@ -1,47 +1,17 @@
 /*
- * test_charts.c - what the pictures are drawn from: spans by percentile, fates of sends.
+ * test_charts.c - what the pictures are drawn from: the fates of sends.
  */
 #include "common/tests/suite.h"
 #include "harness/fates.h"
+#include "harness/memory.h"
 #include "harness/tests/goodrun.h"
-
-static void test_histogram(void)
-{
-    static struct histogram h;
-
-    CU_ASSERT_EQUAL(histogram_at(&h, 0.5), -1);
-    for (int64_t i = 1; i <= 1000; i++) {
-        histogram_add(&h, i * 1000);
-    }
-    CU_ASSERT_EQUAL(h.count, 1000);
-    CU_ASSERT_EQUAL(histogram_at(&h, 1), 1000000);
-    CU_ASSERT(histogram_at(&h, 0.5) >= 500000 && histogram_at(&h, 0.5) < 508000);
-    CU_ASSERT(histogram_at(&h, 0.999) >= 999000 && histogram_at(&h, 0.999) <= 1000000);
-    CU_ASSERT(histogram_at(&h, 0) >= 1000 && histogram_at(&h, 0) < 1016);
-}
-
-/* Small spans are exact; the largest that there is has a bucket, too. */
-static void test_histogram_edges(void)
-{
-    static struct histogram h;
-
-    histogram_add(&h, -5);
-    CU_ASSERT_EQUAL(histogram_at(&h, 1), 0);
-    histogram_add(&h, 63);
-    CU_ASSERT_EQUAL(histogram_at(&h, 0.9), 63);
-    histogram_add(&h, 64);
-    CU_ASSERT_EQUAL(histogram_at(&h, 0.9), 64);
-    histogram_add(&h, INT64_MAX);
-    CU_ASSERT_EQUAL(histogram_at(&h, 0.75), 64);
-    CU_ASSERT_EQUAL(histogram_at(&h, 1), INT64_MAX);
-}
 
 /* The fates of a run that is loaded from a folder. */
 struct loaded {
     char dir[128];
     struct scenario *s;
     struct history *h;
-    struct fates fates;
+    struct fates *fates;
 };
 
 static struct loaded folder_load(const struct folder *f)
@@ -55,13 +25,15 @@ static struct loaded folder_load(const struct folder *f)
     snprintf(path, sizeof path, "%s/scenario", l.dir);
     CU_ASSERT_FATAL(scenario_load(path, 0, STORE_UNSAID, &l.s, error, sizeof error));
     CU_ASSERT_FATAL(history_load(l.dir, l.s, &l.h, error, sizeof error));
-    fates_take(&l.fates, l.s, l.h);
+    l.fates = memory_zeroed(1, sizeof *l.fates);
+    fates_take(l.fates, l.s, l.h);
     return l;
 }
 
 static void loaded_release(struct loaded *l)
 {
-    fates_release(&l->fates);
+    fates_release(l->fates);
+    free(l->fates);
     history_destroy(l->h);
     scenario_destroy(l->s);
     dir_remove(l->dir);
@@ -72,10 +44,10 @@ static void test_fates_good(void)
     struct folder *f = folder_good(false);
     struct loaded l = folder_load(f);
 
-    CU_ASSERT_EQUAL(l.fates.counts[FATE_DELIVERED], PRODUCERS * ROUND_COUNT);
-    CU_ASSERT_EQUAL(l.fates.acknowledged.count, PRODUCERS * ROUND_COUNT);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_DELIVERED], PRODUCERS * ROUND_COUNT);
+    CU_ASSERT_EQUAL(l.fates->acknowledged.count, PRODUCERS * ROUND_COUNT);
     /* T1 has two consumers, T2 one */
-    CU_ASSERT_EQUAL(l.fates.delivered.count, 2 * 30 + 6);
+    CU_ASSERT_EQUAL(l.fates->delivered.count, 2 * 30 + 6);
     loaded_release(&l);
     folder_destroy(f);
 }
@@ -92,15 +64,15 @@ static void test_fates_bad(void)
     line_remove(p3, line_with(p3, "\"send\"", "\"type\":\"ok\"", 4)); /* one without an end */
     line_edit(p1, line_with(p1, "\"send\"", "\"type\":\"ok\"", 8), "\"ok\"", "\"fail\"");
     struct loaded l = folder_load(f);
-    CU_ASSERT_EQUAL(l.fates.counts[FATE_NOT_STORED], 1);
-    CU_ASSERT_EQUAL(l.fates.counts[FATE_UNDELIVERED], 1);
-    CU_ASSERT_EQUAL(l.fates.counts[FATE_UNKNOWN], 1);
-    CU_ASSERT_EQUAL(l.fates.counts[FATE_REFUSED], 1);
-    CU_ASSERT_EQUAL(l.fates.counts[FATE_DELIVERED], PRODUCERS * ROUND_COUNT - 4);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_NOT_STORED], 1);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_UNDELIVERED], 1);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_UNKNOWN], 1);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_REFUSED], 1);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_DELIVERED], PRODUCERS * ROUND_COUNT - 4);
     loaded_release(&l);
     folder_destroy(f);
 }
 
-SUITE("charts", {"percentiles", test_histogram},
-      {"the smallest and the largest", test_histogram_edges},
+SUITE("charts",
+
       {"fates of a good run", test_fates_good}, {"fates of a bad run", test_fates_bad})

@@ -4,7 +4,7 @@
  * Bucket i holds, for i < 2,048, the value i itself; above, shift = i / 1,024 - 1 and the
  * values from (i - 1,024 * shift) << shift on, as many as 1 << shift.
  */
-#include "bench/histogram.h"
+#include "common/histogram.h"
 
 #include <math.h>
 

@@ -7,8 +7,8 @@
  *
  * Threads: a histogram belongs to one thread at a time.
  */
-#ifndef BENCH_HISTOGRAM_H
-#define BENCH_HISTOGRAM_H
+#ifndef COMMON_HISTOGRAM_H
+#define COMMON_HISTOGRAM_H
 
 #include "common/buffer.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_histogram.c - percentiles of latencies, and what the JSON says of them.
  */
-#include "bench/histogram.h"
+#include "common/histogram.h"
 #include "common/json.h"
 #include "common/tests/suite.h"
 
