@@ -115,6 +115,25 @@ struct myqueue_attempt {
 
 typedef void myqueue_observer(void *arg, const struct myqueue_attempt *attempt);
 
+/* ---- going on as the same --------------------------------------------------------- */
+
+/*
+ * Who a producer or a consumer is in one topic, and how far it is. A program that keeps this
+ * (myproducer_identity, myconsumer_identity), and gives it as options.resume when it is started
+ * again, goes on as the same, however it ended: what it sends again is not stored twice, and it
+ * is given every message after those that it has dealt with.
+ *
+ * A producer must send the same messages again, in the same order, from sequence `next` on: up
+ * to batch_messages_max of them may be stored already, and it must not be known of any before
+ * `next` that it is not.
+ */
+struct myqueue_identity {
+    const char *topic;
+    int64_t client_id; /* what the registration gave, 0 to 2^53 */
+    int64_t next;      /* producer: the sequence of the message that it sends next; consumer: the
+                          offset of the first message that it has not dealt with; 0 to 2^53 */
+};
+
 /* ---- producer --------------------------------------------------------------------- */
 
 typedef struct MyProducer MyProducer;
@@ -126,6 +145,8 @@ struct myqueue_delivery {
     enum myqueue_status status; /* MYQUEUE_OK: the broker's store has committed it */
     int64_t offset;             /* its place in the topic; -1 when it has none, or when the
                                    message was sent again and has been removed since */
+    int64_t sequence;           /* of an MYQUEUE_OK: its number, for myqueue_identity.next of
+                                   the message after it; else -1 */
     const char *error;          /* what went wrong, for people, or "" */
 };
 
@@ -135,18 +156,25 @@ typedef void myqueue_delivered(void *arg, const struct myqueue_delivery *deliver
  * retry_ms   counts from the message's sending, or from the last answer of the broker for
  *            its topic if that is later: a broker that is slow but works expires nothing.
  * request_ms must be longer than the broker needs to find out that its store is away.
+ * keep_identity: after an outcome that stays unknown a topic goes on under another id, so that
+ * the next message can be sent. A program that means to be resumed wants the opposite: its topic
+ * ends there, and what waits for it is given up as MYQUEUE_EXPIRED, so that all of it can be sent
+ * again under the old id.
  */
 struct myproducer_options {
-    int retry_ms;                 /* ride out a broker that is down; 60,000 */
-    int request_ms;               /* limit of one HTTP request; 15,000 */
-    int block_ms;                 /* how long send waits for room in the buffer before it
-                                     returns MYQUEUE_FULL; MYQUEUE_FOREVER */
-    int batch_messages_max;       /* in one request, 1 to 10,000; 500 */
-    size_t batch_bytes_max;       /* in one request, but always one message; 256 KiB */
-    size_t buffer_messages_max;   /* waiting or on their way; 100,000 */
-    size_t buffer_bytes_max;      /* the same in bytes; 64 MiB */
-    size_t message_bytes_max;     /* send refuses a longer one; 1 MiB */
-    myqueue_delivered *delivered; /* may be NULL */
+    int retry_ms;                          /* ride out a broker that is down; 60,000 */
+    int request_ms;                        /* limit of one HTTP request; 15,000 */
+    int block_ms;                          /* how long send waits for room in the buffer before it
+                                              returns MYQUEUE_FULL; MYQUEUE_FOREVER */
+    int batch_messages_max;                /* in one request, 1 to 10,000; 500 */
+    size_t batch_bytes_max;                /* in one request, but always one message; 256 KiB */
+    size_t buffer_messages_max;            /* waiting or on their way; 100,000 */
+    size_t buffer_bytes_max;               /* the same in bytes; 64 MiB */
+    size_t message_bytes_max;              /* send refuses a longer one; 1 MiB */
+    bool keep_identity;                    /* false */
+    const struct myqueue_identity *resume; /* go on as these; borrowed for myproducer_create */
+    size_t resume_count;                   /* each of another of its topics; 0 */
+    myqueue_delivered *delivered;          /* may be NULL */
     void *delivered_arg;
     myqueue_observer *observer; /* may be NULL */
     void *observer_arg;
@@ -157,7 +185,9 @@ MYQUEUE_API void myproducer_options_init(struct myproducer_options *options);
 
 /*
  * Register with the broker for each of the topics, which are created where they do not
- * exist. Returns when that is done; a broker that is down is waited for (retry_ms).
+ * exist. Returns when that is done; a broker that is down is waited for (retry_ms). For the
+ * topics in options.resume nothing is asked of the broker: whether it knows them still turns
+ * out later, as MYQUEUE_FORGOTTEN.
  * `options` may be NULL for the defaults. On MYQUEUE_OK `*producer` must be given to
  * myproducer_stop in the end; otherwise it is NULL.
  */
@@ -203,6 +233,14 @@ MYQUEUE_API enum myqueue_status myproducer_flush(MyProducer *producer, int timeo
 MYQUEUE_API enum myqueue_status myproducer_stop(MyProducer *producer, int timeout_ms,
                                                 size_t *undelivered);
 
+/*
+ * Who the producer is in one of its topics: `identity->next` is the sequence of the first message
+ * that has not been delivered, so all from that on must be sent again. `identity->topic` lives as
+ * long as the producer. MYQUEUE_BAD_ARGUMENT: it is not registered for this topic.
+ */
+MYQUEUE_API enum myqueue_status myproducer_identity(MyProducer *producer, const char *topic,
+                                                    struct myqueue_identity *identity);
+
 /* ---- consumer --------------------------------------------------------------------- */
 
 typedef struct MyConsumer MyConsumer;
@@ -225,14 +263,16 @@ typedef struct MyMessage {
  *                returns MYQUEUE_UNKNOWN_TOPIC. For consumers started before producers.
  */
 struct myconsumer_options {
-    int retry_ms;               /* ride out a broker that is down; 60,000 */
-    int request_ms;             /* limit of one HTTP request, beyond wait_ms; 15,000 */
-    int wait_ms;                /* how long the broker holds a request when there is no
-                                   message, 1 to 20,000; 20,000 */
-    int fetch_messages_max;     /* in one answer, 1 to 10,000; 500 */
-    size_t fetch_bytes_max;     /* in one answer; a larger one is asked for in smaller
-                                   parts; 16 MiB */
-    bool create_topics;         /* false */
+    int retry_ms;                          /* ride out a broker that is down; 60,000 */
+    int request_ms;                        /* limit of one HTTP request, beyond wait_ms; 15,000 */
+    int wait_ms;                           /* how long the broker holds a request when there is no
+                                              message, 1 to 20,000; 20,000 */
+    int fetch_messages_max;                /* in one answer, 1 to 10,000; 500 */
+    size_t fetch_bytes_max;                /* in one answer; a larger one is asked for in smaller
+                                              parts; 16 MiB */
+    bool create_topics;                    /* false */
+    const struct myqueue_identity *resume; /* as with a producer */
+    size_t resume_count;
     myqueue_observer *observer; /* may be NULL */
     void *observer_arg;
 };
@@ -267,6 +307,11 @@ MYQUEUE_API enum myqueue_status myconsumer_get_next(MyConsumer *consumer, int ti
  */
 MYQUEUE_API enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic,
                                                 int64_t *size, char *error);
+
+/* As myproducer_identity: `identity->next` is the offset of the message given last, until
+ * get_next is called again, and then of the one behind it. */
+MYQUEUE_API enum myqueue_status myconsumer_identity(MyConsumer *consumer, const char *topic,
+                                                    struct myqueue_identity *identity);
 
 /* What went wrong last, in one line; "" when nothing did. Lives until the next call. */
 MYQUEUE_API const char *myconsumer_error(MyConsumer *consumer);

@@ -64,6 +64,16 @@ void mq_outgoing_return(struct mq_outgoing_list *list, struct mq_outgoing_list *
     *back = (struct mq_outgoing_list){0};
 }
 
+void mq_outgoing_cut(struct mq_outgoing_list *list, size_t count, struct mq_outgoing_list *rest)
+{
+    struct mq_outgoing_list kept = {0};
+    while (kept.count < count && list->first != NULL) {
+        mq_outgoing_append(&kept, mq_outgoing_take(list));
+    }
+    *rest = *list;
+    *list = kept;
+}
+
 void mq_batch_fill(struct mq_outgoing_list *batch, struct mq_outgoing_list *waiting,
                    size_t messages_max, size_t bytes_max)
 {

@@ -41,6 +41,9 @@ struct mq_outgoing *mq_outgoing_take(struct mq_outgoing_list *list);
 /* Put all of `back` before the first of `list`. */
 void mq_outgoing_return(struct mq_outgoing_list *list, struct mq_outgoing_list *back);
 
+/* Keep the first `count` of the list; the others go to the empty `rest`. */
+void mq_outgoing_cut(struct mq_outgoing_list *list, size_t count, struct mq_outgoing_list *rest);
+
 /* Move from `waiting` to the empty `batch` what one request may hold: at most messages_max,
  * and as many as fit into bytes_max, but always one. */
 void mq_batch_fill(struct mq_outgoing_list *batch, struct mq_outgoing_list *waiting,

@@ -13,6 +13,8 @@
 
 enum { ROUND_LONGEST_MS = 60000 };
 
+static const int64_t IDENTITY_MAX = INT64_C(1) << 53; /* as in JSON */
+
 /* ---- the thread ------------------------------------------------------------------- */
 
 static int64_t client_round(struct mq_client *client, size_t count)
@@ -145,6 +147,33 @@ enum myqueue_status mq_client_init(struct mq_client *client, const struct mq_rol
     pthread_cond_init(&client->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&client->lock, NULL);
+    return MYQUEUE_OK;
+}
+
+enum myqueue_status mq_client_resume(struct mq_client *client,
+                                     const struct myqueue_identity *resume, size_t count,
+                                     char *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct myqueue_identity *identity = &resume[i];
+        struct mq_channel *channel = mq_client_find_locked(client, identity->topic);
+        const char *wrong = NULL;
+        if (channel == NULL) {
+            wrong = "is not one of the topics";
+        } else if (channel->id >= 0) {
+            wrong = "is given twice";
+        } else if (identity->client_id < 0 || identity->client_id > IDENTITY_MAX ||
+                   identity->next < 0 || identity->next > IDENTITY_MAX) {
+            wrong = "has an id or a next that is not 0 to 2^53";
+        }
+        if (wrong != NULL) {
+            snprintf(error, MYQUEUE_ERROR_BYTES, "resume %zu: topic '%.200s' %s", i + 1,
+                     identity->topic, wrong);
+            return MYQUEUE_BAD_ARGUMENT;
+        }
+        channel->id = identity->client_id;
+        client->role->resumed(channel, identity->next);
+    }
     return MYQUEUE_OK;
 }
 

@@ -39,6 +39,9 @@ struct mq_role {
     /* The registration's answer; the lock is held. May be NULL. */
     void (*registered_locked)(struct mq_channel *channel, const struct mq_reply *reply);
 
+    /* The channel goes on as one that was registered before; nothing runs yet. */
+    void (*resumed)(struct mq_channel *channel, int64_t next);
+
     /* Do what is due for the channel at `now_ms`; when to call again at the latest. The
      * channel has no request in flight and its status is MYQUEUE_OK. */
     int64_t (*step)(struct mq_channel *channel, int64_t now_ms);
@@ -96,6 +99,11 @@ struct mq_channel {
 enum myqueue_status mq_client_init(struct mq_client *client, const struct mq_role *role,
                                    const char *broker, const char *const *topics,
                                    size_t topic_count, char *error);
+
+/* Give the channels that `resume` names their ids; MYQUEUE_BAD_ARGUMENT when it cannot be right. */
+enum myqueue_status mq_client_resume(struct mq_client *client,
+                                     const struct myqueue_identity *resume, size_t count,
+                                     char *error);
 
 /* Start the thread and wait until every channel is registered; otherwise the first reason
  * why not. */

@@ -155,11 +155,17 @@ static void stream_registered_locked(struct mq_channel *channel, const struct mq
     ((struct stream *)channel)->position = offset > 0 ? offset : 0;
 }
 
+static void stream_resumed(struct mq_channel *channel, int64_t next)
+{
+    ((struct stream *)channel)->position = next;
+}
+
 static const struct mq_role consumer_role = {
     .register_path = "/consumer/register",
     .id_name = "consumer_id",
     .start_earliest = true,
     .registered_locked = stream_registered_locked,
+    .resumed = stream_resumed,
     .step = stream_step,
 };
 
@@ -362,6 +368,20 @@ enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic, int
     return status;
 }
 
+enum myqueue_status myconsumer_identity(MyConsumer *consumer, const char *topic,
+                                        struct myqueue_identity *identity)
+{
+    pthread_mutex_lock(&consumer->client.lock);
+    struct stream *stream = (struct stream *)mq_client_find_locked(&consumer->client, topic);
+    if (stream != NULL) {
+        *identity = (struct myqueue_identity){.topic = stream->channel.topic,
+                                              .client_id = stream->channel.id,
+                                              .next = stream->position};
+    }
+    pthread_mutex_unlock(&consumer->client.lock);
+    return stream != NULL ? MYQUEUE_OK : MYQUEUE_BAD_ARGUMENT;
+}
+
 /* ---- the consumer ----------------------------------------------------------------- */
 
 void myconsumer_options_init(struct myconsumer_options *options)
@@ -434,6 +454,10 @@ enum myqueue_status myconsumer_create(const char *broker, const char *const *top
     consumer->client.observer_arg = consumer->options.observer_arg;
     for (size_t i = 0; i < topic_count && status == MYQUEUE_OK; i++) {
         status = consumer_add(consumer, topics[i]) ? MYQUEUE_OK : MYQUEUE_NO_MEMORY;
+    }
+    if (status == MYQUEUE_OK) {
+        status = mq_client_resume(&consumer->client, consumer->options.resume,
+                                  consumer->options.resume_count, error);
     }
     if (status == MYQUEUE_OK) {
         status = mq_client_start(&consumer->client, consumer->options.retry_ms, error);

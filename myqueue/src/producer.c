@@ -7,7 +7,12 @@
  *   - The broker certainly did not store it: its sequence is free and goes to the next.
  *   - Nobody knows. Its sequence may be taken, now or when a request that is still under
  *     way arrives, and a message under a taken sequence would be called a duplicate and
- *     lost. So the lane registers anew, and counts from 0 under another id.
+ *     lost. So the lane registers anew, and counts from 0 under another id; or, with
+ *     keep_identity, it ends there.
+ *
+ * A lane that was resumed does not know how much of what it sends is stored already. It finds
+ * out by sending it: what is stored whole is called a duplicate; when only the beginning of a
+ * batch is, the broker says which sequence it expects, and the batch is cut there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +45,7 @@ struct lane {
 
     /* guarded by client.lock: */
     struct mq_outgoing_list waiting;
+    int64_t undelivered_sequence; /* of the first message that is not delivered */
 
     /* the thread's: */
     struct mq_outgoing_list batch; /* empty, or what must be sent (again) */
@@ -50,6 +56,7 @@ struct lane {
     int64_t progress_ms; /* when the broker last did something for this lane */
     size_t singles;      /* so many messages go alone, see lane_split */
     bool registered;     /* once, at least */
+    bool resuming;       /* what is sent may be stored since an earlier life */
 };
 
 static struct MyProducer *lane_producer(struct lane *lane)
@@ -60,7 +67,7 @@ static struct MyProducer *lane_producer(struct lane *lane)
 /* ---- the end of a message's way --------------------------------------------------- */
 
 /* `list` has ended; report it, then take it from the account, so that who waits for an
- * empty queue finds every callback returned. Frees the messages. */
+ * empty queue finds every callback returned. Frees the messages. MYQUEUE_OK: it is the batch. */
 static void lane_settle(struct lane *lane, struct mq_outgoing_list *list,
                         enum myqueue_status status, int64_t offset, const char *error)
 {
@@ -77,6 +84,7 @@ static void lane_settle(struct lane *lane, struct mq_outgoing_list *list,
             .tag = message->tag,
             .status = status,
             .offset = offset >= 0 ? offset + (int64_t)i : -1,
+            .sequence = status == MYQUEUE_OK ? lane->batch_sequence + (int64_t)i : -1,
             .error = error,
         };
         if (producer->options.delivered != NULL) {
@@ -88,7 +96,9 @@ static void lane_settle(struct lane *lane, struct mq_outgoing_list *list,
     producer->queued_messages -= count;
     producer->queued_bytes -= bytes;
     producer->latest = status;
-    if (status != MYQUEUE_OK) {
+    if (status == MYQUEUE_OK) {
+        lane->undelivered_sequence = lane->batch_sequence + (int64_t)count;
+    } else {
         producer->undelivered += count;
         if (producer->first_failure == MYQUEUE_OK) {
             producer->first_failure = status;
@@ -107,8 +117,12 @@ static void lane_fail_batch(struct lane *lane, enum myqueue_status status, const
     if (lane->batch.count == 0) {
         return;
     }
-    if (lane->maybe_stored) {
+    if (lane->maybe_stored || (lane->resuming && status == MYQUEUE_EXPIRED)) {
         status = MYQUEUE_OUTCOME_UNKNOWN;
+    }
+    if (status == MYQUEUE_OUTCOME_UNKNOWN && lane_producer(lane)->options.keep_identity) {
+        mq_channel_kill(&lane->channel, status, error);
+    } else if (status == MYQUEUE_OUTCOME_UNKNOWN) {
         pthread_mutex_lock(&lane->channel.client->lock);
         lane->channel.id = -1;
         pthread_mutex_unlock(&lane->channel.client->lock);
@@ -177,11 +191,27 @@ static void lane_split(struct lane *lane)
     pthread_mutex_unlock(&lane->channel.client->lock);
 }
 
+/* The broker has the first of the batch, since an earlier life, and not the others: those go
+ * back, and the first are sent as they were then, for their offsets. */
+static void lane_cut(struct lane *lane, int64_t expected)
+{
+    struct mq_outgoing_list rest;
+    mq_outgoing_cut(&lane->batch, (size_t)(expected - lane->batch_sequence), &rest);
+    lane->next_sequence = expected;
+    lane->maybe_stored = true;
+    pthread_mutex_lock(&lane->channel.client->lock);
+    mq_outgoing_return(&lane->waiting, &rest);
+    pthread_mutex_unlock(&lane->channel.client->lock);
+}
+
 static void lane_refused(struct lane *lane, struct mq_reply *reply)
 {
     enum myqueue_status status = mq_reply_status(reply, true);
     lane->progress_ms = mq_clock_ms();
-    if (status == MYQUEUE_FORGOTTEN) {
+    if (lane->resuming && mq_reply_is(reply, "out_of_sequence") &&
+        reply->expected > lane->batch_sequence && reply->expected < lane->next_sequence) {
+        lane_cut(lane, reply->expected);
+    } else if (status == MYQUEUE_FORGOTTEN) {
         mq_channel_kill(&lane->channel, status, reply->error);
         lane_fail_batch(lane, status, reply->error);
     } else if (lane->batch.count > 1 && !lane->maybe_stored) {
@@ -198,6 +228,7 @@ static void lane_answered(struct mq_channel *channel, struct mq_reply *reply)
     if (offset >= 0 || mq_reply_true(reply, "duplicate")) {
         mq_retry_reset(&channel->retry);
         lane->progress_ms = mq_clock_ms();
+        lane->resuming = lane->resuming && mq_reply_true(reply, "duplicate");
         lane_settle(lane, &lane->batch, MYQUEUE_OK, offset, "");
         return;
     }
@@ -262,6 +293,7 @@ static int64_t lane_step(struct mq_channel *channel, int64_t now_ms)
     if (channel->id != lane->counted_id) {
         lane->counted_id = channel->id;
         lane->next_sequence = 0;
+        lane->resuming = false;
         lane->registered = true;
         lane->progress_ms = now_ms;
     }
@@ -274,12 +306,32 @@ static int64_t lane_step(struct mq_channel *channel, int64_t now_ms)
 
 static void lane_dead(struct mq_channel *channel)
 {
-    lane_fail_waiting((struct lane *)channel, channel->status, channel->error);
+    bool unknown = channel->status == MYQUEUE_OUTCOME_UNKNOWN; /* of those before */
+    lane_fail_waiting((struct lane *)channel, unknown ? MYQUEUE_EXPIRED : channel->status,
+                      channel->error);
+}
+
+static void lane_registered_locked(struct mq_channel *channel, const struct mq_reply *reply)
+{
+    (void)reply;
+    ((struct lane *)channel)->undelivered_sequence = 0;
+}
+
+static void lane_resumed(struct mq_channel *channel, int64_t next)
+{
+    struct lane *lane = (struct lane *)channel;
+    lane->counted_id = channel->id;
+    lane->next_sequence = next;
+    lane->undelivered_sequence = next;
+    lane->registered = true;
+    lane->resuming = true;
 }
 
 static const struct mq_role producer_role = {
     .register_path = "/producer/register",
     .id_name = "producer_id",
+    .registered_locked = lane_registered_locked,
+    .resumed = lane_resumed,
     .step = lane_step,
     .dead = lane_dead,
 };
@@ -373,6 +425,10 @@ enum myqueue_status myproducer_create(const char *broker, const char *const *top
     producer->client.observer_arg = producer->options.observer_arg;
     for (size_t i = 0; i < topic_count && status == MYQUEUE_OK; i++) {
         status = producer_add_locked(producer, topics[i]) != NULL ? MYQUEUE_OK : MYQUEUE_NO_MEMORY;
+    }
+    if (status == MYQUEUE_OK) {
+        status = mq_client_resume(&producer->client, producer->options.resume,
+                                  producer->options.resume_count, error);
     }
     if (status == MYQUEUE_OK) {
         status = mq_client_start(&producer->client, producer->options.retry_ms, error);
@@ -472,6 +528,21 @@ enum myqueue_status myproducer_flush(MyProducer *producer, int timeout_ms)
     }
     pthread_mutex_unlock(&producer->client.lock);
     return status;
+}
+
+enum myqueue_status myproducer_identity(MyProducer *producer, const char *topic,
+                                        struct myqueue_identity *identity)
+{
+    pthread_mutex_lock(&producer->client.lock);
+    struct lane *lane = (struct lane *)mq_client_find_locked(&producer->client, topic);
+    bool registered = lane != NULL && lane->channel.id >= 0;
+    if (registered) {
+        *identity = (struct myqueue_identity){.topic = lane->channel.topic,
+                                              .client_id = lane->channel.id,
+                                              .next = lane->undelivered_sequence};
+    }
+    pthread_mutex_unlock(&producer->client.lock);
+    return registered ? MYQUEUE_OK : MYQUEUE_BAD_ARGUMENT;
 }
 
 /* The thread has ended; what is still queued was not delivered. */

@@ -61,7 +61,8 @@ void mq_reply_read(struct mq_reply *reply, const struct mq_answer *answer)
 {
     *reply = (struct mq_reply){.http = answer->http,
                                .retry_after_ms = answer->retry_after_ms,
-                               .too_large = answer->too_large};
+                               .too_large = answer->too_large,
+                               .expected = -1};
     if (answer->http == 0) {
         reply->kind = answer->not_sent ? MQ_REPLY_AGAIN : MQ_REPLY_UNKNOWN;
         snprintf(reply->error, sizeof reply->error, "%s", answer->error);
@@ -83,6 +84,7 @@ void mq_reply_read(struct mq_reply *reply, const struct mq_answer *answer)
     reply->kind = failure_kind(answer->http, reply->code);
     snprintf(reply->error, sizeof reply->error, "HTTP %d %s: %s", answer->http, reply->code,
              body_text(body, "message"));
+    reply->expected = body_number(body, "expected");
     cJSON_Delete(body);
 }
 

@@ -29,6 +29,7 @@ struct mq_reply {
     char error[MYQUEUE_ERROR_BYTES]; /* one line, "" on success */
     int retry_after_ms;              /* -1: the broker did not say */
     bool too_large;                  /* the answer, for the limit that the request gave */
+    int64_t expected;                /* refused as out_of_sequence: what would be right; or -1 */
     struct cJSON *body;              /* of a success; owned */
 };
 

@@ -83,7 +83,7 @@ class Queue:
     def register_producer(self, ask):
         self.topics.setdefault(ask["topic"], [])
         self.ids += 1
-        self.producers[self.ids] = {"topic": ask["topic"], "batches": {}, "next": 0}
+        self.producers[self.ids] = {"topic": ask["topic"], "offsets": []}
         return {"producer_id": self.ids}
 
     def register_consumer(self, ask):
@@ -101,15 +101,15 @@ class Queue:
         if any(len(m.encode()) > self.message_bytes_max for m in messages):
             raise Refused(413, "too_large")
         first = ask["sequence"]
-        if first in producer["batches"] and first < producer["next"]:
-            offset = producer["batches"][first]
+        offsets = producer["offsets"]
+        if first + len(messages) <= len(offsets):
+            offset = offsets[first]
             there = {"offset": offset} if offset >= self.first(ask["topic"]) else {}
             return {**there, "count": len(messages), "duplicate": True}
-        if first != producer["next"]:
-            raise Refused(400, "out_of_sequence", expected=producer["next"])
+        if first != len(offsets):
+            raise Refused(400, "out_of_sequence", expected=len(offsets))
         log = self.log(ask["topic"])
-        producer["batches"][first] = len(log)
-        producer["next"] += len(messages)
+        offsets.extend(range(len(log), len(log) + len(messages)))
         log.extend(messages)
         self.changed.notify_all()
         return {"offset": len(log) - len(messages), "count": len(messages)}

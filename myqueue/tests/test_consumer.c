@@ -349,6 +349,37 @@ static void size_counts_what_was_not_given(void)
     end(consumer);
 }
 
+/* What was given and not dealt with is given again, and nothing else. */
+static void goes_on_as_the_same(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    struct myqueue_identity who[2];
+    int next[2] = {0};
+    MyConsumer *consumer = begin(&options);
+    produce_numbers(0, COUNT);
+    take_numbers(consumer, COUNT, next);
+    for (int t = 0; t < 2; t++) {
+        CU_ASSERT_EQUAL(myconsumer_identity(consumer, topics[t], &who[t]), MYQUEUE_OK);
+        CU_ASSERT(who[t].next == next[t] || who[t].next == next[t] - 1);
+        who[t].topic = topics[t];
+        next[t] = (int)who[t].next;
+    }
+    CU_ASSERT_EQUAL(next[0] + next[1], COUNT - 1);
+    CU_ASSERT_EQUAL(myconsumer_identity(consumer, "T3", &who[0]), MYQUEUE_BAD_ARGUMENT);
+    myconsumer_stop(consumer);
+    options.resume = who;
+    options.resume_count = 2;
+    CU_ASSERT_EQUAL_FATAL(myconsumer_create(broker.address, topics, 2, &options, &consumer, error),
+                          MYQUEUE_OK);
+    take_numbers(consumer, COUNT + 1, next);
+    MyMessage message;
+    CU_ASSERT_EQUAL(myconsumer_get_next(consumer, 0, &message), MYQUEUE_TIMEOUT);
+    cJSON *state = broker_state(&broker);
+    CU_ASSERT_EQUAL(state_count(state, "/consumer/register", NULL), 4); /* two found no topic */
+    cJSON_Delete(state);
+    end(consumer);
+}
+
 static void topics_are_created_and_health_is_asked(void)
 {
     broker_reserve(&broker);
@@ -398,6 +429,7 @@ int main(void)
     SUITE_TEST(a_wrong_offset_is_an_error);
     SUITE_TEST(a_large_answer_is_asked_for_in_parts);
     SUITE_TEST(size_counts_what_was_not_given);
+    SUITE_TEST(goes_on_as_the_same);
     SUITE_TEST(topics_are_created_and_health_is_asked);
     SUITE_TEST(stops_at_once_while_it_waits);
     return suite_end();

@@ -554,6 +554,152 @@ static void a_removed_duplicate_is_delivered(void)
     broker_release(&broker);
 }
 
+/* ---- going on as the same ---------------------------------------------------------- */
+
+/* A producer has sent the numbers below `sent`, `delivered` of which it knows to be there; of the
+ * others the first batches are stored, and no answer has come. Who it was goes to `who`. */
+static void live_and_die(int delivered, int sent, struct myqueue_identity who[3])
+{
+    struct myproducer_options options = options_for_tests();
+    options.keep_identity = true;
+    MyProducer *producer = begin(&options, 0);
+    send_numbers(producer, 0, delivered);
+    CU_ASSERT_EQUAL(myproducer_flush(producer, PATIENCE_MS), MYQUEUE_OK);
+    broker_plan(&broker, PLAN("drop_reply", -1));
+    send_numbers(producer, delivered, sent);
+    wait_for_failed_attempts(6);
+    for (int t = 0; t < 3; t++) {
+        CU_ASSERT_EQUAL(myproducer_identity(producer, topics[t], &who[t]), MYQUEUE_OK);
+        CU_ASSERT_EQUAL(who[t].next, delivered / 3);
+        who[t].topic = topics[t];
+    }
+    CU_ASSERT_EQUAL(myproducer_identity(producer, "T4", &who[0]), MYQUEUE_BAD_ARGUMENT);
+    CU_ASSERT_EQUAL(myproducer_stop(producer, 0, NULL), MYQUEUE_OUTCOME_UNKNOWN);
+    broker_plan(&broker, "");
+    memset(seen.delivered, 0, sizeof seen.delivered);
+    for (int i = 0; i < delivered; i++) {
+        seen.delivered[i] = 1;
+    }
+}
+
+/* As large batches as can be, and as small ones: the broker has a part of the first batch, or
+ * all of several. */
+static void resume_after(int delivered, int batch_messages_max)
+{
+    struct myproducer_options options = options_for_tests();
+    struct myqueue_identity who[3];
+    MyProducer *producer;
+    live_and_die(delivered, delivered + 60, who);
+    options.batch_messages_max = batch_messages_max;
+    options.resume = who;
+    options.resume_count = 3;
+    CU_ASSERT_EQUAL_FATAL(myproducer_create(broker.address, topics, 3, &options, &producer, error),
+                          MYQUEUE_OK);
+    broker_plan(&broker, PLAN("unavailable", 3)); /* so that what follows waits together */
+    send_numbers(producer, delivered, 300);
+    CU_ASSERT_EQUAL(myproducer_flush(producer, PATIENCE_MS), MYQUEUE_OK);
+    for (int t = 0; t < 3; t++) {
+        CU_ASSERT_EQUAL(myproducer_identity(producer, topics[t], &who[t]), MYQUEUE_OK);
+        CU_ASSERT_EQUAL(who[t].next, 100);
+    }
+    CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, NULL), MYQUEUE_OK);
+    cJSON *state = broker_state(&broker);
+    CU_ASSERT_EQUAL(state_count(state, "/producer/register", NULL), 3);
+    check_numbers(state, 300);
+    cJSON_Delete(state);
+    broker_release(&broker);
+}
+
+static void goes_on_as_the_same(void)
+{
+    resume_after(0, 500);
+    resume_after(30, 500);
+    resume_after(30, 1);
+}
+
+/* With keep_identity nothing is sent behind an unknown outcome. */
+static void an_unknown_outcome_ends_who_keeps_its_identity(void)
+{
+    struct myproducer_options options = options_for_tests();
+    options.retry_ms = BRIEF_MS;
+    options.batch_messages_max = 1;
+    options.keep_identity = true;
+    MyProducer *producer = begin(&options, 0);
+    broker_plan(&broker, PLAN("drop_reply", -1));
+    CU_ASSERT_EQUAL(myproducer_send(producer, "T1", "who knows", 9, 100), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(myproducer_send(producer, "T1", "not sent", 8, 101), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(myproducer_flush(producer, PATIENCE_MS), MYQUEUE_OUTCOME_UNKNOWN);
+    broker_plan(&broker, "");
+    CU_ASSERT_EQUAL(myproducer_send(producer, "T1", "next", 4, 102), MYQUEUE_OUTCOME_UNKNOWN);
+    CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, NULL), MYQUEUE_OUTCOME_UNKNOWN);
+    CU_ASSERT_EQUAL(seen.status[100], MYQUEUE_OUTCOME_UNKNOWN);
+    CU_ASSERT_EQUAL(seen.status[101], MYQUEUE_EXPIRED);
+    cJSON *state = broker_state(&broker);
+    CU_ASSERT_EQUAL(state_count(state, "/producer/register", NULL), 3);
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(state_messages(state, "T1")), 1);
+    cJSON_Delete(state);
+    broker_release(&broker);
+}
+
+/* What was sent in an earlier life may be stored: a broker that stays away is no proof of the
+ * contrary. */
+static void who_resumes_cannot_know_that_nothing_is_stored(void)
+{
+    struct myproducer_options options = options_for_tests();
+    struct myqueue_identity who[3];
+    MyProducer *producer;
+    live_and_die(0, 60, who);
+    broker_kill(&broker);
+    options.retry_ms = BRIEF_MS;
+    options.resume = who;
+    options.resume_count = 3;
+    CU_ASSERT_EQUAL_FATAL(myproducer_create(broker.address, topics, 3, &options, &producer, error),
+                          MYQUEUE_OK);
+    send_numbers(producer, 0, 1);
+    CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, NULL), MYQUEUE_OUTCOME_UNKNOWN);
+    broker_release(&broker);
+}
+
+static void refuses_an_identity_that_cannot_be(void)
+{
+    static const struct {
+        struct myqueue_identity resume[2];
+        size_t count;
+        const char *expected;
+    } rows[] = {
+        {{{"T4", 1, 0}}, 1, "resume 1: topic 'T4' is not one of the topics"},
+        {{{"T1", 1, 0}, {"T1", 2, 0}}, 2, "resume 2: topic 'T1' is given twice"},
+        {{{"T1", -1, 0}}, 1, "resume 1: topic 'T1' has an id or a next that is not 0 to 2^53"},
+        {{{"T1", 1, -1}}, 1, "resume 1: topic 'T1' has an id or a next that is not 0 to 2^53"},
+    };
+    struct myproducer_options options = options_for_tests();
+    MyProducer *producer;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        options.resume = rows[i].resume;
+        options.resume_count = rows[i].count;
+        CU_ASSERT_EQUAL(myproducer_create("localhost:1", topics, 3, &options, &producer, error),
+                        MYQUEUE_BAD_ARGUMENT);
+        CU_ASSERT_STRING_EQUAL(error, rows[i].expected);
+    }
+}
+
+static void a_resumed_producer_may_be_forgotten(void)
+{
+    struct myproducer_options options = options_for_tests();
+    const struct myqueue_identity who = {"T1", 99, 5};
+    MyProducer *producer;
+    seen_clear();
+    broker_reserve(&broker);
+    broker_start(&broker, 0);
+    options.resume = &who;
+    options.resume_count = 1;
+    CU_ASSERT_EQUAL_FATAL(myproducer_create(broker.address, topics, 3, &options, &producer, error),
+                          MYQUEUE_OK);
+    CU_ASSERT_EQUAL(myproducer_send(producer, "T1", "x", 1, 1), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, NULL), MYQUEUE_FORGOTTEN);
+    broker_release(&broker);
+}
+
 int main(void)
 {
     SUITE_BEGIN("MyProducer");
@@ -578,5 +724,10 @@ int main(void)
     SUITE_TEST(stops_without_waiting_when_asked_to);
     SUITE_TEST(threads_may_share_a_producer);
     SUITE_TEST(a_removed_duplicate_is_delivered);
+    SUITE_TEST(goes_on_as_the_same);
+    SUITE_TEST(an_unknown_outcome_ends_who_keeps_its_identity);
+    SUITE_TEST(who_resumes_cannot_know_that_nothing_is_stored);
+    SUITE_TEST(refuses_an_identity_that_cannot_be);
+    SUITE_TEST(a_resumed_producer_may_be_forgotten);
     return suite_end();
 }
