@@ -46,7 +46,7 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
     [FAULT_REPLACE] = {
         .name = "replace", .form = "replace broker for MS ms", .targets = BROKER,
         .shape = SHAPE_WINDOW, .freezes = true, .stores = ON_POSTGRES, .runtime = "process", .why = IN_BETWEEN,
-        .unit = IN_FLIGHT},
+        .unit = IN_FLIGHT, .ops = &fault_replace_ops},
     [FAULT_CRASH] = {
         .name = "crash", .form = "crash broker at STEP hit PASS, restart after MS ms", .targets = BROKER,
         .shape = SHAPE_DOWN, .from_start = true, .stores = ON_ANY_STORE,
@@ -80,27 +80,27 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
     [FAULT_LOSE_REPLY] = {
         .name = "lose-reply", .form = "lose-reply TARGET for MS ms", .targets = LINKS,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE, .runtime = "process", .why = IN_BETWEEN,
-        .unit = "replies lost"},
+        .unit = "replies lost", .ops = &fault_network_ops},
     [FAULT_DELAY] = {
         .name = "delay", .form = "delay TARGET for MS ms", .targets = LINKS,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE, .runtime = "process", .why = IN_BETWEEN,
-        .unit = "bytes delayed"},
+        .unit = "bytes delayed", .ops = &fault_network_ops},
     [FAULT_TRICKLE] = {
         .name = "trickle", .form = "trickle TARGET for MS ms", .targets = LINKS,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE, .runtime = "process", .why = IN_BETWEEN,
-        .unit = "bytes trickled"},
+        .unit = "bytes trickled", .ops = &fault_network_ops},
     [FAULT_CUT] = {
         .name = "cut", .form = "cut TARGET for MS ms", .targets = LINKS,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE, .runtime = "process", .why = IN_BETWEEN,
-        .unit = "connections cut"},
+        .unit = "connections cut", .ops = &fault_network_ops},
     [FAULT_HALF_OPEN] = {
         .name = "half-open", .form = "half-open TARGET for MS ms", .targets = LINKS,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE, .runtime = "process", .why = IN_BETWEEN,
-        .unit = "bytes swallowed"},
+        .unit = "bytes swallowed", .ops = &fault_network_ops},
     [FAULT_RESET] = {
         .name = "reset", .form = "reset TARGET for MS ms", .targets = LINKS,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE, .runtime = "process", .why = IN_BETWEEN,
-        .unit = "connections reset"},
+        .unit = "connections reset", .ops = &fault_network_ops},
     [FAULT_DISCONNECT] = {
         .name = "disconnect", .form = "disconnect TARGET for MS ms", .targets = BROKER | POSTGRES | STORE,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE,

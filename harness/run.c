@@ -47,8 +47,7 @@
 /* The broker's port is taken from here, below the ports that Linux gives to outgoing
  * connections (32768 and up): from those, a client that connects to a broker that is down
  * can be given that very port, connect to itself, and keep the broker from coming back. */
-#define PORT_FIRST 20000
-#define PORT_COUNT 12000
+#define PORT_FIRST 20000 /* RUNTIME_PORTS times RUNTIME_PORTS_APART of them */
 
 struct run {
     const struct run_options *options;
@@ -723,7 +722,7 @@ static void choose_id(struct run *run)
     snprintf(run->settings.id, sizeof run->settings.id, "myqueue-%llx-%d-%04x",
              (unsigned long long)run->about.started_unix_s, (int)getpid(),
              size == (ssize_t)sizeof salt ? salt : 0);
-    run->settings.port = PORT_FIRST + (int)(getpid() % PORT_COUNT);
+    run->settings.port = PORT_FIRST + (int)(getpid() % RUNTIME_PORTS_APART);
 }
 
 static bool prepare_folder(struct run *run)

@@ -11,7 +11,17 @@
 #include <sys/stat.h>
 
 #define QUERY_LIMIT_MS 120000
+#define POSTGRES_SOCKET ".s.PGSQL.5432"
 #define DRAIN_MS 5000 /* for a broker that is asked to end */
+
+/* The run's ports. */
+enum { PORT_BROKER, PORT_PROXY, PORT_OTHER_BROKER };
+
+static void port_address(const struct runtime *rt, int which, char address[RUNTIME_ADDRESS_BYTES])
+{
+    snprintf(address, RUNTIME_ADDRESS_BYTES, "127.0.0.1:%d",
+             rt->settings->port + which * RUNTIME_PORTS_APART);
+}
 
 struct runtime *runtime_create(size_t size, const struct runtime_ops *ops,
                                const struct runtime_settings *settings, struct control *c)
@@ -25,7 +35,8 @@ struct runtime *runtime_create(size_t size, const struct runtime_ops *ops,
     rt->ops = ops;
     rt->settings = settings;
     rt->control = c;
-    snprintf(rt->broker, sizeof rt->broker, "127.0.0.1:%d", settings->port);
+    rt->client_line = rt->store_line = (struct line)LINE_INIT;
+    port_address(rt, PORT_BROKER, rt->broker);
     snprintf(rt->folder, sizeof rt->folder, "/tmp/%s", settings->id);
     return rt;
 }
@@ -55,6 +66,56 @@ void runtime_set_environment(struct runtime *rt, enum fault_target target, const
     }
     arguments_release(old);
     *old = kept;
+}
+
+/* ---- proxies ---------------------------------------------------------------------------- */
+
+static bool break_in(struct runtime *rt, struct line *line, const char *name, const char *listen,
+                     const char *to)
+{
+    char control[PATH_MAX];
+    char log[PATH_MAX];
+
+    snprintf(control, sizeof control, "%s/%s.control", rt->folder, name);
+    snprintf(log, sizeof log, "%.4000s/logs/proxy-%s.log", rt->settings->run_dir, name);
+    return line_open(line, rt->control, rt->settings->programs, listen, to, control, log);
+}
+
+bool runtime_break_into_clients(struct runtime *rt)
+{
+    if (line_is_open(&rt->client_line)) {
+        return true;
+    }
+    port_address(rt, PORT_PROXY, rt->client_broker);
+    return break_in(rt, &rt->client_line, "clients", rt->client_broker, rt->broker);
+}
+
+/* libpq finds a socket of this name in the folder that it is given as the host. */
+bool runtime_break_into_store(struct runtime *rt)
+{
+    char listen[PATH_MAX];
+    char to[PATH_MAX];
+
+    if (line_is_open(&rt->store_line)) {
+        return true;
+    }
+    snprintf(rt->store_host, sizeof rt->store_host, "%s/proxy", rt->folder);
+    if (mkdir(rt->store_host, 0755) != 0) {
+        return control_fail(rt->control, NULL, "cannot make %s: %s", rt->store_host,
+                            strerror(errno));
+    }
+    snprintf(listen, sizeof listen, "unix:%.*s/" POSTGRES_SOCKET, (int)sizeof rt->folder + 8,
+             rt->store_host);
+    snprintf(to, sizeof to, "unix:%s/" POSTGRES_SOCKET, rt->folder);
+    return break_in(rt, &rt->store_line, "store", listen, to);
+}
+
+void runtime_move_broker(struct runtime *rt)
+{
+    char first[RUNTIME_ADDRESS_BYTES];
+
+    port_address(rt, PORT_BROKER, first);
+    port_address(rt, strcmp(rt->broker, first) == 0 ? PORT_OTHER_BROKER : PORT_BROKER, rt->broker);
 }
 
 bool runtime_has(const struct runtime *rt, enum fault_target target)

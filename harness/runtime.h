@@ -15,6 +15,7 @@
 #ifndef HARNESS_RUNTIME_H
 #define HARNESS_RUNTIME_H
 
+#include "harness/line.h"
 #include "harness/process.h"
 #include "harness/scenario.h"
 
@@ -22,7 +23,12 @@
 
 #define RUNTIME_TARGETS 2 /* TARGET_BROKER, TARGET_POSTGRES */
 #define RUNTIME_ID_BYTES_MAX 64
+#define RUNTIME_ADDRESS_BYTES 64
 #define VICTIMS_MAX 1024
+
+/* A run may need more ports than its own: these far behind it, which no other run has. */
+#define RUNTIME_PORTS_APART 4000
+#define RUNTIME_PORTS 3
 
 struct runtime_settings {
     const char *root;              /* the project's folder: tools/, compose/ */
@@ -39,12 +45,14 @@ struct runtime {
     struct control *control;                  /* borrowed */
     struct process services[RUNTIME_TARGETS]; /* by enum fault_target: the latest incarnation */
     int incarnations[RUNTIME_TARGETS];
-    char broker[64];               /* the broker's address for the harness */
-    char client_broker[64];        /* … for clients */
-    char client_run_dir[PATH_MAX]; /* the run folder as clients see it */
-    char store_host[PATH_MAX];     /* the process runtime: libpq's host for the broker, as a rule
-                                      the folder of PostgreSQL's socket; may be a proxy's */
+    char broker[RUNTIME_ADDRESS_BYTES];        /* the broker's address for the harness */
+    char client_broker[RUNTIME_ADDRESS_BYTES]; /* … for clients */
+    char client_run_dir[PATH_MAX];             /* the run folder as clients see it */
+    char store_host[PATH_MAX]; /* the process runtime: libpq's host for the broker, as a rule
+                                  the folder of PostgreSQL's socket; may be a proxy's */
     struct arguments environment[RUNTIME_TARGETS]; /* see runtime_set_environment() */
+    struct line client_line;                       /* see runtime_break_into_clients() */
+    struct line store_line;
     char
         folder[128]; /* for what is only needed while it runs; short: a socket's path has a limit */
 };
@@ -72,6 +80,10 @@ struct runtime_ops {
 
     /* After kill(): is the last of its processes certainly gone? */
     bool (*dead)(struct runtime *rt, enum fault_target target);
+
+    /* After freeze(): what is stopped is now `*out`, and no longer the service's; start() starts
+     * another one. NULL where that cannot be. */
+    void (*set_aside)(struct runtime *rt, enum fault_target target, struct process *out);
 
     /* Ask a service to end, as SIGTERM does. */
     bool (*ask_to_end)(struct runtime *rt, enum fault_target target);
@@ -112,6 +124,15 @@ bool runtime_end_broker(struct runtime *rt);
  * runtime only: a container's environment cannot be changed. */
 void runtime_set_environment(struct runtime *rt, enum fault_target target, const char *name,
                              const char *value);
+
+/* Before any service is started: put a proxy between the clients and the broker, or between the
+ * broker and PostgreSQL, once. The process runtime only. false: see control_fail(). */
+bool runtime_break_into_clients(struct runtime *rt);
+bool runtime_break_into_store(struct runtime *rt);
+
+/* From its next start on the broker has another address than the one that it has now. The process
+ * runtime only. */
+void runtime_move_broker(struct runtime *rt);
 
 /* ---- for the runtimes --------------------------------------------------------------- */
 

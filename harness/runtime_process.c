@@ -161,6 +161,13 @@ static bool dead(struct runtime *rt, enum fault_target target)
     return true;
 }
 
+static void set_aside(struct runtime *rt, enum fault_target target, struct process *out)
+{
+    *out = rt->services[target];
+    rt->services[target] = (struct process){0};
+    of(rt)->victims.count = 0;
+}
+
 static bool ask_to_end(struct runtime *rt, enum fault_target target)
 {
     thaw(rt, target);
@@ -197,6 +204,12 @@ static bool database(struct runtime *rt, char path[PATH_MAX])
     return true;
 }
 
+static void close_line(struct runtime *rt, struct line *line)
+{
+    line_close(line);
+    process_wait(&line->process, rt->control, KILLED_MS);
+}
+
 static void stop(struct runtime *rt)
 {
     runtime_end_broker(rt);
@@ -208,6 +221,8 @@ static void stop(struct runtime *rt)
             control_wait(rt->control, 5);
         }
     }
+    close_line(rt, &rt->client_line);
+    close_line(rt, &rt->store_line);
 }
 
 static void remove_all(struct runtime *rt)
@@ -224,6 +239,7 @@ static const struct runtime_ops process_ops = {
     .thaw = thaw,
     .kill = kill_service,
     .dead = dead,
+    .set_aside = set_aside,
     .ask_to_end = ask_to_end,
     .client = client,
     .query = query,

@@ -42,7 +42,7 @@ class Matrix:
         return {"seed": seed, "verdict": outcome.verdict, "reason": outcome.reason,
                 "seconds": round(time.monotonic() - begin, 3), "schedule": folder,
                 "messages": outcome.result.get("acknowledged", 0), "folder": outcome.folder,
-                "hits": hits_of(outcome.result)}
+                "hits": sums_of(outcome.hits())}
 
     def run_all(self):
         """Seed by seed, so that an early end has a bit of everything."""
@@ -87,12 +87,11 @@ class Matrix:
         runs.point_latest(self.folder)
 
 
-def hits_of(result):
-    """What the faults of a run hit, by the unit it is counted in."""
+def sums_of(hits):
+    """Of what the faults of a run hit, by the unit it is counted in."""
     sums = {}
-    for fault in result.get("faults", []):
-        unit = fault.get("unit", "requests in flight")
-        sums[unit] = sums.get(unit, 0) + fault.get("bit", fault.get("in_flight") or 0)
+    for count, unit in hits:
+        sums[unit] = sums.get(unit, 0) + count
     return sums
 
 

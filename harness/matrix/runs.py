@@ -39,6 +39,16 @@ class Outcome:
         return self.verdict != "valid" and (
             self.verdict != "unknown" or not set(self.names()) <= {"hit-nothing", "not-fired"})
 
+    def hits(self):
+        """What each fault hit: [(count, unit)], in their order."""
+        try:
+            with open(os.path.join(self.folder, "history", "harness.jsonl"), encoding="utf-8") as file:
+                events = [json.loads(line) for line in file]
+        except (OSError, ValueError):
+            return []
+        return [(event["bit"], event["unit"]) for event in events
+                if event.get("op") == "fault" and event["type"] == "hit"]
+
     def remove(self):
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 STORES = ("postgres", "sqlite")
+NETWORK = ("lose-reply", "delay", "trickle", "cut", "half-open", "reset")
 
 # How many acknowledgements a millisecond of a window can see go by, at most: so many messages must
 # be left behind it, or the next fault would find nobody sending.
@@ -39,6 +40,10 @@ POSTGRES = ("postgres",)
 KINDS = [
     Kind("kill broker", "kill broker, restart after {ms} ms"),
     Kind("kill postgres", "kill postgres, restart after {ms} ms", stores=POSTGRES),
+    Kind("replace broker", "replace broker for {ms} ms", (100, 800), stores=POSTGRES, stops=False),
+    *[Kind("%s clients" % how, "%s clients for {ms} ms" % how, (100, 800)) for how in NETWORK],
+    *[Kind("%s store" % how, "%s store for {ms} ms" % how, (100, 800), stores=POSTGRES)
+      for how in NETWORK],
 ]
 
 ROWS = [kind.name for kind in KINDS]

@@ -67,10 +67,10 @@ class Soak:
         totals["deliveries"] += outcome.result.get("received", 0)
         totals["seconds"] = round(time.monotonic() - self.began, 1)
         add(totals["stores"], drawn.store)
-        for fault, about in zip(drawn.faults, outcome.result.get("faults", [])):
+        for fault, (hit, unit) in zip(drawn.faults, outcome.hits()):
             name = schedule.kind_of(fault.words).name
             add(totals["faults"], name)
-            add(totals["hits"], name, about.get("bit", about.get("in_flight") or 0))
+            add(totals["hits"], "%s: %s" % (name, unit), hit)
         if outcome.failed():
             totals["failed"] += 1
             self.found = self.found or (drawn, folder, outcome)

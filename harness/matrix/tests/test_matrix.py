@@ -129,6 +129,14 @@ class Programs(unittest.TestCase):
         self.assertEqual(len(glob.glob(os.path.join(self.reports, "latest", "runs", "*", "*",
                                                     "report.html"))), 2)
 
+    def test_a_few_rows_on_postgres(self):
+        done = self.program("faults.py", "--stores", "postgres", "--faults", "replace broker,"
+                            "lose-reply clients,reset clients,cut store,half-open store")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        hits = [set(cell["runs"][0]["hits"]) for cell in self.result()["cells"]]
+        self.assertIn({"replies lost"}, hits)
+        self.assertIn({"connections cut"}, hits)
+
     def test_what_fails_is_told_with_its_command(self):
         done = self.program("faults.py", "--faults", "kill broker", "--stores", "memory")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
