@@ -149,7 +149,7 @@ static void promises_take(struct checking *k)
     p[PROMISE_ONE_ORDER].checked = c->received;
     p[PROMISE_GENUINE].checked = c->received;
     for (size_t i = 0; i < k->s->fault_count; i++) {
-        p[PROMISE_FAULTS].checked += c->faults[i].in_flight > 0;
+        p[PROMISE_FAULTS].checked += c->faults[i].bit > 0;
     }
     for (size_t i = 0; i < c->findings.count; i++) {
         const struct finding *f = &c->findings.items[i];

@@ -52,6 +52,7 @@ struct check_fault {
     int64_t begin_ns, hit_ns, restart_ns, end_ns;
     int64_t in_flight;    /* produce requests on their way when it hit */
     int64_t interrupted;  /* of these, ended without success */
+    int64_t bit;          /* what it hit, as its kind counts (fault_kind.h) */
     int64_t first_ack_ns; /* the first acknowledgement after it was started again */
 };
 

@@ -1,12 +1,14 @@
 /*
  * check_faults.c - did each fault bite, and how long did it last?
  *
- * A fault proves that it bit by produce requests that were on their way when it hit: begun
- * before the target was certainly dead, and neither answered well before that, nor over
+ * A fault proves that it bit by what its kind counts (fault_kind.h), as the harness saw it; or,
+ * where that is requests in flight, by the produce requests that were on their way when it hit:
+ * begun before the target was certainly dead, and neither answered well before that, nor over
  * before the fault began, nor refused before a byte was sent.
  */
 #include "harness/check_parts.h"
 
+#include "harness/fault_kind.h"
 #include "harness/memory.h"
 
 #include <inttypes.h>
@@ -28,6 +30,7 @@ static void fault_take(struct checking *k, const struct history_fault *f)
     fault->hit_ns = f->hit_ns;
     fault->restart_ns = f->restart_ns;
     fault->end_ns = f->end_ns;
+    fault->bit = f->bit;
 }
 
 static bool was_in_flight(const struct history_request *r, const struct check_fault *fault)
@@ -113,16 +116,27 @@ static void producer_take(struct checking *k, size_t p)
     }
 }
 
+/* Does its kind count something else than requests in flight? */
+static bool counts_itself(const struct scenario_fault *fault)
+{
+    const struct fault_ops *ops = fault_kind(fault->action)->ops;
+
+    return ops != NULL && ops->bitten != NULL;
+}
+
 static void fault_judge(struct checking *k, size_t i)
 {
-    const struct check_fault *fault = &k->c->faults[i];
+    struct check_fault *fault = &k->c->faults[i];
     enum finding_kind kind;
 
+    if (fault->bit == NUMBER_NONE || !counts_itself(&fault->planned)) {
+        fault->bit = fault->in_flight;
+    }
     if (fault->begin_ns == TIME_NONE) {
         kind = FINDING_NOT_FIRED;
     } else if (fault->hit_ns == TIME_NONE || fault->end_ns == TIME_NONE) {
         kind = FINDING_NO_RECOVERY;
-    } else if (fault->in_flight == 0) {
+    } else if (fault->bit == 0) {
         kind = FINDING_HIT_NOTHING;
     } else {
         return;
@@ -143,8 +157,8 @@ static void fault_judge(struct checking *k, size_t i)
                      fault->acks, fault->hit_ns == TIME_NONE ? "dead" : "to answer again");
         break;
     default:
-        evidence_say(e, "%s %s at %" PRId64 " acks: no produce request was on its way", action,
-                     target, fault->acks);
+        evidence_say(e, "%s %s at %" PRId64 " acks: it hit 0 %s", action, target, fault->acks,
+                     fault_kind(fault->planned.action)->unit);
     }
 }
 

@@ -50,7 +50,8 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
     [FAULT_CRASH] = {
         .name = "crash", .form = "crash broker at STEP hit PASS, restart after MS ms", .targets = BROKER,
         .shape = SHAPE_DOWN, .from_start = true, .stores = ON_ANY_STORE,
-        .runtime = "process", .why = "a container's environment cannot be changed", .unit = "crashes"},
+        .runtime = "process", .why = "a container's environment cannot be changed", .unit = "crashes",
+        .ops = &fault_crash_ops},
     [FAULT_TERMINATE] = {
         .name = "terminate", .form = "terminate backends", .targets = POSTGRES,
         .shape = SHAPE_MOMENT, .stores = ON_POSTGRES, .unit = "sessions ended"},

@@ -117,6 +117,7 @@ bool fault_runs_on(const struct scenario_fault *fault, const char *runtime, char
 /* ---- for the table: each is described and found where it is built ------------------------- */
 
 extern const struct fault_ops fault_kill_ops;    /* fault_process.c */
+extern const struct fault_ops fault_crash_ops;   /* fault_crash.c */
 extern const struct fault_ops fault_network_ops; /* fault_network.c: all that the proxy does */
 extern const struct fault_ops fault_replace_ops; /* fault_replace.c */
 

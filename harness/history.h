@@ -118,6 +118,7 @@ struct history_fault {
     int64_t hit_ns; /* the target is certainly dead */
     int64_t restart_ns;
     int64_t end_ns; /* it answers again */
+    int64_t bit;    /* how much it hit, as its kind counts; NUMBER_NONE: not said */
 };
 
 /* Strings are NULL when run.json has none. */

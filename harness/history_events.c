@@ -230,7 +230,8 @@ static bool fault_event(void *arg, const struct json_value *object, char *reason
     }
     struct history_fault *fault = fault_of(h, number);
     if (jsonl_is(object, "type", "begin")) {
-        struct history_fault new = {number, 0, time_ns, TIME_NONE, TIME_NONE, TIME_NONE};
+        struct history_fault new = {number,    0,         time_ns,    TIME_NONE,
+                                    TIME_NONE, TIME_NONE, NUMBER_NONE};
         jsonl_int(object, "acks", &new.acks);
         if (fault != NULL) {
             return lacks(reason, reason_size, "a fault that begins twice");
@@ -243,6 +244,7 @@ static bool fault_event(void *arg, const struct json_value *object, char *reason
     }
     if (jsonl_is(object, "type", "hit")) {
         fault->hit_ns = time_ns;
+        jsonl_int(object, "bit", &fault->bit);
     } else if (jsonl_is(object, "type", "restart")) {
         fault->restart_ns = time_ns;
     } else if (jsonl_is(object, "type", "end")) {
