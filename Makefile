@@ -42,7 +42,7 @@ endif
 # ---- what there is -----------------------------------------------------------------
 
 PROGRAMS  := $(addprefix $(BUILD)/,myqueue-broker myqueue-produce myqueue-consume myqueue-harness \
-               myqueue-proxy)
+               myqueue-proxy myqueue-powercut) $(BUILD)/libpowercut.so
 BENCH     := $(addprefix $(BUILD)/bench/,load bare)
 LIBRARIES := $(BUILD)/libmyqueue.so $(BUILD)/libmyqueue.a
 EXAMPLES  := $(patsubst myqueue/examples/%.c,$(BUILD)/examples/%,$(wildcard myqueue/examples/*.c))
@@ -61,6 +61,8 @@ LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
 SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
 BENCH_OBJECTS    := $(call objects,$(filter-out bench/load.c bench/bare.c,$(wildcard bench/*.c)))
 HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
+POWERCUT_OBJECTS := $(patsubst %,$(BUILD)/obj/harness/powercut/%.o,disk names cut main)
+SHIM_OBJECTS     := $(patsubst %,$(BUILD)/shim/harness/powercut/%.o,disk names shim)
 PROXY_OBJECTS    := $(call objects,$(wildcard harness/proxy/*.c) harness/memory.c)
 FUZZ_OBJECTS     := $(call objects,$(filter-out fuzz/main.c,$(wildcard fuzz/*.c)) scenarios/logfile.c)
 FUZZ_TARGETS     := json http calls logfile
@@ -133,6 +135,22 @@ $(BUILD)/myqueue-proxy: $(PROXY_OBJECTS) $(BUILD)/libcommon.a
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^
 
+$(BUILD)/myqueue-powercut: $(POWERCUT_OBJECTS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
+# Preloaded into any program, so without sanitizers, whatever the rest is built with.
+unsanitized = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(1))
+
+$(BUILD)/shim/%.o: %.c
+	@mkdir -p $(@D)
+	@$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(call unsanitized,$(CFLAGS)) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libpowercut.so: $(SHIM_OBJECTS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(call unsanitized,$(LDFLAGS)) -shared -Wl,-soname,libpowercut.so -o $@ $^
+
 $(BUILD)/bench/load: $(BUILD)/obj/bench/load.o $(BENCH_OBJECTS) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	@$(call say,LINK,$@)
@@ -191,7 +209,7 @@ $(BUILD)/tests/harness/%: $(BUILD)/obj/harness/%.o $(HARNESS_OBJECTS) $(BUILD)/o
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(HARNESS_LIBS) $(TEST_LIBS)
 
 .PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/gen/%.c
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/shim -name '*.d' 2>/dev/null)
 
 # ---- what a person calls -------------------------------------------------------------
 
@@ -312,7 +330,7 @@ tests: all $(TESTS) ## Build the test programs
 
 SOURCES := $(wildcard common/*.[ch] common/tests/*.[ch] broker/*.[ch] broker/*/*.[ch] broker/*/tests/*.[ch] \
              myqueue/include/*.h myqueue/*/*.[ch] scenarios/*.[ch] scenarios/tests/*.[ch] \
-             harness/*.[ch] harness/proxy/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch] \
+             harness/*.[ch] harness/powercut/*.[ch] harness/proxy/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch] \
              fuzz/*.[ch] fuzz/tests/*.[ch])
 
 .PHONY: lint
