@@ -36,13 +36,13 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
         .shape = SHAPE_DOWN, .freezes = true, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_kill_ops},
     [FAULT_TERM] = {
         .name = "term", .form = "term broker, restart after MS ms", .targets = BROKER,
-        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT},
+        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_term_ops},
     [FAULT_STOP] = {
         .name = "stop", .form = "stop postgres, restart after MS ms", .targets = POSTGRES,
-        .shape = SHAPE_DOWN, .stores = ON_POSTGRES, .unit = IN_FLIGHT},
+        .shape = SHAPE_DOWN, .stores = ON_POSTGRES, .unit = IN_FLIGHT, .ops = &fault_stop_ops},
     [FAULT_PAUSE] = {
         .name = "pause", .form = "pause TARGET for MS ms", .targets = BROKER | POSTGRES | STORE,
-        .shape = SHAPE_WINDOW, .freezes = true, .stores = ON_ANY_STORE, .unit = IN_FLIGHT},
+        .shape = SHAPE_WINDOW, .freezes = true, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_pause_ops},
     [FAULT_REPLACE] = {
         .name = "replace", .form = "replace broker for MS ms", .targets = BROKER,
         .shape = SHAPE_WINDOW, .freezes = true, .stores = ON_POSTGRES, .runtime = "process", .why = IN_BETWEEN,
@@ -54,16 +54,16 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
         .ops = &fault_crash_ops},
     [FAULT_TERMINATE] = {
         .name = "terminate", .form = "terminate backends", .targets = POSTGRES,
-        .shape = SHAPE_MOMENT, .stores = ON_POSTGRES, .unit = "sessions ended"},
+        .shape = SHAPE_MOMENT, .stores = ON_POSTGRES, .unit = "sessions ended", .ops = &fault_terminate_ops},
     [FAULT_EXHAUST] = {
         .name = "exhaust", .form = "exhaust connections for MS ms", .targets = POSTGRES,
-        .shape = SHAPE_WINDOW, .stores = ON_POSTGRES, .unit = "connections refused"},
+        .shape = SHAPE_WINDOW, .stores = ON_POSTGRES, .unit = "connections refused", .ops = &fault_exhaust_ops},
     [FAULT_LOCK] = {
         .name = "lock", .form = "lock counters for MS ms", .targets = POSTGRES,
-        .shape = SHAPE_WINDOW, .stores = ON_POSTGRES, .unit = "sessions waiting for the lock"},
+        .shape = SHAPE_WINDOW, .stores = ON_POSTGRES, .unit = "sessions waiting for the lock", .ops = &fault_lock_ops},
     [FAULT_HOLD] = {
         .name = "hold", .form = "hold transaction for MS ms", .targets = POSTGRES,
-        .shape = SHAPE_WINDOW, .stores = ON_POSTGRES, .unit = "transactions committed beside it"},
+        .shape = SHAPE_WINDOW, .stores = ON_POSTGRES, .unit = "messages committed beside it", .ops = &fault_hold_ops},
     [FAULT_FILL] = {
         .name = "fill", .form = "fill disk for MS ms", .targets = STORE,
         .shape = SHAPE_WINDOW, .stores = ON_POSTGRES | ON_SQLITE,
@@ -105,12 +105,12 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
     [FAULT_DISCONNECT] = {
         .name = "disconnect", .form = "disconnect TARGET for MS ms", .targets = BROKER | POSTGRES | STORE,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE,
-        .runtime = "docker", .why = "local processes have no network of their own", .unit = IN_FLIGHT},
+        .runtime = "docker", .why = "local processes have no network of their own", .unit = IN_FLIGHT, .ops = &fault_disconnect_ops},
     [FAULT_STEP_CLOCK] = {
         .name = "step", .form = "step clock by SECONDS s for MS ms", .targets = BROKER,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE,
         .runtime = "process", .why = "containers share the machine's clock",
-        .unit = "seconds the broker's clock moved"},
+        .unit = "seconds the broker's clock moved", .ops = &fault_step_clock_ops},
 };
 /* clang-format on */
 

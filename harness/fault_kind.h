@@ -37,7 +37,8 @@ struct fault_scene {
     const struct scenario_fault *fault;
     size_t number;     /* of the fault, from 1 */
     int64_t in_flight; /* produce requests on their way, now */
-    int64_t bit;       /* what bitten() said last */
+    bool frozen;       /* the kind's target was, when it began: all its processes are stopped */
+    int64_t bit;       /* what bitten() said last; before, the requests in flight at the begin */
     void *state;       /* a kind's own, from begin() to end(); release() frees it */
 };
 
@@ -116,9 +117,15 @@ bool fault_runs_on(const struct scenario_fault *fault, const char *runtime, char
 
 /* ---- for the table: each is described and found where it is built ------------------------- */
 
-extern const struct fault_ops fault_kill_ops;    /* fault_process.c */
-extern const struct fault_ops fault_crash_ops;   /* fault_crash.c */
-extern const struct fault_ops fault_network_ops; /* fault_network.c: all that the proxy does */
-extern const struct fault_ops fault_replace_ops; /* fault_replace.c */
+extern const struct fault_ops fault_crash_ops; /* fault_crash.c */
+/* fault_process.c */
+extern const struct fault_ops fault_kill_ops, fault_term_ops, fault_stop_ops, fault_pause_ops,
+    fault_disconnect_ops;
+/* fault_postgres.c */
+extern const struct fault_ops fault_terminate_ops, fault_exhaust_ops, fault_lock_ops,
+    fault_hold_ops;
+extern const struct fault_ops fault_step_clock_ops; /* fault_clock.c */
+extern const struct fault_ops fault_network_ops;    /* fault_network.c: all that the proxy does */
+extern const struct fault_ops fault_replace_ops;    /* fault_replace.c */
 
 #endif

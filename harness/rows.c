@@ -60,7 +60,7 @@ static bool rows_to(struct runtime *rt, FILE *out)
     char path[PATH_MAX];
 
     if (rt->settings->store == STORE_POSTGRES) {
-        return rt->ops->query(rt, POSTGRES_SQL, fileno(out));
+        return runtime_query(rt, POSTGRES_SQL, fileno(out));
     }
     return runtime_end_broker(rt) && rt->ops->database(rt, path) && sqlite_read(rt, path, out);
 }

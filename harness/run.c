@@ -233,9 +233,10 @@ static bool drive_faults(struct run *run)
         case INJECTOR_NOTHING:
             return !run->control.failed;
         case INJECTOR_FREEZE:
-            run->rt->ops->freeze(run->rt, scene->fault->target);
+            scene->frozen = run->rt->ops->freeze(run->rt, scene->fault->target);
             break;
         case INJECTOR_THAW:
+            scene->frozen = false;
             run->rt->ops->thaw(run->rt, scene->fault->target);
             break;
         case INJECTOR_BEGIN:

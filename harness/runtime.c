@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define QUERY_LIMIT_MS 120000
 #define POSTGRES_SOCKET ".s.PGSQL.5432"
@@ -118,6 +120,24 @@ void runtime_move_broker(struct runtime *rt)
     port_address(rt, strcmp(rt->broker, first) == 0 ? PORT_OTHER_BROKER : PORT_BROKER, rt->broker);
 }
 
+void runtime_preload(struct runtime *rt, enum fault_target target, const char *library)
+{
+    static const char name[] = "LD_PRELOAD=";
+    const struct arguments *set = &rt->environment[target];
+    char both[PATH_MAX];
+
+    snprintf(both, sizeof both, "%s", library);
+    for (size_t i = 0; i < set->count; i++) {
+        const char *old = set->items[i];
+        if (strncmp(old, name, sizeof name - 1) == 0) {
+            bool has = strstr(old, library) != NULL;
+            snprintf(both, sizeof both, "%s%s%s", old + sizeof name - 1, has ? "" : ":",
+                     has ? "" : library);
+        }
+    }
+    runtime_set_environment(rt, target, "LD_PRELOAD", both);
+}
+
 bool runtime_has(const struct runtime *rt, enum fault_target target)
 {
     return target == TARGET_BROKER || rt->settings->store == STORE_POSTGRES;
@@ -137,7 +157,7 @@ bool runtime_end_broker(struct runtime *rt)
     if (!process_runs(broker)) {
         return true;
     }
-    if (!rt->ops->ask_to_end(rt, TARGET_BROKER)) {
+    if (!rt->ops->signal(rt, TARGET_BROKER, SIGTERM)) {
         return false;
     }
     bool ended = process_wait(broker, rt->control, DRAIN_MS);
@@ -181,32 +201,65 @@ void victims_signal(const struct victims *v, int number)
     }
 }
 
-bool runtime_psql(struct runtime *rt, struct arguments *a, const char *folder, const char *sql,
-                  int output_fd)
+bool runtime_psql(struct runtime *rt, struct arguments *a, const char *folder,
+                  const struct runtime_sql *sql, struct process *out)
+{
+    char log[PATH_MAX];
+
+    arguments_add(a, "psql");
+    arguments_add(a, "--no-psqlrc");
+    arguments_add(a, "--tuples-only");
+    arguments_add(a, "--no-align");
+    arguments_add(a, "--quiet");
+    arguments_add(a, "--set=FETCH_COUNT=10000"); /* or psql holds all rows in memory */
+    arguments_add(a, "--command=%s", sql->statements);
+    arguments_add(a, "postgres://%s@/myqueue?host=%s&port=5432&application_name=%s", sql->user,
+                  folder, sql->application);
+    bool done = process_start(out, rt->control, "psql", a, runtime_log(rt, log), sql->output_fd);
+    arguments_release(a);
+    return done;
+}
+
+static bool run_psql(struct runtime *rt, const struct runtime_sql *sql)
 {
     struct control *c = rt->control;
     struct process p;
     char log[PATH_MAX];
     char how[32];
 
-    arguments_add(a, "psql");
-    arguments_add(a, "--no-psqlrc");
-    arguments_add(a, "--tuples-only");
-    arguments_add(a, "--no-align");
-    arguments_add(a, "--set=FETCH_COUNT=10000"); /* or psql holds all rows in memory */
-    arguments_add(a, "--command=%s", sql);
-    arguments_add(a, "postgres://myqueue@/myqueue?host=%s&port=5432", folder);
-    bool done = process_start(&p, c, "psql", a, runtime_log(rt, log), output_fd);
-    arguments_release(a);
-    if (!done) {
+    if (!rt->ops->psql(rt, sql, &p)) {
         return false;
     }
+    runtime_log(rt, log);
     if (!process_wait(&p, c, QUERY_LIMIT_MS)) {
         process_signal(&p, SIGKILL);
         return (!c->interrupted || c->stopping) &&
-               control_fail(c, log, "the store's rows could not be read within %d s",
-                            QUERY_LIMIT_MS / 1000);
+               control_fail(c, log, "psql had no answer within %d s", QUERY_LIMIT_MS / 1000);
     }
     return process_succeeded(&p) ||
            control_fail(c, log, "psql failed: %s", process_end(&p, how, sizeof how));
+}
+
+bool runtime_query(struct runtime *rt, const char *statements, int output_fd)
+{
+    struct runtime_sql sql = {"myqueue", "myqueue-harness", statements, output_fd};
+
+    return run_psql(rt, &sql);
+}
+
+bool runtime_ask_postgres(struct runtime *rt, const char *statements, int64_t *number)
+{
+    struct runtime_sql sql = {"postgres", "myqueue-harness", statements, -1};
+    char text[32] = "";
+
+    *number = 0;
+    sql.output_fd = memfd_create("answer", MFD_CLOEXEC);
+    if (sql.output_fd < 0) {
+        return control_fail(rt->control, NULL, "no memory for psql's answer");
+    }
+    bool done = run_psql(rt, &sql);
+    ssize_t size = done ? pread(sql.output_fd, text, sizeof text - 1, 0) : 0;
+    close(sql.output_fd);
+    *number = strtoll(text, NULL, 10);
+    return done && (size > 0 || control_fail(rt->control, NULL, "psql gave no number"));
 }

@@ -57,6 +57,14 @@ struct runtime {
         folder[128]; /* for what is only needed while it runs; short: a socket's path has a limit */
 };
 
+/* What psql does. */
+struct runtime_sql {
+    const char *user;        /* "myqueue", or "postgres", who may do anything */
+    const char *application; /* the session's name in pg_stat_activity */
+    const char *statements;
+    int output_fd; /* gets the rows; -1: runtime.log */
+};
+
 /* Functions that return bool: false says see control_fail(), or the interrupt. */
 struct runtime_ops {
     const char *name; /* "docker" */
@@ -71,8 +79,8 @@ struct runtime_ops {
     bool (*started)(struct runtime *rt, enum fault_target target);
 
     /* Stop all of the service's processes, as SIGSTOP does; let them go on. Where that is
-     * not possible nothing happens. Either a thaw or a kill follows a freeze. */
-    void (*freeze)(struct runtime *rt, enum fault_target target);
+     * not possible nothing happens, and false. Either a thaw or a kill follows a freeze. */
+    bool (*freeze)(struct runtime *rt, enum fault_target target);
     void (*thaw)(struct runtime *rt, enum fault_target target);
 
     /* SIGKILL to all of the service's processes; see dead(). */
@@ -85,15 +93,18 @@ struct runtime_ops {
      * another one. NULL where that cannot be. */
     void (*set_aside)(struct runtime *rt, enum fault_target target, struct process *out);
 
-    /* Ask a service to end, as SIGTERM does. */
-    bool (*ask_to_end)(struct runtime *rt, enum fault_target target);
+    /* Send a signal to the first of the service's processes. */
+    bool (*signal)(struct runtime *rt, enum fault_target target, int number);
+
+    /* Take a service off its network, or put it back under its name. NULL: it has none. */
+    bool (*network)(struct runtime *rt, enum fault_target target, bool connected);
 
     /* Start a client program; `arguments` are those behind its name. */
     bool (*client)(struct runtime *rt, struct process *out, const char *name, const char *program,
                    const struct arguments *arguments);
 
-    /* With PostgreSQL, which runs: psql on it; its rows go to `output_fd`. */
-    bool (*query)(struct runtime *rt, const char *sql, int output_fd);
+    /* With PostgreSQL, which runs: start psql on it, as runtime_psql() describes. */
+    bool (*psql)(struct runtime *rt, const struct runtime_sql *sql, struct process *out);
 
     /* With SQLite, once the broker has ended: where its file, or a copy of it, is. */
     bool (*database)(struct runtime *rt, char path[PATH_MAX]);
@@ -120,6 +131,12 @@ bool runtime_has(const struct runtime *rt, enum fault_target target);
 /* Ask the broker to end, if it runs. It does so, and well: a sanitizer speaks last of all. */
 bool runtime_end_broker(struct runtime *rt);
 
+/* Run statements of PostgreSQL's superuser, the first of which gives one number. */
+bool runtime_ask_postgres(struct runtime *rt, const char *statements, int64_t *number);
+
+/* Run statements of the broker's own user; the rows go to `output_fd`. */
+bool runtime_query(struct runtime *rt, const char *statements, int output_fd);
+
 /* Start a service with NAME=value from its next start on; value NULL: no longer. The process
  * runtime only: a container's environment cannot be changed. */
 void runtime_set_environment(struct runtime *rt, enum fault_target target, const char *name,
@@ -133,6 +150,9 @@ bool runtime_break_into_store(struct runtime *rt);
 /* From its next start on the broker has another address than the one that it has now. The process
  * runtime only. */
 void runtime_move_broker(struct runtime *rt);
+
+/* … with a library preloaded, once however often it is said. */
+void runtime_preload(struct runtime *rt, enum fault_target target, const char *library);
 
 /* ---- for the runtimes --------------------------------------------------------------- */
 
@@ -160,10 +180,10 @@ void victims_signal(const struct victims *v, int number);
 /* The log of a service's incarnation that is about to start: RUN/logs/broker-2.log. */
 const char *runtime_next_log(struct runtime *rt, enum fault_target target, char path[PATH_MAX]);
 
-/* Run psql, on the store whose socket is in `folder`. `a` is what comes before `psql` on the
+/* Start psql, on the store whose socket is in `folder`. `a` is what comes before `psql` on the
  * command line (how to get to where the store is), and is released. */
-bool runtime_psql(struct runtime *rt, struct arguments *a, const char *folder, const char *sql,
-                  int output_fd);
+bool runtime_psql(struct runtime *rt, struct arguments *a, const char *folder,
+                  const struct runtime_sql *sql, struct process *out);
 
 /* The log of the commands that the runtime uses: RUN/logs/runtime.log. */
 const char *runtime_log(const struct runtime *rt, char path[PATH_MAX]);

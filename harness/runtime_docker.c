@@ -377,13 +377,15 @@ static bool knows_pid(const struct container *container)
     return container->pid != 0 && is_container(number, container->id);
 }
 
-static void freeze(struct runtime *rt, enum fault_target target)
+static bool freeze(struct runtime *rt, enum fault_target target)
 {
     struct container *container = &of(rt)->containers[target];
+    bool known = knows_pid(container);
 
-    if (knows_pid(container)) {
+    if (known) {
         victims_freeze(&of(rt)->victims, container->pid);
     }
+    return known;
 }
 
 static void thaw(struct runtime *rt, enum fault_target target)
@@ -426,29 +428,44 @@ static bool dead(struct runtime *rt, enum fault_target target)
     return !process_runs(&container->killer) && !process_runs(&rt->services[target]);
 }
 
-/* A signal to `docker start` would reach the container, too, but not through sudo. */
-static bool ask_to_end(struct runtime *rt, enum fault_target target)
+/* One to `docker start` would reach the container, too, but not through sudo. */
+static bool signal_service(struct runtime *rt, enum fault_target target, int number)
 {
     struct arguments a = ARGUMENTS_INIT;
 
     thaw(rt, target);
     arguments_add(&a, "docker");
     arguments_add(&a, "kill");
-    arguments_add(&a, "--signal=TERM");
+    arguments_add(&a, "--signal=%d", number);
     arguments_add(&a, "%s", of(rt)->containers[target].id);
     return command(rt, "docker kill", &a, NULL, COMMAND_LIMIT_MS);
 }
 
+static bool network(struct runtime *rt, enum fault_target target, bool connected)
+{
+    struct arguments a = ARGUMENTS_INIT;
+
+    arguments_add(&a, "docker");
+    arguments_add(&a, "network");
+    arguments_add(&a, connected ? "connect" : "disconnect");
+    if (connected) {
+        arguments_add(&a, "--alias=%s", fault_target_name(target));
+    }
+    arguments_add(&a, "%s_default", rt->settings->id);
+    arguments_add(&a, "%s", of(rt)->containers[target].id);
+    return command(rt, "docker network", &a, NULL, COMMAND_LIMIT_MS);
+}
+
 /* ---- the store's rows ---------------------------------------------------------------- */
 
-static bool query(struct runtime *rt, const char *sql, int output_fd)
+static bool psql(struct runtime *rt, const struct runtime_sql *sql, struct process *out)
 {
     struct arguments a = ARGUMENTS_INIT;
 
     arguments_add(&a, "docker");
     arguments_add(&a, "exec");
     arguments_add(&a, "%s", of(rt)->containers[TARGET_POSTGRES].id);
-    return runtime_psql(rt, &a, STORE_DIR, sql, output_fd);
+    return runtime_psql(rt, &a, STORE_DIR, sql, out);
 }
 
 /* The volume may be out of our reach (another user's, another machine's), a copy never is. */
@@ -555,9 +572,10 @@ static const struct runtime_ops docker_ops = {
     .thaw = thaw,
     .kill = kill_service,
     .dead = dead,
-    .ask_to_end = ask_to_end,
+    .signal = signal_service,
+    .network = network,
     .client = client,
-    .query = query,
+    .psql = psql,
     .database = database,
     .stop = stop,
     .remove = remove_all,

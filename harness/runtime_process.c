@@ -113,11 +113,14 @@ static bool started(struct runtime *rt, enum fault_target target)
     return true; /* a child's process id is all that is needed */
 }
 
-static void freeze(struct runtime *rt, enum fault_target target)
+static bool freeze(struct runtime *rt, enum fault_target target)
 {
-    if (process_runs(&rt->services[target])) {
+    bool runs = process_runs(&rt->services[target]);
+
+    if (runs) {
         victims_freeze(&of(rt)->victims, rt->services[target].pid);
     }
+    return runs;
 }
 
 static void thaw(struct runtime *rt, enum fault_target target)
@@ -168,10 +171,10 @@ static void set_aside(struct runtime *rt, enum fault_target target, struct proce
     of(rt)->victims.count = 0;
 }
 
-static bool ask_to_end(struct runtime *rt, enum fault_target target)
+static bool signal_service(struct runtime *rt, enum fault_target target, int number)
 {
     thaw(rt, target);
-    process_signal(&rt->services[target], SIGTERM);
+    process_signal(&rt->services[target], number);
     return true;
 }
 
@@ -191,11 +194,11 @@ static bool client(struct runtime *rt, struct process *out, const char *name, co
     return done;
 }
 
-static bool query(struct runtime *rt, const char *sql, int output_fd)
+static bool psql(struct runtime *rt, const struct runtime_sql *sql, struct process *out)
 {
     struct arguments a = ARGUMENTS_INIT;
 
-    return runtime_psql(rt, &a, rt->folder, sql, output_fd);
+    return runtime_psql(rt, &a, rt->folder, sql, out);
 }
 
 static bool database(struct runtime *rt, char path[PATH_MAX])
@@ -240,9 +243,9 @@ static const struct runtime_ops process_ops = {
     .kill = kill_service,
     .dead = dead,
     .set_aside = set_aside,
-    .ask_to_end = ask_to_end,
+    .signal = signal_service,
     .client = client,
-    .query = query,
+    .psql = psql,
     .database = database,
     .stop = stop,
     .remove = remove_all,
