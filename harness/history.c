@@ -36,6 +36,11 @@ static void run_take(struct history_run *run, const struct json_value *object)
     run->version = member_copy(object, "version");
     run->command = member_copy(object, "command");
     run->ended_early = member_copy(object, "ended_early");
+    int64_t wall_ms;
+    int64_t monotonic_ns;
+    bool both = jsonl_int(object, "started_unix_ms", &wall_ms) &&
+                jsonl_time(object, "started_monotonic_ns", &monotonic_ns);
+    run->wall_ns = both ? wall_ms * 1000000 - monotonic_ns : TIME_NONE;
 }
 
 static bool run_read(const char *path, struct history_run *run, char *error, size_t error_size)

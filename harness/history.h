@@ -131,6 +131,7 @@ struct history_run {
     char *version;
     char *command;     /* repeats the run */
     char *ended_early; /* what it was waiting for when it was given up */
+    int64_t wall_ns;   /* what makes CLOCK_REALTIME of our times; TIME_NONE: not recorded */
 };
 
 struct history {

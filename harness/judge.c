@@ -44,25 +44,18 @@ static bool file_write(const struct judging *j, const char *name, const struct b
     return error == 0;
 }
 
-typedef void append(struct buffer *b, const struct scenario *s, const struct history *h,
-                    const struct check *c);
-
 static bool run_write(const struct judging *j)
 {
-    static const struct {
-        const char *name;
-        append *append;
-    } files[] = {{"result.json", result_append},
-                 {"junit.xml", junit_append},
-                 {"report.html", report_append}};
     struct buffer b = BUFFER_INIT;
-    bool ok = true;
 
-    for (size_t i = 0; ok && i < sizeof files / sizeof *files; i++) {
-        buffer_clear(&b);
-        files[i].append(&b, j->s, j->h, j->c);
-        ok = file_write(j, files[i].name, &b);
-    }
+    result_append(&b, j->s, j->h, j->c);
+    bool ok = file_write(j, "result.json", &b);
+    buffer_clear(&b);
+    junit_append(&b, j->s, j->h, j->c);
+    ok = ok && file_write(j, "junit.xml", &b);
+    buffer_clear(&b);
+    report_append(&b, j->run_dir, j->s, j->h, j->c);
+    ok = ok && file_write(j, "report.html", &b);
     buffer_release(&b);
     return ok;
 }

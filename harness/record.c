@@ -127,7 +127,8 @@ static void append_started(struct buffer *b, const struct record_run *run)
     gmtime_r(&t, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     append_text(b, "started", when);
-    buffer_printf(b, "  \"started_monotonic_ns\": %lld\n}\n", (long long)run->started_ns);
+    buffer_printf(b, "  \"started_unix_ms\": %lld,\n  \"started_monotonic_ns\": %lld\n}\n",
+                  (long long)run->started_wall_ms, (long long)run->started_ns);
 }
 
 static int write_file(const char *path, const struct buffer *b)

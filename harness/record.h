@@ -39,7 +39,8 @@ struct record_run {
     const char *runtime_reason; /* why not docker; "": it was asked for */
     const char *command;        /* what repeats the run */
     int64_t started_unix_s;
-    int64_t started_ns;
+    int64_t started_ns;      /* the same moment by the clock of the history … */
+    int64_t started_wall_ms; /* … and by that of the logs */
     const char *ended_early; /* what it was waiting for when it was given up; "": it was not */
 };
 

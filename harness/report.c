@@ -204,11 +204,11 @@ static void files_put(const struct page *p)
                 "<code>myqueue-harness check</code> with this folder makes it again.</footer>\n");
 }
 
-void report_append(struct buffer *b, const struct scenario *s, const struct history *h,
-                   const struct check *c)
+void report_append(struct buffer *b, const char *run_dir, const struct scenario *s,
+                   const struct history *h, const struct check *c)
 {
     struct fates *fates = memory_zeroed(1, sizeof *fates);
-    struct page p = {b, s, h, c, fates};
+    struct page p = {b, s, h, c, fates, run_dir};
 
     fates_take(fates, s, h);
     head_put(&p);

@@ -11,7 +11,8 @@
 
 #include "harness/check.h"
 
-void report_append(struct buffer *b, const struct scenario *s, const struct history *h,
-                   const struct check *c);
+/* `run_dir` is read for the lines that the services logged around a violation. */
+void report_append(struct buffer *b, const char *run_dir, const struct scenario *s,
+                   const struct history *h, const struct check *c);
 
 #endif

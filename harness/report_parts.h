@@ -18,6 +18,7 @@ struct page {
     const struct history *h;
     const struct check *c;
     const struct fates *fates;
+    const char *run_dir;
 };
 
 void page_put(const struct page *p, const char *html);

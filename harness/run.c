@@ -757,6 +757,7 @@ static bool prepare(struct run *run)
                                      .command = run->command,
                                      .started_unix_s = (int64_t)time(NULL),
                                      .started_ns = clock_now_ns(),
+                                     .started_wall_ms = clock_wall_ms(),
                                      .ended_early = run->ended_early};
     run->settings.root = o->root;
     run->settings.programs = o->programs;

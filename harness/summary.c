@@ -115,8 +115,7 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
 
 void summary_finding(struct buffer *b, const struct scenario *s, const struct finding *f)
 {
-    buffer_printf(b, "%s%s%s", f->cause == FINDING_ROOT ? "" : "  so ",
-                  f->excused ? "not claimed: " : "", finding_name(f->kind));
+    buffer_printf(b, "%s%s", f->excused ? "not claimed: " : "", finding_name(f->kind));
     if (f->process[0] != '\0') {
         buffer_printf(b, " %s", f->process);
     }
@@ -135,7 +134,7 @@ void summary_finding(struct buffer *b, const struct scenario *s, const struct fi
 static void findings_append(struct buffer *b, const struct scenario *s, const struct check *c)
 {
     for (size_t i = 0; i < c->findings.count && i < FINDINGS_MAX; i++) {
-        buffer_append_string(b, "  ");
+        buffer_append_string(b, c->findings.items[i].cause == FINDING_ROOT ? "  " : "    so ");
         summary_finding(b, s, &c->findings.items[i]);
         buffer_append_char(b, '\n');
     }
