@@ -48,6 +48,13 @@ static void text_mend(char *line)
     }
 }
 
+static void line_push(struct logs *l, int64_t time_ns, const char *file, const char *text)
+{
+    struct log_line line = {time_ns, l->count, file, slice_of(text)};
+
+    MEMORY_PUSH(l, line);
+}
+
 static void file_take(struct logs *l, const char *path, const char *name, int64_t wall_ns)
 {
     struct buffer text = BUFFER_INIT;
@@ -71,7 +78,7 @@ static void file_take(struct logs *l, const char *path, const char *name, int64_
         }
         if (time_ns != TIME_NONE) {
             text_mend(line);
-            MEMORY_PUSH(l, (struct log_line){time_ns, l->count, file, slice_of(line)});
+            line_push(l, time_ns, file, line);
         }
     }
 }
@@ -121,7 +128,7 @@ void logs_add(struct logs *l, int64_t time_ns, const char *who, struct slice tex
 
     MEMORY_PUSH(&l->memory, name);
     MEMORY_PUSH(&l->memory, line);
-    MEMORY_PUSH(l, (struct log_line){time_ns, l->count, name, slice_of(line)});
+    line_push(l, time_ns, name, line);
 }
 
 void logs_sort(struct logs *l)

@@ -106,11 +106,9 @@ static void fault_put(const struct page *p, size_t i)
     page_number(p, f->acks);
     page_span(p, check_span_ns(f->hit_ns, f->end_ns));
     page_span(p, check_span_ns(f->hit_ns, f->first_ack_ns));
-    if (f->in_flight == 0) {
-        page_put(p, "<td class=\"warn\">? 0</td>");
-    } else {
-        page_number(p, f->in_flight);
-    }
+    page_put(p, f->bit == 0 ? "<td class=\"left warn\">? " : "<td class=\"left\">");
+    word_number(p->b, f->bit);
+    buffer_printf(p->b, " %s</td>", fault_kind(f->planned.action)->unit);
     page_number(p, f->interrupted);
     page_put(p, "</tr>\n");
 }
@@ -120,19 +118,18 @@ void report_faults(const struct page *p)
     if (p->s->fault_count == 0) {
         return;
     }
-    page_put(
-        p,
-        "<section id=\"faults\">\n<h2>Faults</h2>\n<div "
-        "class=\"scroll\"><table>\n<thead><tr><th>#</th>"
-        "<th class=\"left\">Fault</th><th>At acks</th><th>Down for</th>"
-        "<th>First ack after</th><th>In flight</th><th>Interrupted</th></tr></thead>\n<tbody>\n");
+    page_put(p,
+             "<section id=\"faults\">\n<h2>Faults</h2>\n<div "
+             "class=\"scroll\"><table>\n<thead><tr><th>#</th>"
+             "<th class=\"left\">Fault</th><th>At acks</th><th>Lasted</th><th>First ack after</th>"
+             "<th class=\"left\">It hit</th><th>Interrupted</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < p->s->fault_count; i++) {
         fault_put(p, i);
     }
     page_put(p,
-             "</tbody></table></div>\n<p class=\"note\">In flight: produce requests that were on "
-             "their way when the target died. Interrupted: those of them that got no good answer, "
-             "and were sent again. Times are from the hit.</p>\n</section>\n");
+             "</tbody></table></div>\n<p class=\"note\">Lasted: from the hit until all answered "
+             "again. Interrupted: produce requests that were on their way when it hit, got no good "
+             "answer, and were sent again.</p>\n</section>\n");
 }
 
 /* ---- producers ------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include "harness/result.h"
 
 #include "common/json.h"
+#include "harness/fault_kind.h"
 #include "harness/promise.h"
 
 #include <inttypes.h>
@@ -171,15 +172,22 @@ static void producers_put(struct writer *w, const struct scenario *s, const stru
 
 static void faults_put(struct writer *w, const struct scenario *s, const struct check *c)
 {
+    struct buffer words = BUFFER_INIT;
+
     open_with(w, "faults", '[');
     for (size_t i = 0; i < s->fault_count; i++) {
         const struct check_fault *f = &c->faults[i];
         open_with(w, NULL, '{');
         put_int(w, "number", (int64_t)i + 1);
+        buffer_clear(&words);
+        fault_append_words(&words, &f->planned);
+        put_string(w, "words", words.data);
         put_string(w, "action", fault_action_name(f->planned.action));
         put_string(w, "target", fault_target_name(f->planned.target));
         put_int(w, f->planned.when == WHEN_MS ? "after_ms" : "after_acks", f->planned.after);
         put_maybe(w, "acks", f->begin_ns == TIME_NONE ? NUMBER_NONE : f->acks);
+        put_maybe(w, "bit", f->begin_ns == TIME_NONE ? NUMBER_NONE : f->bit);
+        put_string(w, "unit", fault_kind(f->planned.action)->unit);
         put_int(w, "in_flight", f->in_flight);
         put_int(w, "interrupted", f->interrupted);
         put_ms(w, "down_ms", check_span_ns(f->hit_ns, f->end_ns));
@@ -187,6 +195,7 @@ static void faults_put(struct writer *w, const struct scenario *s, const struct 
         close_with(w, '}');
     }
     close_with(w, ']');
+    buffer_release(&words);
 }
 
 static void promises_put(struct writer *w, const struct check *c)

@@ -3,6 +3,7 @@
  */
 #include "harness/summary.h"
 
+#include "harness/fault_kind.h"
 #include "harness/result.h"
 #include "harness/wording.h"
 
@@ -92,17 +93,17 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
 {
     for (size_t i = 0; i < s->fault_count && i < ROWS_MAX; i++) {
         const struct check_fault *f = &c->faults[i];
-        buffer_printf(b, "  %s %s ", fault_action_name(f->planned.action),
-                      fault_target_name(f->planned.target));
+        buffer_append_string(b, "  ");
+        fault_append_words(b, &f->planned);
         if (f->begin_ns == TIME_NONE) {
-            buffer_append_string(b, "did not happen\n");
+            buffer_append_string(b, ": did not happen\n");
             continue;
         }
-        buffer_append_string(b, "at ");
+        buffer_append_string(b, ": at ");
         word_count(b, f->acks, "ack");
-        buffer_append_string(b, ": ");
-        word_count(b, f->in_flight, "request");
-        buffer_append_string(b, " in flight, down for ");
+        buffer_append_string(b, ", hit ");
+        word_number(b, f->bit);
+        buffer_printf(b, " %s, lasted ", fault_kind(f->planned.action)->unit);
         word_span(b, check_span_ns(f->hit_ns, f->end_ns));
         buffer_append_string(b, ", first ack after ");
         word_span(b, check_span_ns(f->hit_ns, f->first_ack_ns));

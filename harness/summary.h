@@ -7,7 +7,7 @@
  *          topic  expected  received  missing  twice  disorder  other
  *     C1   T1        1,821     1,821        0      0         0      0
  *     …
- *   kill broker at 1,003 acks: 12 requests in flight, down for 640 ms
+ *   kill broker, restart after 500 ms: at 1,003 acks, hit 12 requests in flight, lasted 640 ms, …
  *
  *   valid: 5p3c on docker with postgres, report: reports/5p3c/latest/report.html
  *
