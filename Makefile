@@ -264,6 +264,15 @@ soak: scenario-programs ## Mixed faults until one fails: make soak [MINUTES=60] 
 	@harness/matrix/soak.py --reports reports/soak $(if $(SEED),--seed "$(SEED)") \
 	    $(if $(MINUTES),--minutes "$(MINUTES)") $(matrix_choice)
 
+.PHONY: mutants
+mutants: scenario-programs ## One deliberate bug at a time: each must be found [SEEDS=20 of the unchanged one]
+	@tools/deps mutants
+	@harness/mutants/run.py $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)")
+
+.PHONY: mutants-readme
+mutants-readme: ## Put the last run's table into the README
+	@harness/mutants/run.py --readme README.md
+
 matrix_choice = $(if $(STORE),--stores "$(STORE)") $(if $(FAULTS),--faults "$(FAULTS)") \
                 $(if $(JOBS),--jobs "$(JOBS)")
 

@@ -1,0 +1,283 @@
+#!/usr/bin/python3
+"""run.py - builds the product with one deliberate bug at a time, and demands that the harness finds it.
+
+    BUILD=build harness/mutants/run.py [--quick] [--seeds N] [--seed N] [-k PATTERN] [FAULT...]
+    harness/mutants/run.py --readme FILE
+
+  *.patch          the mutants: each a bug, the finding that must name it, and under which faults
+  faults/*.conf    the faults: a scenario each; `none` is the load without any
+  trees.py         patches and builds copies of the product
+  loads.py         scenario folders from faults/*.conf and a seed
+  page.py          the table, for people
+
+Every mutant is run under every fault. It is caught when its finding is there under each of the
+faults that its header names, and is not there without any fault (unless the header says `none`). A
+mutant may need luck: under its own faults it gets a few seeds. The unchanged product is the
+control: it must be valid under every fault, for each of --seeds seeds.
+
+Writes reports/mutants/TIME/: index.html, table.md, result.json and the runs in which something was
+found; `latest` points to it. The last line is `N passed, N failed`, counted in mutants, and in
+seeds of the control. --quick is for `make test`: a few mutants under their own faults, and one seed.
+"""
+
+import argparse
+import concurrent.futures
+import fnmatch
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import loads
+import page
+import trees
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build"))
+REPORTS = os.path.join(ROOT, "reports", "mutants")
+QUICK = ("new-called-duplicate", "deduplication-in-memory", "messages-swapped")
+QUICK_FAULTS = ("kill-broker", "none")
+TRIES = 4  # seeds for a mutant under its own fault
+STALL_S = 5  # what was lost never comes: give up soon, and judge what there is
+LIMIT_S = 60
+
+
+class Runs:
+    """Runs of the harness, and how to end them."""
+
+    def __init__(self, reports):
+        self.reports = reports
+        self.lock = threading.Lock()
+        self.children = set()  # guarded by lock
+        self.ended = False  # guarded by lock
+
+    def end_all(self):
+        with self.lock:
+            self.ended = True
+            for child in self.children:
+                child.terminate()  # it takes down what it has started
+
+    def start(self, command):
+        with self.lock:
+            if self.ended:
+                raise KeyboardInterrupt
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True, errors="replace",
+                                     start_new_session=True)
+            self.children.add(child)
+        try:
+            output = child.communicate()[0]
+        finally:
+            with self.lock:
+                self.children.discard(child)
+        return child.returncode, output
+
+    def cell(self, mutant, fault, seed, programs):
+        """One run: what was found."""
+        begin = time.monotonic()
+        name = "%s.%s" % (mutant, fault)
+        with tempfile.TemporaryDirectory(prefix="myqueue-mutant-") as folder:
+            scenario = os.path.join(folder, name)
+            loads.write(scenario, os.path.join(HERE, "faults", fault + ".conf"), seed)
+            code, output = self.start(
+                [os.path.join(programs, "myqueue-harness"), "run", "--root", ROOT,
+                 "--runtime", "process", "--reports", os.path.join(self.reports, "runs"),
+                 "--name", "%s.%d" % (name, seed), "--stall", str(STALL_S),
+                 "--limit", str(LIMIT_S), scenario])
+        run = os.path.join("runs", "%s.%d" % (name, seed))
+        cell = {"mutant": mutant, "fault": fault, "seed": seed, "run": run, "exit": code,
+                "seconds": round(time.monotonic() - begin, 1)}
+        if code not in (0, 1, 2):
+            raise trees.Refused("%s under %s, seed %d: the harness ended with %d:\n%s" % (
+                mutant, fault, seed, code, output[-2000:]))
+        with open(os.path.join(self.reports, run, "latest", "result.json"), encoding="utf-8") as f:
+            result = json.load(f)
+        cell["verdict"] = result["verdict"]
+        cell["findings"] = sorted({f["name"] for f in result["violations"]})
+        cell["unknowns"] = sorted({f["name"] for f in result["unknowns"]})
+        if result["verdict"] == "valid":
+            shutil.rmtree(os.path.join(self.reports, run))
+            cell["run"] = None
+        return cell
+
+
+# ---- what is run ------------------------------------------------------------------------------
+
+
+def tried(runs, mutant, fault, seed, programs):
+    """A mutant's cell; with further seeds where it must be found and was not."""
+    wanted = fault in mutant.under
+    for number in range(TRIES if wanted else 1):
+        cell = runs.cell(mutant.name, fault, seed + number, programs)
+        cell["tries"] = number + 1
+        cell["wanted"] = wanted
+        cell["found"] = mutant.finding in cell["findings"]
+        if cell["found"] or not wanted:
+            break
+    return cell
+
+
+def say(cell):
+    words = ", ".join(cell["findings"] + ["(%s)" % name for name in cell["unknowns"]])
+    sign = " "
+    if cell.get("wanted"):
+        sign = "+" if cell["found"] else "-"
+    print("%s %-28s %-20s seed %-3d %5.1f s  %s" % (
+        sign, cell["mutant"], cell["fault"], cell["seed"], cell["seconds"], words or "valid"),
+        flush=True)
+
+
+def run_all(arguments, runs, mutants, faults):
+    """[cell] of all mutants, and of the control."""
+    tree = trees.Trees(ROOT, BUILD)
+    control = tree.build_base()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            programs = dict(zip(mutants, pool.map(tree.build_mutant, mutants)))
+            jobs = [pool.submit(tried, runs, mutant, fault, arguments.seed, programs[mutant])
+                    for mutant in mutants for fault in faults
+                    if not arguments.quick or fault in mutant.under + ["none"]]
+            jobs += [pool.submit(runs.cell, "control", fault, arguments.seed + i, control)
+                     for i in range(arguments.seeds) for fault in faults]
+            cells = []
+            for job in concurrent.futures.as_completed(jobs):
+                cells.append(job.result())
+                say(cells[-1])
+            return cells
+        except BaseException:
+            runs.end_all()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+# ---- what it means ------------------------------------------------------------------------------
+
+
+def judged(mutant, cells):
+    """What is wrong with how a mutant was caught; empty: nothing."""
+    wrong = []
+    for cell in cells:
+        if cell["wanted"] and not cell["found"]:
+            wrong.append("not found under %s, seeds tried: %d" % (cell["fault"], cell["tries"]))
+        elif cell["found"] and cell["fault"] == "none" and not cell["wanted"]:
+            wrong.append("found without any fault")
+    missing = set(mutant.under) - {cell["fault"] for cell in cells}
+    return wrong + ["not run under %s" % fault for fault in sorted(missing)]
+
+
+def summed_up(arguments, mutants, faults, cells, started, seconds):
+    """result.json"""
+    rows = []
+    for mutant in mutants:
+        own = [cell for cell in cells if cell["mutant"] == mutant.name]
+        rows.append({"name": mutant.name, "bug": mutant.bug, "finding": mutant.finding,
+                     "under": mutant.under, "wrong": judged(mutant, own),
+                     "cells": {cell["fault"]: cell for cell in own}})
+    control = [cell for cell in cells if cell["mutant"] == "control"]
+    bad = sorted({cell["seed"] for cell in control if cell["verdict"] != "valid"})
+    passed = sum(not row["wrong"] for row in rows) + arguments.seeds - len(bad)
+    return {"schema": 1, "started": started, "seconds": round(seconds), "seed": arguments.seed,
+            "faults": [{"name": fault, "words": loads.words(conf_of(fault))} for fault in faults],
+            "mutants": rows, "passed": passed,
+            "failed": len(rows) + arguments.seeds - passed,
+            "control": {"seeds": arguments.seeds, "runs": len(control), "bad_seeds": bad,
+                        "bad": [cell for cell in control if cell["verdict"] != "valid"]}}
+
+
+def publish(reports, result):
+    """Write the three forms, and point `latest` to them."""
+    for name, text in (("result.json", json.dumps(result, indent=1) + "\n"),
+                       ("table.md", page.markdown(result)), ("index.html", page.page(result))):
+        with open(os.path.join(reports, name), "w", encoding="utf-8") as out:
+            out.write(text)
+    latest = os.path.join(os.path.dirname(reports), "latest")
+    if os.path.lexists(latest + ".new"):
+        os.remove(latest + ".new")
+    os.symlink(os.path.basename(reports), latest + ".new")
+    os.replace(latest + ".new", latest)
+
+
+# ---- the program --------------------------------------------------------------------------------
+
+
+def conf_of(fault):
+    return os.path.join(HERE, "faults", fault + ".conf")
+
+
+def named(folder, ending):
+    return sorted(name[:-len(ending)] for name in os.listdir(folder) if name.endswith(ending))
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help="these only; default: all")
+    parser.add_argument("-k", metavar="PATTERN", default="*", help="these mutants only")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seeds", type=int, help="of the control; default: 20, quick: 1")
+    parser.add_argument("--seed", type=int, default=1, help="the first one; default: 1")
+    parser.add_argument("--readme", metavar="FILE", help="put the last table into FILE, run nothing")
+    arguments = parser.parse_args()
+    if arguments.seeds is None:
+        arguments.seeds = 1 if arguments.quick else 20
+    known = named(os.path.join(HERE, "faults"), ".conf")
+    for fault in arguments.faults:
+        if fault not in known:
+            parser.error("there is no fault '%s'; there are %s" % (fault, ", ".join(known)))
+    arguments.faults = arguments.faults or (list(QUICK_FAULTS) if arguments.quick else known)
+    return arguments
+
+
+def chosen(arguments):
+    names = [name for name in named(HERE, ".patch") if fnmatch.fnmatch(name, arguments.k)]
+    if arguments.quick:
+        names = [name for name in names if name in QUICK]
+    return [trees.Mutant(os.path.join(HERE, name + ".patch")) for name in names]
+
+
+def readme(path):
+    source = os.path.join(REPORTS, "latest", "result.json")
+    if not os.path.exists(source):
+        raise trees.Refused("there is no %s; `make mutants` writes one" % os.path.relpath(source))
+    with open(source, encoding="utf-8") as f:
+        page.into_readme(path, page.markdown(json.load(f)))
+
+
+def main():
+    arguments = parse()
+    if arguments.readme:
+        readme(arguments.readme)
+        return 0
+    begin = time.monotonic()
+    started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    reports = os.path.join(REPORTS, "%s-%d" % (time.strftime("%Y%m%dT%H%M%S", time.gmtime()),
+                                               os.getpid()))
+    os.makedirs(reports)
+    runs = Runs(reports)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    mutants = chosen(arguments)
+    cells = run_all(arguments, runs, mutants, arguments.faults)
+    result = summed_up(arguments, mutants, arguments.faults, cells, started,
+                       time.monotonic() - begin)
+    publish(reports, result)
+    print("\n" + page.text(result))
+    print("report: %s" % os.path.relpath(os.path.join(reports, "index.html")))
+    print("%d passed, %d failed" % (result["passed"], result["failed"]))
+    return 1 if result["failed"] else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except trees.Refused as why:
+        print("run.py: %s" % why)
+        print("0 passed, 1 failed")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
