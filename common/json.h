@@ -81,6 +81,7 @@ const struct json_value *json_next(const struct json_value *element);
 bool json_string(const struct json_value *value, struct slice *out);
 bool json_int(const struct json_value *value, int64_t *out);
 bool json_double(const struct json_value *value, double *out);
+bool json_bool(const struct json_value *value, bool *out);
 
 /* Append `s` (UTF-8) as a JSON string, with its quotes. */
 void json_append_string(struct buffer *b, struct slice s);

@@ -481,6 +481,15 @@ bool json_is_array(const struct json_value *value)
     return is(value, KIND_ARRAY);
 }
 
+bool json_bool(const struct json_value *value, bool *out)
+{
+    if (value == NULL || (value->kind != KIND_TRUE && value->kind != KIND_FALSE)) {
+        return false;
+    }
+    *out = value->kind == KIND_TRUE;
+    return true;
+}
+
 bool json_is_null(const struct json_value *value)
 {
     return is(value, KIND_NULL);

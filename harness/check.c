@@ -4,6 +4,7 @@
 #include "harness/check.h"
 
 #include "harness/check_parts.h"
+#include "harness/fault_kind.h"
 #include "harness/memory.h"
 
 #include <stdlib.h>
@@ -73,7 +74,8 @@ static void producers_take(struct checking *k)
                                        .slowest_ns = TIME_NONE,
                                        .slowest_line = NUMBER_NONE};
         for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
-            out->acknowledged += k->fates[p][i].outcome == OUTCOME_OK;
+            struct line_ref at = {(uint32_t)p, (uint32_t)i};
+            out->acknowledged += fate_outcome(k, at) == OUTCOME_OK;
         }
         if (from->sends.count > 0) {
             out->first_ns = from->sends.items[0].begin_ns;
@@ -110,10 +112,6 @@ static void verdict_take(struct checking *k)
 {
     struct findings *f = &k->c->findings;
 
-    if (k->h->run.ended_early != NULL) {
-        evidence_say(findings_add(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "", FINDING_TOPIC_NONE),
-                     "%s", k->h->run.ended_early);
-    }
     findings_sort(f);
     k->c->verdict = VERDICT_VALID;
     if (f->count > 0 && !f->items[0].excused) {
@@ -170,12 +168,46 @@ static void checking_release(struct checking *k)
     }
     for (size_t t = 0; t < k->s->topic_count; t++) {
         free(k->logs[t].items);
+        free(k->logs[t].accused.items);
     }
     free(k->fates);
     free(k->logs);
-    intmap_release(&k->topics);
-    intmap_release(&k->sent);
-    intmap_release(&k->sent_texts);
+    free(k->restarts.items);
+    free(k->forgotten.items);
+    free(k->false_empties.items);
+    free(k->sent);
+}
+
+/* Of the broker or of what it keeps its messages in; not of a client, or of a link. */
+static bool is_restart(const struct checking *k, const struct history_fault *fault)
+{
+    if (fault->number < 1 || (uint64_t)fault->number > k->s->fault_count) {
+        return true; /* by who runs the system under test */
+    }
+    const struct scenario_fault *planned = &k->s->faults[fault->number - 1];
+    return (planned->target == TARGET_BROKER || planned->target == TARGET_POSTGRES) &&
+           (fault_kind(planned->action)->shape == SHAPE_DOWN || planned->action == FAULT_REPLACE);
+}
+
+/* What the run as a whole says: was it given up, when was the broker started again? */
+static void run_take(struct checking *k)
+{
+    struct findings *f = &k->c->findings;
+
+    k->plain = k->h->run.plain;
+    k->ended_early = FINDING_ROOT;
+    if (k->h->run.ended_early != NULL) {
+        k->ended_early = findings_get(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "",
+                                      FINDING_TOPIC_NONE, FINDING_ROOT, false);
+        evidence_say(findings_count(f, k->ended_early), "%s", k->h->run.ended_early);
+    }
+    for (size_t i = 0; i < k->h->faults.count; i++) {
+        const struct history_fault *fault = &k->h->faults.items[i];
+        if (fault->hit_ns != TIME_NONE && fault->restart_ns != TIME_NONE && is_restart(k, fault)) {
+            MEMORY_PUSH(&k->restarts,
+                        (struct restart){fault->number, fault->hit_ns, fault->restart_ns});
+        }
+    }
 }
 
 struct check *check_run(const struct scenario *s, struct history *h)
@@ -184,12 +216,18 @@ struct check *check_run(const struct scenario *s, struct history *h)
 
     k.fates = memory_zeroed(s->producer_count, sizeof *k.fates);
     k.logs = memory_zeroed(s->topic_count, sizeof *k.logs);
+    run_take(&k);
     check_fates(&k);
-    check_log(&k);
+    check_forgotten(&k);
+    if (k.plain) {
+        check_plain(&k);
+    } else {
+        check_log(&k);
+    }
     check_debts(&k);
+    check_time(&k);
     check_streams(&k);
     check_faults(&k);
-    check_forgotten(&k);
     producers_take(&k);
     times_take(&k);
     verdict_take(&k);

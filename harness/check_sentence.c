@@ -50,6 +50,9 @@ static const char *const words[FINDING_KINDS] = {
 /* For the names that the store's rows have in common with the deliveries. */
 static const char *words_of(const struct finding *f)
 {
+    if (f->kind == FINDING_FORGOTTEN && f->topic == FINDING_TOPIC_NONE) {
+        return "the broker no longer knew %e";
+    }
     if (f->source != SOURCE_STORE) {
         return words[f->kind];
     }

@@ -29,6 +29,7 @@ struct naming {
     const struct stream *history; /* NULL, or see check_strays() */
     struct process_name consumer;
     int64_t *empty_ns; /* by topic: when it last asked and was told that there is nothing */
+    unsigned char *replies_used;   /* by request: a lost answer that explains a message */
     struct check_delivery nowhere; /* counts what belongs to no cell */
     struct stray **open;           /* not named yet; sorted anew by each step */
     size_t open_count;
@@ -83,9 +84,9 @@ static int sort_compare(const void *a, const void *b, void *group)
 
 /* ---- what is said ------------------------------------------------------------------ */
 
-static const struct stream_item *item_of(const struct naming *n, const struct stray *extra)
+static struct stream_item item_of(const struct naming *n, const struct stray *extra)
 {
-    return &n->stream->items[extra->index];
+    return stream_item(n->k, n->stream, extra->index);
 }
 
 static const struct log_entry *entry_of(const struct naming *n, const struct stray *gap)
@@ -96,30 +97,41 @@ static const struct log_entry *entry_of(const struct naming *n, const struct str
 /* "P1 line 17" */
 static struct shown_text sender_of(const struct naming *n, const struct log_entry *entry)
 {
-    const struct scenario_client *producer = &n->k->s->producers[entry->producer];
     struct shown_text shown;
-    snprintf(shown.text, sizeof shown.text, "P%" PRId64 " line %" PRId64, producer->id,
-             producer->lines[entry->line].number);
+    snprintf(shown.text, sizeof shown.text, "%s line %" PRId64,
+             producer_name(n->k, entry->producer).text,
+             line_number(n->k, (struct line_ref){entry->producer, entry->line}));
     return shown;
 }
 
 /* Which line of consumer_N.txt item number `at` (from 1) is. */
 static int64_t line_at(const struct naming *n, int64_t at)
 {
-    return n->stream->items[at - 1].line;
+    return stream_item(n->k, n->stream, (size_t)at - 1).line;
 }
 
-static struct evidence *accuse(struct naming *n, enum finding_kind kind, size_t topic,
-                               int64_t offset, int64_t line, uint32_t text)
+static struct evidence *accuse(struct naming *n, enum finding_kind kind, size_t topic, size_t cause,
+                               bool excused, const struct stream_item *item)
 {
+    struct findings *f = &n->k->c->findings;
+    bool follows = cause != FINDING_ROOT && f->items[cause].excused;
     struct evidence *e =
-        findings_add(&n->k->c->findings, kind, n->stream->source, n->consumer.text, topic);
+        findings_count(f, findings_get(f, kind, n->stream->source, n->consumer.text, topic, cause,
+                                       excused || follows));
     if (e != NULL) {
-        e->offset = offset;
-        e->line = line;
-        e->text = text;
+        e->offset = item->offset;
+        e->line = item->line;
+        e->time_ns = item->time_ns;
+        e->text = item->message;
     }
     return e;
+}
+
+/* The finding that explains what became of an entry, or FINDING_ROOT. */
+static size_t cause_of(const struct naming *n, size_t topic, const struct log_entry *entry)
+{
+    return (entry->flags & ENTRY_ACCUSED) == 0 ? FINDING_ROOT
+                                               : topic_log_cause(&n->k->logs[topic], entry->offset);
 }
 
 /* ---- pairs ------------------------------------------------------------------------- */
@@ -130,71 +142,77 @@ static struct check_delivery *cell_of(struct naming *n, size_t topic)
     return topic == FINDING_TOPIC_NONE ? &n->nowhere : &n->stream->cells[topic];
 }
 
+/* Without offsets the order is what most consumers saw: who differs disagrees with them. */
 static void say_moved(struct naming *n, struct stray *gap, struct stray *extra)
 {
-    const struct stream_item *item = item_of(n, extra);
+    struct stream_item item = item_of(n, extra);
     const struct log_entry *entry = entry_of(n, gap);
+    bool disagrees = n->k->plain && n->stream->source == SOURCE_HISTORY;
 
     cell_of(n, gap->topic)->out_of_order++;
-    n->stream->items[extra->index].entry = gap->index;
+    n->stream->entries[extra->index] = gap->index;
     n->stream->received[gap->topic][gap->index] = 1;
-    struct evidence *e =
-        accuse(n, FINDING_OUT_OF_ORDER, gap->topic, entry->offset, item->line, item->message);
-    struct shown_text text = shown_text(n->k, item->message);
+    item.offset = n->k->plain ? OFFSET_NONE : entry->offset;
+    struct evidence *e = accuse(n, disagrees ? FINDING_ORDER_DISAGREEMENT : FINDING_OUT_OF_ORDER,
+                                gap->topic, FINDING_ROOT, false, &item);
+    if (e == NULL) {
+        return;
+    }
+    struct shown_text text = shown_text(n->k, item.message);
     bool before = gap->high != INT64_MAX;
     if (!before && gap->low == 0) {
-        evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") is not in its place", item->line,
+        evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") is not in its place", item.line,
                      text.text, entry->offset);
     } else {
         evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") belongs %s line %" PRId64,
-                     item->line, text.text, entry->offset, before ? "before" : "after",
+                     item.line, text.text, entry->offset, before ? "before" : "after",
                      line_at(n, before ? gap->high : gap->low));
     }
 }
 
 static void say_misrouted(struct naming *n, struct stray *gap, struct stray *extra)
 {
-    const struct stream_item *item = item_of(n, extra);
+    struct stream_item item = item_of(n, extra);
+    const struct log_entry *entry = entry_of(n, gap);
 
     cell_of(n, gap->topic)->missing++;
     cell_of(n, extra->topic)->misrouted++;
-    struct evidence *e = accuse(n, FINDING_MISROUTED, extra->topic, entry_of(n, gap)->offset,
-                                item->line, item->message);
+    item.offset = entry->offset;
+    struct evidence *e = accuse(n, FINDING_MISROUTED, extra->topic, FINDING_ROOT, false, &item);
     evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it is offset %" PRId64 " of %s (%s)",
-                 item->line, shown_text(n->k, item->message).text,
-                 shown_text(n->k, item->topic_text).text, entry_of(n, gap)->offset,
-                 n->k->s->topics[gap->topic].name, sender_of(n, entry_of(n, gap)).text);
+                 item.line, shown_text(n->k, item.message).text,
+                 shown_text(n->k, item.topic_text).text, entry->offset,
+                 n->k->s->topics[gap->topic].name, sender_of(n, entry).text);
 }
 
 /* Was it sent, but to other topics only? */
 static bool belongs_elsewhere(const struct naming *n, const struct stray *extra)
 {
-    size_t ignored;
-    return intmap_get(&n->k->sent_texts, extra->message, &ignored) &&
-           (extra->topic == FINDING_TOPIC_NONE ||
-            !intmap_get(&n->k->sent, sent_key(extra->topic, extra->message), &ignored));
+    return sent_anywhere(n->k, extra->message) &&
+           (extra->topic == FINDING_TOPIC_NONE || !sent_to(n->k, extra->topic, extra->message));
 }
 
+/* Another text than was sent at that place: of another topic, of another message of this one
+ * (then the offset has two), or of nobody. */
 static void say_changed(struct naming *n, struct stray *gap, struct stray *extra)
 {
-    const struct stream_item *item = item_of(n, extra);
+    struct stream_item item = item_of(n, extra);
     const struct log_entry *entry = entry_of(n, gap);
     bool elsewhere = belongs_elsewhere(n, extra);
-    size_t ignored;
-    bool known = intmap_get(&n->k->sent_texts, extra->message, &ignored);
+    bool known = sent_anywhere(n->k, extra->message);
+    enum finding_kind kind = elsewhere                      ? FINDING_MISROUTED
+                             : known && !n->stream->by_text ? FINDING_INCONSISTENT_OFFSET
+                                                            : FINDING_CORRUPT;
 
-    if (elsewhere) {
-        cell_of(n, gap->topic)->missing++;
-        cell_of(n, gap->topic)->misrouted++;
-    } else {
-        cell_of(n, gap->topic)->corrupt++;
-    }
-    struct evidence *e = accuse(n, elsewhere ? FINDING_MISROUTED : FINDING_CORRUPT, gap->topic,
-                                entry->offset, item->line, item->message);
-    evidence_say(e, "line %" PRId64 " reads %s%s; offset %" PRId64 " is %s (%s)", item->line,
-                 shown_text(n->k, item->message).text,
+    cell_of(n, gap->topic)->missing += elsewhere;
+    cell_of(n, gap->topic)->misrouted += elsewhere;
+    cell_of(n, gap->topic)->corrupt += !elsewhere;
+    item.offset = entry->offset;
+    struct evidence *e = accuse(n, kind, gap->topic, cause_of(n, gap->topic, entry), false, &item);
+    evidence_say(e, "line %" PRId64 " reads %s%s; offset %" PRId64 " is %s (%s)", item.line,
+                 shown_text(n->k, item.message).text,
                  elsewhere ? ", which was sent to another topic"
-                 : known   ? ""
+                 : known   ? ", which was sent to this topic, too"
                            : ", which nobody sent",
                  entry->offset, shown_text(n->k, entry->message).text, sender_of(n, entry).text);
 }
@@ -248,84 +266,161 @@ static void strays_pair(struct naming *n, stray_compare *same, bool anywhere, sa
 
 /* ---- alone ------------------------------------------------------------------------- */
 
+/* What the broker gives again after a restart, it may not claim to know. */
+static bool redelivery_excused(const struct naming *n, const struct stream_item *item)
+{
+    const struct history_claims *claims = &n->k->h->run.claims;
+    return !(claims->positions && claims->ids) && item->time_ns != TIME_NONE &&
+           restarted_before(n->k, item->time_ns);
+}
+
+static void say_again(struct naming *n, const struct stream_item *item)
+{
+    cell_of(n, item->topic)->duplicates++;
+    struct evidence *e = accuse(n, FINDING_REDELIVERED, item->topic, FINDING_ROOT,
+                                redelivery_excused(n, item), item);
+    if (n->stream->by_text) {
+        evidence_say(e, "line %" PRId64 " (%s) is one more than was sent here", item->line,
+                     shown_text(n->k, item->message).text);
+    } else {
+        evidence_say(e, "line %" PRId64 " (%s) is offset %" PRId64 " again", item->line,
+                     shown_text(n->k, item->message).text, item->offset);
+    }
+}
+
+static void say_foreign(struct naming *n, const struct stream_item *item, bool known)
+{
+    struct shown_text text = shown_text(n->k, item->message);
+
+    cell_of(n, item->topic)->foreign++;
+    struct evidence *e = accuse(n, FINDING_PHANTOM, item->topic, FINDING_ROOT, false, item);
+    if (known) {
+        evidence_say(e, "line %" PRId64 " (%s) is offset %" PRId64 ", which no message was given",
+                     item->line, text.text, item->offset);
+    } else {
+        evidence_say(e, "line %" PRId64 " reads %s, which nobody sent", item->line, text.text);
+    }
+}
+
 static void say_extra(struct naming *n, const struct stray *extra)
 {
-    const struct stream_item *item = item_of(n, extra);
-    struct shown_text shown = shown_text(n->k, item->message);
-    const char *text = shown.text;
+    struct stream_item item = item_of(n, extra);
+    bool known = extra->topic != FINDING_TOPIC_NONE && sent_to(n->k, extra->topic, extra->message);
     size_t ignored;
-    struct evidence *e;
-    bool known = extra->topic != FINDING_TOPIC_NONE &&
-                 intmap_get(&n->k->sent, sent_key(extra->topic, extra->message), &ignored);
-    bool at_entry = item->offset == OFFSET_NONE ||
-                    (extra->topic != FINDING_TOPIC_NONE &&
-                     topic_log_find(&n->k->logs[extra->topic], item->offset, &ignored));
+    bool at_entry =
+        n->stream->by_text || (extra->topic != FINDING_TOPIC_NONE &&
+                               topic_log_find(&n->k->logs[extra->topic], item.offset, &ignored));
 
     if (known && at_entry) {
-        cell_of(n, extra->topic)->duplicates++;
-        e = accuse(n, FINDING_REDELIVERED, extra->topic, item->offset, item->line, item->message);
-        if (item->offset == OFFSET_NONE) {
-            evidence_say(e, "line %" PRId64 " (%s) is one more than was sent here", item->line,
-                         text);
-        } else {
-            evidence_say(e, "line %" PRId64 " (%s) is offset %" PRId64 " again", item->line, text,
-                         item->offset);
-        }
+        say_again(n, &item);
     } else if (known && n->k->vague) {
         return;
     } else if (belongs_elsewhere(n, extra)) {
         cell_of(n, extra->topic)->misrouted++;
-        e = accuse(n, FINDING_MISROUTED, extra->topic, item->offset, item->line, item->message);
+        struct evidence *e = accuse(n, FINDING_MISROUTED, extra->topic, FINDING_ROOT, false, &item);
         evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it was sent to another",
-                     item->line, text, shown_text(n->k, item->topic_text).text);
+                     item.line, shown_text(n->k, item.message).text,
+                     shown_text(n->k, item.topic_text).text);
     } else {
-        cell_of(n, extra->topic)->foreign++;
-        e = accuse(n, FINDING_PHANTOM, extra->topic, item->offset, item->line, item->message);
-        if (known) {
-            evidence_say(e,
-                         "line %" PRId64 " (%s) is offset %" PRId64 ", which no message was given",
-                         item->line, text, item->offset);
-        } else {
-            evidence_say(e, "line %" PRId64 " reads %s, which nobody sent", item->line, text);
-        }
+        say_foreign(n, &item, known);
     }
 }
 
-/* Did the consumer read past the gap, or was it told that there was nothing more? */
-static const char *proof_of_loss(const struct naming *n, const struct stray *gap)
+const char *check_proof_of_loss(const struct checking *k, const struct stray *gap,
+                                const int64_t *empty_ns)
 {
-    const struct log_entry *entry = entry_of(n, gap);
+    int64_t acked_ns = entry_acked_ns(k, &k->logs[gap->topic].items[gap->index]);
 
-    if (n->history != NULL && n->history->received[gap->topic][gap->index]) {
-        return "; it was received";
-    }
     if (gap->high != INT64_MAX) {
         return "; later ones were";
     }
-    if (entry->acked_ns != TIME_NONE && n->empty_ns[gap->topic] >= entry->acked_ns) {
+    if (acked_ns != TIME_NONE && empty_ns[gap->topic] >= acked_ns) {
         return "; the broker said that there was nothing more";
     }
     return NULL;
 }
 
+/* An empty answer that was false is why the last ones did not come. */
+static size_t empty_cause(const struct naming *n, const struct stray *gap)
+{
+    for (size_t i = 0; i < n->k->false_empties.count && gap->high == INT64_MAX; i++) {
+        const struct false_empty *f = &n->k->false_empties.items[i];
+        if (f->consumer == n->stream->consumer && f->topic == gap->topic) {
+            return f->finding;
+        }
+    }
+    return FINDING_ROOT;
+}
+
+/* A consume without an answer, while the message was to come: it may have been in the answer.
+ * Each explains one message. */
+static bool taken_by_lost_reply(struct naming *n, const struct stray *gap)
+{
+    const struct history_consumer *c = &n->k->h->consumers[n->stream->consumer];
+    int64_t from_ns =
+        gap->low == 0 ? 0 : stream_item(n->k, n->stream, (size_t)gap->low - 1).time_ns;
+    int64_t to_ns = gap->high == INT64_MAX
+                        ? INT64_MAX
+                        : stream_item(n->k, n->stream, (size_t)gap->high - 1).time_ns;
+
+    for (size_t i = 0; i < c->requests.count; i++) {
+        const struct history_request *r = &c->requests.items[i];
+        bool lost = r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN;
+        if (lost && r->is_consume && r->topic == gap->topic && !n->replies_used[i] &&
+            r->begin_ns <= to_ns && (r->end_ns == TIME_NONE || r->end_ns >= from_ns)) {
+            n->replies_used[i] = 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *place_of(const struct stray *gap)
+{
+    return gap->low == 0            ? ", at the start"
+           : gap->high == INT64_MAX ? ", at the end"
+                                    : ", in the middle";
+}
+
 static void say_gap(struct naming *n, const struct stray *gap)
 {
     const struct log_entry *entry = entry_of(n, gap);
-    const char *proof = proof_of_loss(n, gap);
+    bool received = n->history != NULL && n->history->received[gap->topic][gap->index];
+    int64_t acked_ns = entry_acked_ns(n->k, entry);
+    const char *proof =
+        received ? "; it was received" : check_proof_of_loss(n->k, gap, n->empty_ns);
+    bool by_call = n->k->plain && !received && taken_by_lost_reply(n, gap);
+    bool excused = by_call || (!received && loss_excused(n->k, acked_ns));
+    enum finding_kind kind = proof == NULL           ? FINDING_UNSEEN
+                             : acked_ns != TIME_NONE ? FINDING_LOST
+                                                     : FINDING_SKIPPED;
+    size_t cause = received || by_call ? FINDING_ROOT : cause_of(n, gap->topic, entry);
+    struct stream_item at = {.offset = n->k->plain ? OFFSET_NONE : entry->offset,
+                             .line = NUMBER_NONE,
+                             .time_ns = acked_ns,
+                             .message = entry->message};
 
     cell_of(n, gap->topic)->missing++;
-    struct evidence *e = accuse(n, proof != NULL ? FINDING_LOST : FINDING_UNSEEN, gap->topic,
-                                entry->offset, NUMBER_NONE, entry->message);
-    evidence_say(e, "offset %" PRId64 " (%s, %s) %s%s%s", entry->offset,
+    if (cause == FINDING_ROOT && !excused && !received) {
+        cause = empty_cause(n, gap);
+    }
+    if (cause == FINDING_ROOT && kind == FINDING_UNSEEN) {
+        cause = n->k->ended_early;
+    }
+    struct evidence *e = accuse(n, kind, gap->topic, cause, excused, &at);
+    evidence_say(e, "offset %" PRId64 " (%s, %s) %s%s%s%s", entry->offset,
                  shown_text(n->k, entry->message).text, sender_of(n, entry).text,
                  n->stream->source == SOURCE_FILE ? "is not in the file" : "was not received",
-                 proof != NULL ? proof : ", nor was anything after it",
-                 entry->has_row ? "" : "; the store has no row of it");
+                 proof == NULL ? ", nor was anything after it" : place_of(gap),
+                 proof == NULL ? "" : proof,
+                 by_call                           ? "; a consume got no answer then"
+                 : (entry->flags & ENTRY_ROW) != 0 ? ""
+                                                   : "; the store has no row of it");
 }
 
 /* ---- all --------------------------------------------------------------------------- */
 
-static int64_t *empty_times(const struct checking *k, size_t consumer)
+int64_t *check_empty_times(const struct checking *k, size_t consumer)
 {
     const struct history_consumer *c = &k->h->consumers[consumer];
     uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
@@ -349,13 +444,14 @@ void check_strays(struct checking *k, struct stream *stream, const struct stream
     struct naming n = {.k = k,
                        .stream = stream,
                        .history = history,
-                       .consumer = process_name("C", k->s->consumers[stream->consumer].id),
+                       .consumer = consumer_name(k, stream->consumer),
                        .open_count = stream->strays.count};
 
     if (stream->strays.count == 0) {
         return;
     }
-    n.empty_ns = empty_times(k, stream->consumer);
+    n.empty_ns = check_empty_times(k, stream->consumer);
+    n.replies_used = memory_zeroed(k->h->consumers[stream->consumer].requests.count, 1);
     n.open = memory_zeroed(n.open_count, sizeof *n.open);
     for (size_t i = 0; i < n.open_count; i++) {
         n.open[i] = &stream->strays.items[i];
@@ -372,4 +468,5 @@ void check_strays(struct checking *k, struct stream *stream, const struct stream
     }
     free(n.open);
     free(n.empty_ns);
+    free(n.replies_used);
 }

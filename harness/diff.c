@@ -159,7 +159,7 @@ void diff_match(const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_c
  * Patience sorting: tails[n] is where the best subsequence of n + 1 members ends (the one
  * with the smallest last value), before[i] the member in front of values[i].
  */
-void diff_ascending(const size_t *values, size_t count, unsigned char *kept)
+void diff_ascending(const uint32_t *values, size_t count, unsigned char *kept)
 {
     size_t *tails = memory_zeroed(count, sizeof *tails);
     size_t *before = memory_zeroed(count, sizeof *before);

@@ -26,6 +26,6 @@ void diff_match(const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_c
  * of `values`; kept[i] becomes 1 for its members, else 0. Of equal values the first is
  * kept. Linear when they ascend, else n log n.
  */
-void diff_ascending(const size_t *values, size_t count, unsigned char *kept);
+void diff_ascending(const uint32_t *values, size_t count, unsigned char *kept);
 
 #endif

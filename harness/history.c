@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define RUN_JSON_BYTES_MAX (1024 * 1024)
+#define READ_BYTES (1024 * 1024)
 #define OUTPUT_SEPARATOR "     " /* between topic and message */
 
 /* ---- run.json ------------------------------------------------------------------- */
@@ -26,8 +27,44 @@ static char *member_copy(const struct json_value *object, const char *key)
     return jsonl_string(object, key, &s) ? memory_string(s) : NULL;
 }
 
+/* "claims":{"persistent":true,"persists":["messages","ids"],"start":"earliest"} */
+static struct history_claims claims_of(const struct json_value *claims)
+{
+    struct history_claims all = {true, true, true, true, false};
+    struct history_claims some = {false, false, false, false, false};
+    const struct json_value *persists = json_get(claims, "persists");
+    struct slice name;
+    bool persistent;
+
+    if (!json_is_object(claims)) {
+        return all;
+    }
+    some.latest = jsonl_is(claims, "start", "latest");
+    if (json_bool(json_get(claims, "persistent"), &persistent) && !persistent) {
+        return some;
+    }
+    if (!json_is_array(persists)) {
+        all.latest = some.latest;
+        return all;
+    }
+    for (const struct json_value *v = json_first(persists); v != NULL; v = json_next(v)) {
+        if (json_string(v, &name)) {
+            some.messages |= slice_equals(name, slice_of("messages"));
+            some.positions |= slice_equals(name, slice_of("positions"));
+            some.ids |= slice_equals(name, slice_of("ids"));
+            some.topics |= slice_equals(name, slice_of("topics"));
+        }
+    }
+    return some;
+}
+
 static void run_take(struct history_run *run, const struct json_value *object)
 {
+    struct slice calls;
+    run->seed = NUMBER_NONE;
+    jsonl_int(object, "seed", &run->seed);
+    run->plain = jsonl_string(object, "calls", &calls) && slice_equals(calls, slice_of("plain"));
+    run->claims = claims_of(json_get(object, "claims"));
     run->scenario = member_copy(object, "scenario");
     run->runtime = member_copy(object, "runtime");
     run->runtime_reason = member_copy(object, "runtime_reason");
@@ -101,35 +138,120 @@ static struct history_output_line output_parse(struct texts *texts, struct slice
     return (struct history_output_line){line_text(texts, topic), line_text(texts, message)};
 }
 
-static bool output_read(const char *path, struct texts *texts, struct history_consumer *c,
-                        char *error, size_t error_size)
+/* Does the line say what was received? */
+static bool line_is(const struct texts *texts, struct slice line, const struct history_receive *r)
 {
-    char *line = NULL;
+    const size_t gap = strlen(OUTPUT_SEPARATOR);
+    struct slice topic = texts_get(texts, r->topic);
+    struct slice message = texts_get(texts, r->message);
+
+    return line.size == topic.size + gap + message.size &&
+           memcmp(line.data, topic.data, topic.size) == 0 &&
+           memcmp(line.data + topic.size, OUTPUT_SEPARATOR, gap) == 0 &&
+           memcmp(line.data + topic.size + gap, message.data, message.size) == 0;
+}
+
+/* Returns whether it is what the receive of that place says. A receive that only the file knows
+ * of gets its message from it. */
+static bool line_compare(struct history *h, struct history_consumer *c, size_t at,
+                         struct slice line)
+{
+    struct history_receive *r = &c->receives.items[at];
+
+    if (at >= c->receives.count || r->line != at + 1) {
+        return false;
+    }
+    if (r->message == TEXT_NONE) {
+        struct history_output_line parsed = output_parse(&h->texts, line);
+        r->message = parsed.topic == r->topic ? parsed.message : TEXT_NONE;
+        return r->message != TEXT_NONE;
+    }
+    return line_is(&h->texts, line, r);
+}
+
+/* The lines in order: compared with the receives as long as they are the same, then kept. */
+static bool lines_read(FILE *file, struct history *h, struct history_consumer *c)
+{
+    char *text = NULL;
     size_t capacity = 0;
+    size_t count = 0;
     ssize_t size;
 
-    FILE *file = fopen(path, "re");
-    if (file == NULL && errno == ENOENT) {
-        return true;
+    setvbuf(file, NULL, _IOFBF, READ_BYTES);
+    while ((size = getline(&text, &capacity, file)) >= 0) {
+        size -= size > 0 && text[size - 1] == '\n';
+        struct slice line = {text, (size_t)size};
+        bool same = c->output.count == 0 && line_compare(h, c, count, line);
+        for (size_t i = c->output.count; i < count && !same; i++) {
+            const struct history_receive *r = &c->receives.items[i];
+            MEMORY_PUSH(&c->output, (struct history_output_line){r->topic, r->message});
+        }
+        if (!same) {
+            MEMORY_PUSH(&c->output, output_parse(&h->texts, line));
+        }
+        count++;
     }
-    if (file == NULL) {
+    c->output_same = c->output.count == 0 && count == c->receives.count;
+    for (size_t i = c->output.count; i < count && !c->output_same; i++) {
+        const struct history_receive *r = &c->receives.items[i];
+        MEMORY_PUSH(&c->output, (struct history_output_line){r->topic, r->message});
+    }
+    free(text);
+    return feof(file) != 0;
+}
+
+/* A line that the file was said to hold and that is not there was not received. */
+static void receives_prune(struct history_consumer *c)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < c->receives.count; i++) {
+        if (c->receives.items[i].message != TEXT_NONE) {
+            c->receives.items[kept++] = c->receives.items[i];
+        }
+    }
+    c->receives.count = kept;
+}
+
+static bool output_read(const char *path, struct history *h, struct history_consumer *c,
+                        char *error, size_t error_size)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL && errno != ENOENT) {
         snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(errno));
         return false;
     }
-    while ((size = getline(&line, &capacity, file)) >= 0) {
-        size -= size > 0 && line[size - 1] == '\n';
-        MEMORY_PUSH(&c->output, output_parse(texts, (struct slice){line, (size_t)size}));
-    }
-    bool ok = feof(file) != 0;
+    c->output_same = c->receives.count == 0;
+    bool ok = file == NULL || lines_read(file, h, c);
     if (!ok) {
         snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(errno));
     }
-    free(line);
-    fclose(file);
+    if (file != NULL) {
+        fclose(file);
+    }
+    receives_prune(c);
     return ok;
 }
 
 /* ---- the folder ----------------------------------------------------------------- */
+
+/* The topics' names and the log files' messages come first, in the scenario's order. */
+static void scenario_take(const struct scenario *s, struct history *h)
+{
+    h->topic_count = s->topic_count;
+    for (size_t t = 0; t < s->topic_count; t++) {
+        texts_add(&h->texts, slice_of(s->topics[t].name));
+    }
+    for (size_t p = 0; p < s->producer_count; p++) {
+        const struct scenario_client *producer = &s->producers[p];
+        uint32_t last = TEXT_NONE;
+        h->producers[p].lines = memory_zeroed(producer->line_count, sizeof(uint32_t));
+        for (size_t i = 0; i < producer->line_count; i++) {
+            h->producers[p].lines[i] =
+                texts_add_after(&h->texts, &last, producer->lines[i].message);
+        }
+    }
+}
 
 static bool clients_read(const char *dir, const struct scenario *s, struct history *h, char *error,
                          size_t error_size)
@@ -139,7 +261,7 @@ static bool clients_read(const char *dir, const struct scenario *s, struct histo
     for (size_t i = 0; i < s->producer_count; i++) {
         h->producers[i].id = s->producers[i].id;
         snprintf(path, sizeof path, "%s/history/P%" PRId64 ".jsonl", dir, s->producers[i].id);
-        if (!history_read_producer(path, &h->texts, &h->producers[i], error, error_size)) {
+        if (!history_read_producer(path, h, &h->producers[i], error, error_size)) {
             return false;
         }
     }
@@ -147,11 +269,11 @@ static bool clients_read(const char *dir, const struct scenario *s, struct histo
         struct history_consumer *c = &h->consumers[i];
         c->id = s->consumers[i].id;
         snprintf(path, sizeof path, "%s/history/C%" PRId64 ".jsonl", dir, c->id);
-        if (!history_read_consumer(path, &h->texts, c, error, error_size)) {
+        if (!history_read_consumer(path, h, c, error, error_size)) {
             return false;
         }
         snprintf(path, sizeof path, "%s/consumer_%" PRId64 ".txt", dir, c->id);
-        if (!output_read(path, &h->texts, c, error, error_size)) {
+        if (!output_read(path, h, c, error, error_size)) {
             return false;
         }
     }
@@ -164,8 +286,11 @@ static bool folder_read(const char *dir, const struct scenario *s, struct histor
     char path[PATH_MAX];
 
     snprintf(path, sizeof path, "%s/run.json", dir);
-    if (!run_read(path, &h->run, error, error_size) ||
-        !clients_read(dir, s, h, error, error_size)) {
+    if (!run_read(path, &h->run, error, error_size)) {
+        return false;
+    }
+    scenario_take(s, h);
+    if (!clients_read(dir, s, h, error, error_size)) {
         return false;
     }
     snprintf(path, sizeof path, "%s/history/harness.jsonl", dir);
@@ -203,10 +328,16 @@ void history_destroy(struct history *h)
         free(h->producers[i].sends.items);
         free(h->producers[i].requests.items);
         free(h->producers[i].registrations.items);
+        free(h->producers[i].lives.items);
+        free(h->producers[i].lines);
     }
     for (size_t i = 0; i < h->consumer_count; i++) {
         free(h->consumers[i].receives.items);
         free(h->consumers[i].requests.items);
+        free(h->consumers[i].registrations.items);
+        free(h->consumers[i].sizes.items);
+        free(h->consumers[i].seeks.items);
+        free(h->consumers[i].lives.items);
         free(h->consumers[i].output.items);
     }
     char *strings[] = {h->run.scenario, h->run.runtime, h->run.runtime_reason, h->run.store,

@@ -10,10 +10,15 @@
 
 #define INTMAP_SLOTS_MIN 16
 
-static struct intmap_slot *slot_of(const struct intmap *m, int64_t key)
+static size_t home_of(const struct intmap *m, int64_t key)
 {
     uint64_t hash = (uint64_t)key * UINT64_C(0x9E3779B97F4A7C15);
-    size_t i = (size_t)(hash >> 20) & (m->slot_count - 1);
+    return (size_t)(hash >> 20) & (m->slot_count - 1);
+}
+
+static struct intmap_slot *slot_of(const struct intmap *m, int64_t key)
+{
+    size_t i = home_of(m, key);
 
     while (m->slots[i].key != -1 && m->slots[i].key != key) {
         i = (i + 1) & (m->slot_count - 1);
@@ -57,6 +62,26 @@ bool intmap_get(const struct intmap *m, int64_t key, size_t *value)
     const struct intmap_slot *slot = slot_of(m, key);
     *value = slot->value;
     return slot->key == key;
+}
+
+/* What follows in the row of used slots moves up, where that brings it nearer to its home. */
+bool intmap_take(struct intmap *m, int64_t key, size_t *value)
+{
+    if (!intmap_get(m, key, value)) {
+        return false;
+    }
+    size_t mask = m->slot_count - 1;
+    size_t hole = (size_t)(slot_of(m, key) - m->slots);
+    for (size_t i = (hole + 1) & mask; m->slots[i].key != -1; i = (i + 1) & mask) {
+        size_t home = home_of(m, m->slots[i].key);
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            m->slots[hole] = m->slots[i];
+            hole = i;
+        }
+    }
+    m->slots[hole].key = -1;
+    m->count--;
+    return true;
 }
 
 void intmap_release(struct intmap *m)

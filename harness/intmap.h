@@ -34,4 +34,7 @@ void intmap_put(struct intmap *m, int64_t key, size_t value);
 /* false when there is no such key (a negative one is never there). */
 bool intmap_get(const struct intmap *m, int64_t key, size_t *value);
 
+/* The same, and the key is there no longer. */
+bool intmap_take(struct intmap *m, int64_t key, size_t *value);
+
 #endif

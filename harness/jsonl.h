@@ -6,7 +6,7 @@
 #ifndef HARNESS_JSONL_H
 #define HARNESS_JSONL_H
 
-#include "common/json.h"
+#include "harness/event.h"
 
 enum jsonl_result {
     JSONL_OK,
@@ -24,6 +24,14 @@ typedef bool jsonl_take(void *arg, const struct json_value *object, char *reason
  */
 enum jsonl_result jsonl_read(const char *path, jsonl_take *take, void *arg, char *error,
                              size_t error_size);
+
+/* Takes one line as an event, like jsonl_take. */
+typedef bool jsonl_take_event(void *arg, const struct event *event, char *reason,
+                              size_t reason_size);
+
+/* The same for events: see event.h. */
+enum jsonl_result jsonl_read_events(const char *path, jsonl_take_event *take, void *arg,
+                                    char *error, size_t error_size);
 
 /* Typed members; false when there is none or it is of another kind. */
 bool jsonl_int(const struct json_value *object, const char *key, int64_t *out);

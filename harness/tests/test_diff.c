@@ -115,7 +115,7 @@ static void test_block(void)
 
 static void test_ascending(void)
 {
-    const size_t values[] = {0, 1, 5, 2, 2, 3, 9, 4, 5};
+    const uint32_t values[] = {0, 1, 5, 2, 2, 3, 9, 4, 5};
     const unsigned char expected[] = {1, 1, 0, 1, 0, 1, 0, 1, 1};
     unsigned char kept[sizeof expected];
 
