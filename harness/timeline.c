@@ -268,8 +268,7 @@ static struct chart panel_open(const struct timeline *t, double *top, double hei
 
 static void dots_panel(const struct timeline *t, double *top)
 {
-    struct chart c =
-        panel_open(t, top, DOTS_HEIGHT, "Every send, by the time to its acknowledgement");
+    struct chart c = panel_open(t, top, DOTS_HEIGHT, "Every send, by its time to the answer");
 
     dots_draw(&c, t->h, t->fates, t->begin_ns);
 }

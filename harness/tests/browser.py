@@ -98,6 +98,7 @@ class Page:
     def __init__(self, browser, url, width, height, dark):
         self.browser = browser
         self.width = width
+        self.height = height
         self.complaints = []
         self.loaded = False
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
