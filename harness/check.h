@@ -50,10 +50,11 @@ struct check_fault {
     struct scenario_fault planned;
     int64_t acks; /* when it began */
     int64_t begin_ns, hit_ns, restart_ns, end_ns;
+    int64_t struck_ns;    /* since when it was felt: its hit, but of a window its begin */
     int64_t in_flight;    /* produce requests on their way when it hit */
     int64_t interrupted;  /* of these, ended without success */
     int64_t bit;          /* what it hit, as its kind counts (fault_kind.h) */
-    int64_t first_ack_ns; /* the first acknowledgement after it was started again */
+    int64_t first_ack_ns; /* the first acknowledgement after it was started again, or undone */
 };
 
 /* How often a promise was looked at, and the items of its findings. */

@@ -14,6 +14,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define NS_PER_MS 1000000
+
 int64_t check_span_ns(int64_t from_ns, int64_t to_ns)
 {
     return from_ns == TIME_NONE || to_ns == TIME_NONE ? TIME_NONE : to_ns - from_ns;
@@ -31,6 +33,8 @@ static void fault_take(struct checking *k, const struct history_fault *f)
     fault->restart_ns = f->restart_ns;
     fault->end_ns = f->end_ns;
     fault->bit = f->bit;
+    fault->struck_ns =
+        fault_kind(fault->planned.action)->shape == SHAPE_WINDOW ? f->begin_ns : f->hit_ns;
 }
 
 static bool was_in_flight(const struct history_request *r, const struct check_fault *fault)
@@ -124,7 +128,95 @@ static bool counts_itself(const struct scenario_fault *fault)
     return ops != NULL && ops->bitten != NULL;
 }
 
-static void fault_judge(struct checking *k, size_t i)
+/* The latest sign of life of a producer. */
+static int64_t last_try_ns(const struct history *h)
+{
+    int64_t last_ns = TIME_NONE;
+
+    for (size_t p = 0; p < h->producer_count; p++) {
+        for (size_t i = 0; i < h->producers[p].requests.count; i++) {
+            const struct history_request *r = &h->producers[p].requests.items[i];
+            int64_t ns = r->end_ns != TIME_NONE ? r->end_ns : r->begin_ns;
+            last_ns = ns > last_ns ? ns : last_ns;
+        }
+    }
+    return last_ns;
+}
+
+/* What is wrong with a fault that bit and is over; false: nothing is. */
+static bool recovery_judge(const struct checking *k, const struct check_fault *fault,
+                           enum finding_kind *kind)
+{
+    int64_t limit_ns = k->s->recovery_ms * NS_PER_MS;
+    int64_t recovered_ns = check_span_ns(fault->restart_ns, fault->first_ack_ns);
+
+    if (recovered_ns != TIME_NONE) {
+        *kind = FINDING_SLOW_RECOVERY;
+        return recovered_ns > limit_ns;
+    }
+    /* Nothing came after it: all had been acknowledged, or nobody tried for long, or … */
+    int64_t tried_ns = check_span_ns(fault->restart_ns, last_try_ns(k->h));
+    *kind = FINDING_NO_PROGRESS;
+    return k->c->acknowledged < k->s->expected && tried_ns != TIME_NONE && tried_ns > limit_ns;
+}
+
+/* The finding about a fault; false: there is none. */
+static bool fault_judge(const struct checking *k, const struct check_fault *fault,
+                        enum finding_kind *kind)
+{
+    if (fault->begin_ns == TIME_NONE) {
+        *kind = FINDING_NOT_FIRED;
+        return true;
+    }
+    if (fault->hit_ns == TIME_NONE || fault->end_ns == TIME_NONE) {
+        *kind = FINDING_NO_RECOVERY;
+        return true;
+    }
+    if (fault->bit == 0) {
+        *kind = FINDING_HIT_NOTHING;
+        return true;
+    }
+    return recovery_judge(k, fault, kind);
+}
+
+static void evidence_put(struct checking *k, struct evidence *e, enum finding_kind kind,
+                         const struct check_fault *fault)
+{
+    struct buffer b = BUFFER_INIT;
+
+    fault_append(&b, &fault->planned);
+    switch (kind) {
+    case FINDING_NOT_FIRED:
+        buffer_printf(&b, ": it did not happen; there were %" PRId64 " acks", k->c->acknowledged);
+        break;
+    case FINDING_NO_RECOVERY:
+        buffer_printf(&b, ": the target was not seen %s",
+                      fault->hit_ns == TIME_NONE ? "to be hit" : "to answer again");
+        break;
+    case FINDING_HIT_NOTHING:
+        buffer_printf(&b, ": it hit 0 %s", fault_kind(fault->planned.action)->unit);
+        break;
+    case FINDING_SLOW_RECOVERY:
+        buffer_printf(&b,
+                      ": the first acknowledgement came %" PRId64 " ms after it was undone, and "
+                      "recovery_ms is %" PRId64,
+                      check_span_ns(fault->restart_ns, fault->first_ack_ns) / NS_PER_MS,
+                      k->s->recovery_ms);
+        break;
+    case FINDING_NO_PROGRESS:
+        buffer_printf(&b,
+                      ": the producers tried for %" PRId64 " ms after it was undone, and nothing "
+                      "was acknowledged",
+                      check_span_ns(fault->restart_ns, last_try_ns(k->h)) / NS_PER_MS);
+        break;
+    default:
+        break;
+    }
+    evidence_say(e, "%s", b.data);
+    buffer_release(&b);
+}
+
+static void fault_report(struct checking *k, size_t i)
 {
     struct check_fault *fault = &k->c->faults[i];
     enum finding_kind kind;
@@ -132,33 +224,11 @@ static void fault_judge(struct checking *k, size_t i)
     if (fault->bit == NUMBER_NONE || !counts_itself(&fault->planned)) {
         fault->bit = fault->in_flight;
     }
-    if (fault->begin_ns == TIME_NONE) {
-        kind = FINDING_NOT_FIRED;
-    } else if (fault->hit_ns == TIME_NONE || fault->end_ns == TIME_NONE) {
-        kind = FINDING_NO_RECOVERY;
-    } else if (fault->bit == 0) {
-        kind = FINDING_HIT_NOTHING;
-    } else {
-        return;
-    }
-    struct evidence *e =
-        findings_add(&k->c->findings, kind, SOURCE_HISTORY,
-                     process_name("fault ", (int64_t)i + 1).text, FINDING_TOPIC_NONE);
-    const char *action = fault_action_name(fault->planned.action);
-    const char *target = fault_target_name(fault->planned.target);
-    switch (kind) {
-    case FINDING_NOT_FIRED:
-        evidence_say(e, "%s %s after %" PRId64 " %s did not happen; there were %" PRId64 " acks",
-                     action, target, fault->planned.after,
-                     fault->planned.when == WHEN_MS ? "ms" : "acks", k->c->acknowledged);
-        break;
-    case FINDING_NO_RECOVERY:
-        evidence_say(e, "%s %s at %" PRId64 " acks: the target was not seen %s", action, target,
-                     fault->acks, fault->hit_ns == TIME_NONE ? "dead" : "to answer again");
-        break;
-    default:
-        evidence_say(e, "%s %s at %" PRId64 " acks: it hit 0 %s", action, target, fault->acks,
-                     fault_kind(fault->planned.action)->unit);
+    if (fault_judge(k, fault, &kind)) {
+        evidence_put(k,
+                     findings_add(&k->c->findings, kind, SOURCE_HISTORY,
+                                  process_name("fault ", (int64_t)i + 1).text, FINDING_TOPIC_NONE),
+                     kind, fault);
     }
 }
 
@@ -170,6 +240,7 @@ void check_faults(struct checking *k)
     for (size_t i = 0; i < k->s->fault_count; i++) {
         c->faults[i] = (struct check_fault){.planned = k->s->faults[i],
                                             .begin_ns = TIME_NONE,
+                                            .struck_ns = TIME_NONE,
                                             .hit_ns = TIME_NONE,
                                             .restart_ns = TIME_NONE,
                                             .end_ns = TIME_NONE,
@@ -187,6 +258,6 @@ void check_faults(struct checking *k)
         }
     }
     for (size_t i = 0; i < k->s->fault_count; i++) {
-        fault_judge(k, i);
+        fault_report(k, i);
     }
 }

@@ -119,23 +119,37 @@ static void findings_append(struct buffer *b, const struct checking *k)
     }
 }
 
-/* "2 broker kills and 1 PostgreSQL kill" */
+enum fault_group { BROKER_KILLS, POSTGRES_KILLS, OTHERS, FAULT_GROUPS };
+
+static enum fault_group group_of(const struct scenario_fault *fault)
+{
+    if (fault->action != FAULT_KILL) {
+        return OTHERS;
+    }
+    return fault->target == TARGET_BROKER ? BROKER_KILLS : POSTGRES_KILLS;
+}
+
+/* "2 broker kills, 1 PostgreSQL kill and 3 other faults" */
 static void faults_append(struct buffer *b, const struct scenario *s)
 {
-    int64_t broker = 0;
+    int64_t counts[FAULT_GROUPS] = {0};
+    int left = 0;
+    int done = 0;
 
     for (size_t i = 0; i < s->fault_count; i++) {
-        broker += s->faults[i].target == TARGET_BROKER;
+        counts[group_of(&s->faults[i])]++;
     }
-    int64_t postgres = (int64_t)s->fault_count - broker;
-    if (broker > 0) {
-        word_count(b, broker, "broker kill");
+    for (int i = 0; i < FAULT_GROUPS; i++) {
+        left += counts[i] > 0;
     }
-    if (broker > 0 && postgres > 0) {
-        buffer_append_string(b, " and ");
-    }
-    if (postgres > 0) {
-        word_count(b, postgres, "PostgreSQL kill");
+    const char *const names[] = {"broker kill", "PostgreSQL kill",
+                                 left == 1 ? "fault" : "other fault"};
+    for (int i = 0; i < FAULT_GROUPS; i++) {
+        if (counts[i] > 0) {
+            left--;
+            buffer_append_string(b, done++ == 0 ? "" : left == 0 ? " and " : ", ");
+            word_count(b, counts[i], names[i]);
+        }
     }
 }
 

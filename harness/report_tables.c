@@ -104,8 +104,8 @@ static void fault_put(const struct page *p, size_t i)
         return;
     }
     page_number(p, f->acks);
-    page_span(p, check_span_ns(f->hit_ns, f->end_ns));
-    page_span(p, check_span_ns(f->hit_ns, f->first_ack_ns));
+    page_span(p, check_span_ns(f->struck_ns, f->end_ns));
+    page_span(p, check_span_ns(f->struck_ns, f->first_ack_ns));
     page_put(p, f->bit == 0 ? "<td class=\"left warn\">? " : "<td class=\"left\">");
     word_number(p->b, f->bit);
     buffer_printf(p->b, " %s</td>", fault_kind(f->planned.action)->unit);

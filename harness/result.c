@@ -184,14 +184,16 @@ static void faults_put(struct writer *w, const struct scenario *s, const struct 
         put_string(w, "words", words.data);
         put_string(w, "action", fault_action_name(f->planned.action));
         put_string(w, "target", fault_target_name(f->planned.target));
-        put_int(w, f->planned.when == WHEN_MS ? "after_ms" : "after_acks", f->planned.after);
+        if (f->planned.when != WHEN_START) {
+            put_int(w, f->planned.when == WHEN_MS ? "after_ms" : "after_acks", f->planned.after);
+        }
         put_maybe(w, "acks", f->begin_ns == TIME_NONE ? NUMBER_NONE : f->acks);
         put_maybe(w, "bit", f->begin_ns == TIME_NONE ? NUMBER_NONE : f->bit);
         put_string(w, "unit", fault_kind(f->planned.action)->unit);
         put_int(w, "in_flight", f->in_flight);
         put_int(w, "interrupted", f->interrupted);
-        put_ms(w, "down_ms", check_span_ns(f->hit_ns, f->end_ns));
-        put_ms(w, "recovered_ms", check_span_ns(f->hit_ns, f->first_ack_ns));
+        put_ms(w, "down_ms", check_span_ns(f->struck_ns, f->end_ns));
+        put_ms(w, "recovered_ms", check_span_ns(f->struck_ns, f->first_ack_ns));
         close_with(w, '}');
     }
     close_with(w, ']');

@@ -39,6 +39,7 @@
 #define TOPIC_LIMIT_MS 20000
 #define TOPIC_ATTEMPT_MS 500
 #define REGISTERED_LIMIT_MS 90000
+#define FAULT_LIMIT_MS 120000 /* beyond its own time */
 #define TICK_MS 100
 #define CLIENTS_END_MS 3000 /* for clients that were asked to end */
 #define DOWN_LIMIT_MS 60000
@@ -62,6 +63,7 @@ struct run {
     struct fault_scene scene; /* of the fault that is next or under way */
     struct watch_counts counts;
     int64_t starting_ms; /* when a service was started last */
+    int64_t fault_ms;    /* when the fault that is under way began */
     int64_t began_ms;    /* when the producers' gate opened; 0: not yet */
     int64_t alive_ms;    /* when the counts changed last */
     char name[NAME_BYTES_MAX + 1];
@@ -148,6 +150,7 @@ static bool fault_begin(struct run *run, struct fault_scene *scene)
     record_fault_begin(&run->record, scene->number, scene->fault, run->counts.acknowledged,
                        scene->in_flight);
     scene->bit = scene->in_flight;
+    run->fault_ms = clock_now_ms();
     return ops_of(scene)->begin == NULL || ops_of(scene)->begin(scene);
 }
 
@@ -404,6 +407,19 @@ static void show_progress(struct run *run, const char *running)
     buffer_release(&fault);
 }
 
+/* Is a fault under way for so long that it will not end? One that waits for its step may. */
+static bool fault_is_endless(const struct run *run)
+{
+    const struct injector *i = &run->injector;
+
+    if (!injector_busy(i)) {
+        return false;
+    }
+    const struct scenario_fault *fault = &i->faults[i->current];
+    bool waits = i->state == INJECTOR_BEGUN && fault_kind(fault->action)->from_start;
+    return !waits && clock_now_ms() - run->fault_ms > fault->hold_ms + FAULT_LIMIT_MS;
+}
+
 /* Is there a reason to give the run up? It goes to ended_early. */
 static bool give_up(struct run *run, const char *running)
 {
@@ -415,6 +431,10 @@ static bool give_up(struct run *run, const char *running)
     if (ended != NULL) {
         snprintf(run->ended_early, sizeof run->ended_early, "%s ended by itself: %s", ended->name,
                  process_end(ended, how, sizeof how));
+    } else if (fault_is_endless(run)) {
+        snprintf(run->ended_early, sizeof run->ended_early,
+                 "fault %zu was not over after %d s; still running: %.100s",
+                 run->injector.current + 1, FAULT_LIMIT_MS / 1000, running);
     } else if (now_ms - run->began_ms > o->limit_s * 1000) {
         snprintf(run->ended_early, sizeof run->ended_early,
                  "the limit of %lld s was reached; still running: %.100s", (long long)o->limit_s,

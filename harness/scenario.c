@@ -146,6 +146,7 @@ static bool faults_take(struct loading *l)
 
     s->faults = memory_zeroed(conf->faults.count, sizeof *s->faults);
     s->fault_count = conf->faults.count;
+    s->recovery_ms = conf->recovery_ms;
     for (size_t i = 0; i < s->fault_count; i++) {
         const struct conf_fault *from = &conf->faults.items[i];
         s->faults[i] = from->fault;
@@ -586,6 +587,9 @@ bool scenario_load(const char *dir, int64_t consumers, enum scenario_store store
     if (l.s->title == NULL) {
         l.s->title = title_of(dir);
     }
+    if (l.s->recovery_ms == 0) {
+        l.s->recovery_ms = SCENARIO_RECOVERY_MS_DEFAULT;
+    }
     consumers_count(l.s);
     *out = l.s;
     return true;
@@ -611,6 +615,9 @@ static void conf_append(struct buffer *b, const struct scenario *s)
         buffer_append_string(b, " :");
         ids_append(b, 'C', s->consumers, topic->consumers, topic->consumer_count);
         buffer_append_char(b, '\n');
+    }
+    if (s->recovery_ms != SCENARIO_RECOVERY_MS_DEFAULT) {
+        buffer_printf(b, "recovery_ms = %" PRId64 "\n", s->recovery_ms);
     }
     for (size_t i = 0; i < s->fault_count; i++) {
         buffer_append_string(b, "fault = ");

@@ -11,6 +11,8 @@
  *   fault = after 1500 acks: kill broker, restart after 500 ms
  *   fault = after 2000 acks: kill store, restart after 300 ms
  *   fault = after 900 ms: pause broker for 2000 ms
+ *   recovery_ms = 5000                    optional: after a fault, until something is
+ *                                         acknowledged again; longer is `slow-recovery`
  *   # a comment; also behind a line
  *
  * What faults there are, and what each needs, is the table of fault_kind.h. They happen in
@@ -45,6 +47,7 @@
 #define SCENARIO_CONSUMERS_DEFAULT 3
 #define SCENARIO_CLIENTS_MAX 256 /* producers, and consumers, each */
 #define SCENARIO_FAULTS_MAX 1000
+#define SCENARIO_RECOVERY_MS_DEFAULT 30000
 #define FAULT_STEP_BYTES_MAX 47
 #define SCENARIO_ERROR_BYTES_MAX 1024
 
@@ -154,7 +157,8 @@ struct scenario {
     size_t consumer_count;
     struct scenario_fault *faults;
     size_t fault_count;
-    int64_t expected; /* messages that all producers send together */
+    int64_t recovery_ms; /* from a fault's undoing to an acknowledgement, at most */
+    int64_t expected;    /* messages that all producers send together */
 };
 
 /*

@@ -21,6 +21,7 @@
 
 #define CONF_BYTES_MAX (1024 * 1024)
 #define CONF_ID_MAX 1000000000
+#define CONF_RECOVERY_MS_MAX 3600000
 
 struct parser {
     const char *path;
@@ -92,7 +93,8 @@ static bool topic_parse(struct parser *p, struct slice line)
     const char *first = last_colon(before);
     if (first == NULL) {
         return refuse(p,
-                      "'%.*s' is neither a setting (title, logs, store, fault) nor a topic: write "
+                      "'%.*s' is neither a setting (title, logs, store, recovery_ms, fault) nor a "
+                      "topic: write "
                       "'topic: P1 P2 : C1 C2'",
                       (int)line.size, line.data);
     }
@@ -133,6 +135,21 @@ static bool text_set(const struct parser *p, const char *key, struct slice value
     *seen_line = p->line;
     *out = memory_string(value);
     return true;
+}
+
+static bool recovery_set(const struct parser *p, struct slice value)
+{
+    struct scenario_conf *conf = p->conf;
+    char *text = NULL;
+
+    if (!text_set(p, "recovery_ms", value, &text, &conf->recovery_line)) {
+        return false;
+    }
+    free(text);
+    return (token_number(value, CONF_RECOVERY_MS_MAX, &conf->recovery_ms) &&
+            conf->recovery_ms > 0) ||
+           refuse(p, "'%.*s' is no time: write milliseconds, 1 to %d", (int)value.size, value.data,
+                  CONF_RECOVERY_MS_MAX);
 }
 
 static bool store_set(const struct parser *p, struct slice value)
@@ -200,11 +217,15 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
     if (slice_equals(key, slice_of("store"))) {
         return store_set(p, value);
     }
+    if (slice_equals(key, slice_of("recovery_ms"))) {
+        return recovery_set(p, value);
+    }
     if (slice_equals(key, slice_of("fault"))) {
         return fault_set(p, value);
     }
-    return refuse(p, "no setting is called '%.*s': there are title, logs, store and fault",
-                  (int)key.size, key.data);
+    return refuse(
+        p, "no setting is called '%.*s': there are title, logs, store, recovery_ms and fault",
+        (int)key.size, key.data);
 }
 
 /* A bare word followed by '='. */

@@ -35,6 +35,8 @@ struct scenario_conf {
     int64_t logs_line;
     enum scenario_store store; /* STORE_UNSAID: none given */
     int64_t store_line;
+    int64_t recovery_ms; /* 0: none given */
+    int64_t recovery_line;
     struct {
         struct conf_topic *items;
         size_t count;

@@ -104,9 +104,9 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
         buffer_append_string(b, ", hit ");
         word_number(b, f->bit);
         buffer_printf(b, " %s, lasted ", fault_kind(f->planned.action)->unit);
-        word_span(b, check_span_ns(f->hit_ns, f->end_ns));
+        word_span(b, check_span_ns(f->struck_ns, f->end_ns));
         buffer_append_string(b, ", first ack after ");
-        word_span(b, check_span_ns(f->hit_ns, f->first_ack_ns));
+        word_span(b, check_span_ns(f->struck_ns, f->first_ack_ns));
         buffer_append_char(b, '\n');
     }
     if (s->fault_count > ROWS_MAX) {

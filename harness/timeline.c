@@ -152,7 +152,7 @@ static void timeline_measure(struct timeline *t)
 
 static double fault_begin_x(const struct timeline *t, const struct check_fault *f)
 {
-    return x_at(t, seconds_at(t, f->hit_ns == TIME_NONE ? f->begin_ns : f->hit_ns));
+    return x_at(t, seconds_at(t, f->struck_ns == TIME_NONE ? f->begin_ns : f->struck_ns));
 }
 
 /* From the hit to the end; one that never came lasts to the end of the picture. */
@@ -173,9 +173,9 @@ static void band_draw(const struct timeline *t, size_t i, double top, double hei
     buffer_append_string(&title, " at ");
     word_count(&title, f->acks, "ack");
     buffer_append_string(&title, ", lasted ");
-    word_span(&title, check_span_ns(f->hit_ns, f->end_ns));
+    word_span(&title, check_span_ns(f->struck_ns, f->end_ns));
     buffer_append_string(&title, ", first acknowledgement after ");
-    word_span(&title, check_span_ns(f->hit_ns, f->first_ack_ns));
+    word_span(&title, check_span_ns(f->struck_ns, f->first_ack_ns));
     if (f->first_ack_ns != TIME_NONE && f->end_ns != TIME_NONE) {
         double first = x_at(t, seconds_at(t, f->first_ack_ns));
         svg_rect(t->b, "recovery", end, top, fmax(first - end, 0), height, title.data);
@@ -215,7 +215,7 @@ static double label_draw(const struct timeline *t, size_t i, double free_x)
     double x = fault_begin_x(t, f) - 1;
 
     buffer_printf(&number, "%zu", i + 1);
-    word_span(&span, check_span_ns(f->hit_ns, f->end_ns));
+    word_span(&span, check_span_ns(f->struck_ns, f->end_ns));
     fault_append_words(&words, &f->planned);
     double mark = 9 + 7.0 * (double)number.size;
     double room = label_limit(t, i) - (x + mark + 4);

@@ -789,7 +789,8 @@ static void fault_hit_nothing(struct folder *f)
 {
     struct file *p2 = file_of(f, "history/P2.jsonl");
     line_edit(p2, line_with(p2, "\"type\":\"info\"", "request", 0), "info", "fail");
-    FOUND(f, {FINDING_HIT_NOTHING, SOURCE_HISTORY, "fault 1", 0, 1, "kill broker at 10 acks"});
+    FOUND(f, {FINDING_HIT_NOTHING, SOURCE_HISTORY, "fault 1", 0, 1,
+              "after 10 acks: kill broker, restart after 300 ms: it hit 0 requests in flight"});
 }
 
 static void fault_not_fired(struct folder *f)
@@ -808,6 +809,45 @@ static void fault_no_recovery(struct folder *f)
     FOUND(f, {FINDING_NO_RECOVERY, SOURCE_HISTORY, "fault 1", 0, 1, "not seen to answer again"});
 }
 
+/* From its restart to the next acknowledgement it takes 4 ms. */
+static void fault_slow_recovery(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "recovery_ms = 4");
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->findings.count, 0);
+    judged_release(&o);
+    struct file *conf = file_of(f, "scenario/scenario.conf");
+    line_edit(conf, conf->count - 1, "4", "3");
+    FOUND(f, {FINDING_SLOW_RECOVERY, SOURCE_HISTORY, "fault 1", 0, 1,
+              "the first acknowledgement came 4 ms after it was undone, and recovery_ms is 3"});
+}
+
+/* A last line is sent through a second fault, and tried again after it, in vain. */
+static void fault_no_progress(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "fault = after 36 acks: pause broker for 1 ms");
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    add(f, "scenario/producer_3.txt", "21:52:23\tthe last\t\tP3-13\t\tT1");
+    add(f, "history/P3.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"P3\",\"op\":\"send\",\"type\":\"invoke\",\"line\":13,"
+        "\"topic\":\"T1\",\"message\":\"the last\"}",
+        tick(f));
+    int64_t id = request_begin(f, 2, 0);
+    static const char *const types[] = {"begin", "hit", "restart", "end"};
+    for (size_t i = 0; i < 4; i++) {
+        add(f, "history/harness.jsonl",
+            "{\"t\":%" PRId64 ",\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
+            "\"fault\":2,\"acks\":36}",
+            tick(f), types[i]);
+    }
+    f->now_ns += 20000000;
+    request_end(f, 2, id, "info", 0);
+    FOUND(f,
+          {FINDING_NO_PROGRESS, SOURCE_HISTORY, "fault 2", 0, 1,
+           "the producers tried for 22 ms after it was undone, and nothing was acknowledged"},
+          {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
+}
+
 static void ended_early(struct folder *f)
 {
     line_edit(file_of(f, "run.json"), 0, "\"store\"",
@@ -816,7 +856,8 @@ static void ended_early(struct folder *f)
 }
 
 static void test_faults(void){WITH_BOTH(fault_hit_nothing) WITH_BOTH(fault_not_fired)
-                                  WITH_BOTH(fault_no_recovery) WITH_BOTH(ended_early)}
+                                  WITH_BOTH(fault_no_recovery) WITH_BOTH(ended_early)
+                                      WITH_BOTH(fault_slow_recovery) WITH_BOTH(fault_no_progress)}
 
 SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken", test_file},
       {"a consumer's file is broken and there is no history of it", test_file_alone},

@@ -118,7 +118,86 @@ static void test_one_at_a_time(void)
     CU_ASSERT_EQUAL(i.current, 2);
 }
 
+static const struct scenario_fault others[] = {
+    {.when = WHEN_MS,
+     .after = 700,
+     .action = FAULT_LOCK,
+     .target = TARGET_POSTGRES,
+     .hold_ms = 300},
+    {.after = 200, .action = FAULT_TERMINATE, .target = TARGET_POSTGRES},
+};
+
+/* By the clock of the run, which stands until the gate is open; and idle until then. */
+static void test_after_ms(void)
+{
+    struct injector i;
+    struct injector_view view = {.in_flight = 1, .running_ms = -1};
+
+    injector_init(&i, others, 2);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(injector_idle_ms(&i, &view), -1);
+    view.running_ms = 500;
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
+    CU_ASSERT_EQUAL(injector_idle_ms(&i, &view), 200);
+    view.running_ms = 700;
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_BEGIN); /* nothing to freeze */
+}
+
+/* A window stays open until it has bitten, but not for ever. */
+static void test_window(void)
+{
+    struct injector i;
+    struct injector_view view = {.in_flight = 1, .running_ms = 700};
+
+    for (int bites = 0; bites < 2; bites++) {
+        injector_init(&i, others, 2);
+        view.hit = false;
+        view.bit = 0;
+        view.now_ms = 1000;
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_BEGIN);
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
+        view.hit = true;
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_HIT);
+        CU_ASSERT_EQUAL(injector_idle_ms(&i, &view), 300);
+        view.now_ms = 1300;
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
+        CU_ASSERT_EQUAL(injector_idle_ms(&i, &view), -1);
+        view.bit = bites;
+        view.now_ms = bites ? 1301 : 1300 + WINDOW_MORE_MS;
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_UNDO);
+        CU_ASSERT_TRUE(injector_busy(&i));
+    }
+}
+
+/* A moment is over at once, whatever it hit. */
+static void test_moment(void)
+{
+    struct injector i;
+    struct injector_view view = {.in_flight = 1, .acks = 200, .hit = true, .healthy = true};
+
+    injector_init(&i, others + 1, 1);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_BEGIN);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_HIT);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_UNDO);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_END);
+    CU_ASSERT_EQUAL(i.current, 1);
+}
+
+/* It needs no request, and no gate. */
+static void test_from_the_start(void)
+{
+    static const struct scenario_fault crash[] = {
+        {.when = WHEN_START, .action = FAULT_CRASH, .target = TARGET_BROKER}};
+    struct injector i;
+    struct injector_view view = {.running_ms = -1};
+
+    injector_init(&i, crash, 1);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_BEGIN);
+}
+
 SUITE("fault", {"a scenario without faults", test_no_faults},
       {"a fault waits for its acks", test_waits_for_its_acks},
       {"a fault waits for a request", test_waits_for_a_request},
-      {"kill, hit, restart, end", test_one_fault_in_order}, {"one at a time", test_one_at_a_time})
+      {"kill, hit, restart, end", test_one_fault_in_order}, {"one at a time", test_one_at_a_time},
+      {"a moment by the clock", test_after_ms}, {"a window", test_window},
+      {"a moment", test_moment}, {"armed from the start", test_from_the_start})

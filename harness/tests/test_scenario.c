@@ -2,6 +2,7 @@
  * test_scenario.c - what a scenario.conf may say, and how it is told that it is wrong.
  */
 #include "common/tests/suite.h"
+#include "harness/fault_kind.h"
 #include "harness/scenario.h"
 #include "harness/tests/goodrun.h"
 
@@ -208,6 +209,33 @@ static void test_refused(void)
         {TOPICS "T3: P1 P3 : C2\n", ":3: ", "P3 has no log file"},
         {"T1: P1 P2 : C1\n", "producer_1.txt:2: ", "P1 does not produce to topic 'T2'"},
         {FAULT("after 1 acks: kill"), "is not a fault"},
+        {FAULT("after 1 acks: kill"),
+         "write 'after N acks|ms: kill broker|postgres|store, restart after N ms'"},
+        {FAULT("after 1 acks: smash broker"), "there are kill, term, stop, pause,"},
+        {FAULT("after 1 acks: pause broker"),
+         "write 'after N acks|ms: pause broker|postgres|store for N ms'"},
+        {FAULT("pause broker for 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: step clock by 0 s for 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: step clock by --1 s for 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: kill producer 0, restart after 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: kill producer 9, restart after 1 ms"), "there is no producer 9"},
+        {FAULT("after 1 acks: kill consumer 9, restart after 1 ms"), "there is no consumer 9"},
+        {FAULT("after 1 acks: crash broker at A hit 1, restart after 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: crash broker at a hit 0, restart after 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: terminate backends for 1 ms"), "is not a fault"},
+        {TOPICS "fault = after 2 ms: terminate backends\n"
+                "fault = after 2 ms: terminate backends\n",
+         ":4: ", "in order: this one is after 2 ms"},
+        {TOPICS "fault = after 1 acks: terminate backends\n"
+                "fault = crash broker at a hit 1, restart after 1 ms\n",
+         ":4: ", "armed from the start: write it first"},
+        {TOPICS "fault = after 1 acks: lock counters for 1 ms\nstore = sqlite\n",
+         ":3: ", "'lock' needs the store postgres, and it is sqlite: run it with postgres"},
+        {TOPICS "fault = after 1 acks: fill disk for 1 ms\nstore = memory\n",
+         ":3: ", "'fill' needs the store postgres or sqlite, and it is memory"},
+        {TOPICS "fault = after 1 acks: delay store for 1 ms\nstore = sqlite\n",
+         ":3: ", "'delay' needs the store postgres, and it is sqlite"},
+        {TOPICS "recovery_ms = 0\n", ":3: ", "'0' is no time: write milliseconds, 1 to"},
         {FAULT("after 1 acks: kill mysql, restart after 1 ms"), "is not a fault"},
         {FAULT("after 1 acks: kill store restart after 1 ms"), "is not a fault"},
         {FAULT("after x acks: kill broker, restart after 1 ms"), "is not a fault"},
@@ -326,7 +354,64 @@ static void test_bad_log(void)
     dir_remove(t.dir);
 }
 
-SUITE("scenario", {"a whole conf", test_whole}, {"saved and loaded again", test_save},
+/* Every form of the grammar is read, and written again as it was. */
+static void test_grammar(void)
+{
+    static const char *const lines[] = {
+        "crash broker at commit.sent hit 3, restart after 10 ms",
+        "after 1 acks: kill broker, restart after 500 ms",
+        "after 7 ms: kill postgres, restart after 500 ms",
+        "after 7 ms: term broker, restart after 1 ms",
+        "after 7 ms: stop postgres, restart after 1 ms",
+        "after 7 ms: pause broker for 600000 ms",
+        "after 7 ms: replace broker for 1 ms",
+        "after 0 ms: terminate backends",
+        "after 7 ms: exhaust connections for 1 ms",
+        "after 7 ms: lock counters for 1 ms",
+        "after 7 ms: hold transaction for 1 ms",
+        "after 7 ms: fill disk for 1 ms",
+        "after 7 ms: power-cut store, restart after 1 ms",
+        "after 7 ms: kill producer 2, restart after 1 ms",
+        "after 7 ms: kill consumer 1, restart after 1 ms",
+        "after 7 ms: lose-reply clients for 1 ms",
+        "after 7 ms: delay store for 1 ms",
+        "after 7 ms: trickle clients for 1 ms",
+        "after 7 ms: cut store for 1 ms",
+        "after 7 ms: half-open clients for 1 ms",
+        "after 7 ms: reset store for 1 ms",
+        "after 7 ms: disconnect broker for 1 ms",
+        "after 7 ms: step clock by -3600 s for 1 ms",
+        "after 7 ms: step clock by 60 s for 1 ms",
+    };
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct scenario_fault fault;
+        struct buffer again = BUFFER_INIT;
+        char reason[SCENARIO_ERROR_BYTES_MAX] = "";
+        CU_ASSERT_TRUE_FATAL(fault_parse(slice_of(lines[i]), &fault, reason, sizeof reason));
+        CU_ASSERT_TRUE_FATAL(fault_settle(&fault, STORE_POSTGRES, reason, sizeof reason));
+        fault_append(&again, &fault);
+        CU_ASSERT_STRING_EQUAL(again.data, lines[i]);
+        buffer_release(&again);
+    }
+}
+
+static void test_runtimes(void)
+{
+    struct scenario_fault fault = {.action = FAULT_DISCONNECT};
+    char reason[256];
+
+    CU_ASSERT_TRUE(fault_runs_on(&fault, "docker", reason, sizeof reason));
+    CU_ASSERT_FALSE(fault_runs_on(&fault, "process", reason, sizeof reason));
+    CU_ASSERT_STRING_EQUAL(reason, "disconnect broker for 0 ms: only with RUNTIME=docker, since "
+                                   "local processes have no network of their own");
+    fault.action = FAULT_STEP_CLOCK;
+    CU_ASSERT_FALSE(fault_runs_on(&fault, "docker", reason, sizeof reason));
+    CU_ASSERT_TRUE(fault_runs_on(&fault, "process", reason, sizeof reason));
+}
+
+SUITE("scenario", {"every form of a fault", test_grammar}, {"what a runtime has", test_runtimes},
+      {"a whole conf", test_whole}, {"saved and loaded again", test_save},
       {"which store", test_stores}, {"a folder without a conf", test_no_conf},
       {"nothing is there", test_nothing_there}, {"wrong confs are refused", test_refused},
       {"a log file that nobody reads is refused", test_unread},
