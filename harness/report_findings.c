@@ -148,7 +148,7 @@ static void place_put(const struct page *p, const struct place *place, bool here
                   place->offset);
     if (send != NULL) {
         text_put(p, send->message);
-        buffer_printf(p->b, "</td><td>P%" PRId64 ", line %" PRId64 "</td><td>",
+        buffer_printf(p->b, "</td><td>P%" PRId64 ", line %" PRIu32 "</td><td>",
                       p->s->producers[place->producer].id, send->line);
         moment_put(p, send->end_ns);
     } else {
@@ -223,7 +223,7 @@ static void request_put(const struct page *p, const struct history_request *r, b
     word_span(p->b, check_span_ns(r->begin_ns, r->end_ns));
     buffer_printf(p->b, "</td><td>%s", outcomes[r->outcome]);
     if (r->http > 0) {
-        buffer_printf(p->b, ", HTTP %" PRId64, r->http);
+        buffer_printf(p->b, ", HTTP %" PRId32, r->http);
     }
     page_put(p, r->code != TEXT_NONE ? " " : "");
     text_put(p, r->code);
