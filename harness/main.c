@@ -164,6 +164,12 @@ static int main_run(int argc, char **argv)
          .value = &o.name,
          .unit = "NAME",
          .help = "of the scenario, in the reports; default: the name of DIR"},
+        {.name = "command",
+         .type = OPTION_TEXT,
+         .value = &o.command,
+         .unit = "TEXT",
+         .help = "what a person types to repeat the run, as its report says;\n"
+                 "default: make scenario…"},
         {.name = "limit",
          .type = OPTION_INT,
          .value = &o.limit_s,

@@ -157,6 +157,9 @@ bool record_run(struct record *r, struct control *c, const struct record_run *ru
     append_text(&b, "store", run->store);
     append_text(&b, "version", MYQUEUE_VERSION);
     append_text(&b, "command", run->command);
+    if (run->seed != SEED_NONE) {
+        buffer_printf(&b, "  \"seed\": %lld,\n", (long long)run->seed);
+    }
     append_text(&b, "ended_early", run->ended_early);
     append_started(&b, run);
     int error = write_file(record_path(r, path, "run.json"), &b);

@@ -38,6 +38,7 @@ struct record_run {
     const char *store;          /* "postgres" | "sqlite" | "memory" */
     const char *runtime_reason; /* why not docker; "": it was asked for */
     const char *command;        /* what repeats the run */
+    int64_t seed;               /* what its schedule was drawn from; SEED_NONE: it was not */
     int64_t started_unix_s;
     int64_t started_ns;      /* the same moment by the clock of the history … */
     int64_t started_wall_ms; /* … and by that of the logs */

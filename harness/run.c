@@ -661,6 +661,10 @@ static void choose_command(struct run *run)
     char settings[64];
     size_t size;
 
+    if (o->command != NULL) {
+        snprintf(run->command, sizeof run->command, "%s", o->command);
+        return;
+    }
     snprintf(scenarios, sizeof scenarios, "%.4000s/scenarios/", o->root);
     size = strlen(scenarios);
     bool ours = realpath(o->dir, dir) != NULL && strncmp(dir, scenarios, size) == 0;
@@ -772,6 +776,7 @@ static bool prepare(struct run *run)
     run->about = (struct record_run){.scenario = run->name,
                                      .title = run->scenario->title,
                                      .logs = o->dir,
+                                     .seed = run->scenario->seed,
                                      .store = scenario_store_name(run->scenario->store),
                                      .runtime_reason = run->reason,
                                      .command = run->command,

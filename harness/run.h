@@ -17,6 +17,7 @@ struct run_options {
     enum scenario_store store; /* STORE_UNSAID: as the scenario says */
     const char *reports;       /* where the reports' folders are */
     const char *name;          /* of the reports' folder; NULL: the scenario's folder's name */
+    const char *command;       /* what repeats the run; NULL: as make is told to run `dir` */
     const char *root;          /* the project's folder */
     const char *programs;      /* the folder of myqueue-broker and the others */
     FILE *out;                 /* gets the verdict */

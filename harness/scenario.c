@@ -398,6 +398,7 @@ static struct scenario_conf *conf_of_logs(const struct scenario *s, const struct
 {
     struct scenario_conf *conf = memory_zeroed(1, sizeof *conf);
 
+    conf->seed = SEED_NONE;
     for (size_t t = 0; t < names->count; t++) {
         struct conf_topic topic = {.name = memory_string(slice_of(names->items[t]))};
         for (size_t p = 0; p < s->producer_count; p++) {
@@ -526,6 +527,7 @@ static bool conf_load(struct loading *l)
         logs = path;
     }
     l->s->logs = memory_string(slice_of(logs));
+    l->s->seed = conf->seed;
     l->s->title = conf->title == NULL ? NULL : memory_string(slice_of(conf->title));
     l->s->store = l->s->store != STORE_UNSAID   ? l->s->store
                   : conf->store != STORE_UNSAID ? conf->store
@@ -608,6 +610,9 @@ static void ids_append(struct buffer *b, char letter, const struct scenario_clie
 static void conf_append(struct buffer *b, const struct scenario *s)
 {
     buffer_printf(b, "title = %s\nstore = %s\n", s->title, scenario_store_name(s->store));
+    if (s->seed != SEED_NONE) {
+        buffer_printf(b, "seed = %" PRId64 "\n", s->seed);
+    }
     for (size_t t = 0; t < s->topic_count; t++) {
         const struct scenario_topic *topic = &s->topics[t];
         buffer_printf(b, "%s:", topic->name);

@@ -6,6 +6,7 @@
  *   title = 5 producers, 3 consumers, 3 topics
  *   logs = ../5p3c                        optional: where the log files are, from the conf
  *   store = sqlite                        optional: where the broker keeps the messages
+ *   seed = 17                             optional: what the rest was drawn from, if it was
  *   T1: P1 P2 P3 : C1 C2 C3               topic: who produces : who consumes
  *   T2: P1 P4 P5 : C1
  *   fault = after 1500 acks: kill broker, restart after 500 ms
@@ -50,6 +51,7 @@
 #define SCENARIO_RECOVERY_MS_DEFAULT 30000
 #define FAULT_STEP_BYTES_MAX 47
 #define SCENARIO_ERROR_BYTES_MAX 1024
+#define SEED_NONE (-1)
 
 /* Where the broker keeps the messages. */
 enum scenario_store {
@@ -148,6 +150,7 @@ struct scenario_topic {
 struct scenario {
     char *title; /* the folder's name when the conf has none */
     enum scenario_store store;
+    int64_t seed;                  /* SEED_NONE: it was not drawn */
     char *logs;                    /* the folder that the log files are in */
     struct scenario_topic *topics; /* in the conf's order; without one, by name */
     size_t topic_count;

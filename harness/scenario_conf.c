@@ -22,6 +22,7 @@
 #define CONF_BYTES_MAX (1024 * 1024)
 #define CONF_ID_MAX 1000000000
 #define CONF_RECOVERY_MS_MAX 3600000
+#define CONF_SEED_MAX INT64_C(999999999999999999)
 
 struct parser {
     const char *path;
@@ -92,11 +93,12 @@ static bool topic_parse(struct parser *p, struct slice line)
     struct slice before = {line.data, second == NULL ? 0 : (size_t)(second - line.data)};
     const char *first = last_colon(before);
     if (first == NULL) {
-        return refuse(p,
-                      "'%.*s' is neither a setting (title, logs, store, recovery_ms, fault) nor a "
-                      "topic: write "
-                      "'topic: P1 P2 : C1 C2'",
-                      (int)line.size, line.data);
+        return refuse(
+            p,
+            "'%.*s' is neither a setting (title, logs, store, recovery_ms, seed, fault) nor a "
+            "topic: write "
+            "'topic: P1 P2 : C1 C2'",
+            (int)line.size, line.data);
     }
     struct slice name = token_trimmed((struct slice){line.data, (size_t)(first - line.data)});
     struct slice producers = {first + 1, (size_t)(second - first) - 1};
@@ -206,6 +208,19 @@ static bool fault_set(struct parser *p, struct slice value)
     return true;
 }
 
+static bool seed_set(const struct parser *p, struct slice value)
+{
+    char *text = NULL;
+
+    if (!text_set(p, "seed", value, &text, &p->conf->seed_line)) {
+        return false;
+    }
+    free(text);
+    return token_number(value, CONF_SEED_MAX, &p->conf->seed) ||
+           refuse(p, "'%.*s' is no seed: write a whole number of at most 18 digits",
+                  (int)value.size, value.data);
+}
+
 static bool setting_parse(struct parser *p, struct slice key, struct slice value)
 {
     if (slice_equals(key, slice_of("title"))) {
@@ -220,11 +235,14 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
     if (slice_equals(key, slice_of("recovery_ms"))) {
         return recovery_set(p, value);
     }
+    if (slice_equals(key, slice_of("seed"))) {
+        return seed_set(p, value);
+    }
     if (slice_equals(key, slice_of("fault"))) {
         return fault_set(p, value);
     }
     return refuse(
-        p, "no setting is called '%.*s': there are title, logs, store, recovery_ms and fault",
+        p, "no setting is called '%.*s': there are title, logs, store, recovery_ms, seed and fault",
         (int)key.size, key.data);
 }
 
@@ -308,6 +326,7 @@ bool scenario_conf_load(const char *path, struct scenario_conf **out, char *erro
         return false;
     }
     p.conf = memory_zeroed(1, sizeof *p.conf);
+    p.conf->seed = SEED_NONE;
     bool ok = text_parse(&p, buffer_slice(&text));
     buffer_release(&text);
     if (!ok) {

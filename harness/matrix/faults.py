@@ -38,7 +38,8 @@ class Matrix:
         folder = os.path.join(self.folder, "schedules", "%s-%d" % (name, seed))
         drawn.write(folder)
         begin = time.monotonic()
-        outcome = self.runner.run(folder, name)
+        outcome = self.runner.run(folder, name, "make faults SEED=%d FAULTS='%s' STORE=%s" % (
+            seed, cell["fault"], cell["store"]))
         return {"seed": seed, "verdict": outcome.verdict, "reason": outcome.reason,
                 "seconds": round(time.monotonic() - begin, 3), "schedule": folder,
                 "messages": outcome.result.get("acknowledged", 0), "folder": outcome.folder,

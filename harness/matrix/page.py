@@ -42,7 +42,8 @@ td .note{display:block}
 def state_of(cell):
     """The worst of a cell's runs: '' when it has none."""
     states = {run["verdict"] for run in cell["runs"]}
-    return next((s for s in ("failed", "invalid", "refused", "unknown", "valid") if s in states), "")
+    ranks = ("failed", "invalid", "refused", "unknown", "valid")
+    return next((state for state in ranks if state in states), "")
 
 
 def told(cell):
@@ -114,8 +115,8 @@ def html(result):
 <div class="verdict %(state)s"><h1>%(title)s</h1></div>
 <p class="note">Seeds %(first)d to %(last)d, %(seconds).0f s, %(started)s. Repeat:
 <code>%(command)s</code></p>
-<p>Each row is a kind of fault, injected twice in each run, at moments and for times that the seed
-draws. Each fault had to prove that it hit something: what it hit is counted in the cell. A sign
+<p>Each row is a kind of fault, injected once or twice in each run, at moments and for times that
+the seed draws. Each fault had to prove that it hit something: what it hit is counted in the cell. A sign
 links to a run's report; of runs that were valid only the last one of a cell is kept.</p>
 <div class="scroll"><table><thead><tr><th>fault</th>%(heads)s</tr></thead><tbody>%(table)s</tbody>
 </table></div>%(notes)s</main></body></html>

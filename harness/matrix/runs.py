@@ -4,6 +4,7 @@ A run's folder is RUNS/NAME/TIME-PID, as the harness makes it.
 """
 
 import argparse
+import glob
 import json
 import os
 import shutil
@@ -41,8 +42,9 @@ class Outcome:
 
     def hits(self):
         """What each fault hit: [(count, unit)], in their order."""
+        path = os.path.join(self.folder, "history", "harness.jsonl")
         try:
-            with open(os.path.join(self.folder, "history", "harness.jsonl"), encoding="utf-8") as file:
+            with open(path, encoding="utf-8") as file:
                 events = [json.loads(line) for line in file]
         except (OSError, ValueError):
             return []
@@ -65,9 +67,11 @@ class Runner:
         return [os.path.join(BUILD, "myqueue-harness"), "run", "--root", ROOT, "--runtime",
                 self.runtime, *options, folder]
 
-    def run(self, folder, name):
+    def run(self, folder, name, repeat=""):
+        """`repeat` is what its report says to repeat it."""
         command = self.command(folder, "--reports", self.runs, "--name", name, "--limit",
-                               str(CLIENTS_LIMIT_S), "--stall", str(STALL_S))
+                               str(CLIENTS_LIMIT_S), "--stall", str(STALL_S),
+                               *(["--command", repeat] if repeat else []))
         with self.lock:
             if self.ended:
                 return Outcome("failed", "ended before it began")
@@ -98,11 +102,8 @@ class Runner:
 
     def folder_of(self, name, pid):
         """Its name ends with the process id of who made it."""
-        try:
-            found = [f for f in os.listdir(os.path.join(self.runs, name)) if f.endswith("-%d" % pid)]
-        except OSError:
-            found = []
-        return os.path.join(self.runs, name, max(found)) if found else ""
+        found = glob.glob(os.path.join(glob.escape(os.path.join(self.runs, name)), "*-%d" % pid))
+        return max(found, default="")
 
     def end(self):
         """No run begins any more, and those under way are taken down."""

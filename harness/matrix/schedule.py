@@ -14,7 +14,7 @@ NETWORK = ("lose-reply", "delay", "trickle", "cut", "half-open", "reset")
 
 # How many acknowledgements a millisecond of a window can see go by, at most: so many messages must
 # be left behind it, or the next fault would find nobody sending.
-ACKS_PER_MS = 8
+ACKS_PER_MS = 5
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class Kind:
     ms: tuple = (50, 400)
     stores: tuple = STORES
     stops: bool = True  # nothing is acknowledged meanwhile
+    times: int = 2      # in a run of the matrix; 1 where nobody may be sending any more by then
 
     def fits(self, store):
         return ("sqlite" if store == "memory" else store) in self.stores
 
     def draw(self, dice, shape):
-        return self.words.format(ms=dice.randint(*self.ms), producer=dice.randint(1, shape.producers),
+        return self.words.format(ms=dice.randint(*self.ms),
+                                 producer=dice.randint(1, shape.producers),
                                  consumer=dice.randint(1, shape.consumers),
                                  seconds=dice.choice((-3600, -60, 60, 3600)))
 
@@ -40,10 +42,21 @@ POSTGRES = ("postgres",)
 KINDS = [
     Kind("kill broker", "kill broker, restart after {ms} ms"),
     Kind("kill postgres", "kill postgres, restart after {ms} ms", stores=POSTGRES),
-    Kind("replace broker", "replace broker for {ms} ms", (100, 800), stores=POSTGRES, stops=False),
+    Kind("term broker", "term broker, restart after {ms} ms"),
+    Kind("stop postgres", "stop postgres, restart after {ms} ms", stores=POSTGRES),
+    Kind("pause broker", "pause broker for {ms} ms", (100, 1500)),
+    Kind("pause postgres", "pause postgres for {ms} ms", (100, 1500), stores=POSTGRES),
+    Kind("replace broker", "replace broker for {ms} ms", (50, 300), stores=POSTGRES, stops=False),
+    Kind("terminate backends", "terminate backends", stores=POSTGRES),
+    Kind("exhaust connections", "exhaust connections for {ms} ms", stores=POSTGRES,
+         stops=False, times=1),
+    Kind("lock counters", "lock counters for {ms} ms", stores=POSTGRES),
+    Kind("hold transaction", "hold transaction for {ms} ms", (50, 200), stores=POSTGRES,
+         stops=False),
     *[Kind("%s clients" % how, "%s clients for {ms} ms" % how, (100, 800)) for how in NETWORK],
     *[Kind("%s store" % how, "%s store for {ms} ms" % how, (100, 800), stores=POSTGRES)
       for how in NETWORK],
+    Kind("step clock", "step clock by {seconds} s for {ms} ms", (50, 200), stops=False),
 ]
 
 ROWS = [kind.name for kind in KINDS]
@@ -87,7 +100,8 @@ class Schedule:
         return sum(len(log) for log in self.logs.values())
 
     def conf(self):
-        rows = ["title = %s, seed %d" % (self.name, self.seed), "store = %s" % self.store]
+        rows = ["title = %s, seed %d" % (self.name, self.seed), "store = %s" % self.store,
+                "seed = %d" % self.seed]
         for topic, (producers, consumers) in self.topics.items():
             rows.append("%s: %s : %s" % (topic, " ".join("P%d" % p for p in producers),
                                          " ".join("C%d" % c for c in consumers)))
@@ -157,7 +171,7 @@ def scaled(faults, part):
 
 
 def draw_topics(dice, shape):
-    """Each topic has one to all of the producers and of the consumers, and each of these a topic."""
+    """Each topic has one to all producers and one to all consumers, and each of these a topic."""
     everybody = {"P": range(1, shape.producers + 1), "C": range(1, shape.consumers + 1)}
     topics = {}
     for i in range(1, shape.topics + 1):
@@ -174,8 +188,9 @@ def draw_logs(dice, topics, producers, lines):
     logs = {}
     for producer in range(1, producers + 1):
         mine = [topic for topic, (writers, _) in topics.items() if producer in writers]
-        logs[producer] = [(dice.choice(mine), "[%d:%d] %s" % (producer, i, "x" * dice.randint(1, 60)))
-                          for i in range(1, lines + 1)]
+        logs[producer] = [
+            (dice.choice(mine), "[%d:%d] %s" % (producer, i, "x" * dice.randint(1, 60)))
+            for i in range(1, lines + 1)]
         # Whom the dice left out would be a topic with a producer that never writes to it.
         for i, topic in enumerate(mine):
             logs[producer][i] = (topic, logs[producer][i][1])
@@ -201,10 +216,10 @@ def draw(name, store, seed, kinds, shape, room):
 
 
 def draw_cell(kind, store, seed):
-    """Of the matrix: this kind of fault, twice."""
+    """Of the matrix: this kind of fault."""
     dice = random.Random("%s/%s/%d/shape" % (kind.name, store, seed))
     shape = Shape(dice.randint(2, 4), dice.randint(1, 3), dice.randint(1, 3))
-    return draw(kind.name, store, seed, [kind, kind], shape, 300)
+    return draw(kind.name, store, seed, [kind] * kind.times, shape, 300)
 
 
 def draw_mixed(seed, stores, names=None):

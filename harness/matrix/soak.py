@@ -32,9 +32,9 @@ class Soak:
         self.lock = threading.Lock()
         self.kept, self.found, self.next_seed = [], None, args.seed
         self.began = self.told = time.monotonic()
-        self.totals = {"verdict": "valid", "seed": args.seed, "runs": 0, "valid": 0, "unknown": 0, "failed": 0,
-                       "messages": 0, "deliveries": 0, "violations": 0, "stores": {}, "faults": {},
-                       "hits": {}, "unknowns": []}
+        self.totals = {"verdict": "valid", "seed": args.seed, "runs": 0, "valid": 0, "unknown": 0,
+                       "failed": 0, "messages": 0, "deliveries": 0, "violations": 0, "stores": {},
+                       "faults": {}, "hits": {}, "unknowns": []}
 
     # ---- soaking --------------------------------------------------------------------------------
 

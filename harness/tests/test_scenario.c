@@ -86,7 +86,7 @@ static void test_save(void)
     temp_make(&t);
     temp_make(&saved);
     snprintf(conf, sizeof conf,
-             "logs = ..%s\nT1: P1 P2 : C1\nT2: P1 : C7\n"
+             "logs = ..%s\nseed = 17\nT1: P1 P2 : C1\nT2: P1 : C7\n"
              "fault = after 1 acks: kill postgres, restart after 20 ms\n",
              strrchr(logs.dir, '/'));
     temp_write(&t, "scenario.conf", conf);
@@ -94,6 +94,8 @@ static void test_save(void)
     CU_ASSERT_FATAL(scenario_save(s, saved.dir, t.error, sizeof t.error));
     CU_ASSERT_FATAL(scenario_load(saved.dir, 0, STORE_UNSAID, &again, t.error, sizeof t.error));
     CU_ASSERT_STRING_EQUAL(again->title, s->title);
+    CU_ASSERT_EQUAL(s->seed, 17);
+    CU_ASSERT_EQUAL(again->seed, 17);
     CU_ASSERT_EQUAL(again->expected, 3);
     CU_ASSERT_EQUAL(again->consumers[1].id, 7);
     CU_ASSERT_EQUAL(again->fault_count, 1);
@@ -196,6 +198,8 @@ static void test_refused(void)
         {"tittle = x\n", ":1: ", "no setting is called 'tittle'"},
         {"title = a\ntitle = b\n", ":2: ", "already in line 1"},
         {"title =\n", ":1: ", "has no value"},
+        {"seed = -1\n", ":1: ", "'-1' is no seed"},
+        {"seed = 1\nseed = 1\n", ":2: ", "already in line 1"},
         {"T1: P0 : C1\n", ":1: ", "'P0' is not a producer"},
         {"T1: P1x : C1\n", ":1: ", "'P1x' is not a producer"},
         {"T1: P01 : C1\n", ":1: ", "'P01' is not a producer"},
