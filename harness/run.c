@@ -412,7 +412,7 @@ static bool fault_is_endless(const struct run *run)
 {
     const struct injector *i = &run->injector;
 
-    if (!injector_busy(i)) {
+    if (!injector_busy(i) || i->state == INJECTOR_FROZEN) { /* not begun */
         return false;
     }
     const struct scenario_fault *fault = &i->faults[i->current];
