@@ -36,7 +36,7 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
         .shape = SHAPE_DOWN, .freezes = true, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_kill_ops},
     [FAULT_TERM] = {
         .name = "term", .form = "term broker, restart after MS ms", .targets = BROKER,
-        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_term_ops},
+        .shape = SHAPE_DOWN, .freezes = true, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_term_ops},
     [FAULT_STOP] = {
         .name = "stop", .form = "stop postgres, restart after MS ms", .targets = POSTGRES,
         .shape = SHAPE_DOWN, .stores = ON_POSTGRES, .unit = IN_FLIGHT, .ops = &fault_stop_ops},

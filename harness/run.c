@@ -236,6 +236,7 @@ static bool drive_faults(struct run *run)
         case INJECTOR_NOTHING:
             return !run->control.failed;
         case INJECTOR_FREEZE:
+            run->fault_ms = view.now_ms;
             scene->frozen = run->rt->ops->freeze(run->rt, scene->fault->target);
             break;
         case INJECTOR_THAW:
