@@ -97,7 +97,13 @@ static void facts_put(const struct page *p)
 
     page_put(p, "<dl>\n");
     fact(p, "Runtime", run->runtime);
-    fact(p, "Store", run->store);
+    fact_open(p, "Store");
+    html_text(p->b, run->store == NULL ? "not recorded" : run->store);
+    if (p->s->postgres != NULL) {
+        page_put(p, " with ");
+        html_text(p->b, p->s->postgres);
+    }
+    page_put(p, "</dd></div>\n");
     started_put(p);
     fact_open(p, "Took");
     word_span(p->b, span);

@@ -290,6 +290,7 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     put_string(&w, "runtime", h->run.runtime);
     put_string(&w, "runtime_reason", h->run.runtime_reason);
     put_string(&w, "store", h->run.store);
+    put_string(&w, "postgres", s->postgres);
     put_string(&w, "version", h->run.version);
     put_string(&w, "started", h->run.started);
     put_string(&w, "command", h->run.command);

@@ -439,6 +439,47 @@ def memory_is_lost_by_a_kill(folder):
     assert "the broker no longer knew" in result["reason"], result
 
 
+POWER_CUTS = ("fault = after 60 acks: power-cut store, restart after 20 ms",
+              "fault = after 200 acks: power-cut store torn by 3, restart after 20 ms")
+
+
+def run_with_power_cuts(folder, store):
+    scenario = make_scenario(folder, *MAPPING, f"store = {store}", *POWER_CUTS)
+    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
+    check_valid(code, run, "process", store=store)
+    history = (run.dir() / "history" / "harness.jsonl").read_text()
+    assert len(re.findall(r'"more":"\d+ bytes and \d+ names undone', history)) == 2, history
+
+
+@test
+def power_cuts_of_postgres(folder):
+    run_with_power_cuts(folder, "postgres")
+
+
+@test
+def power_cuts_of_sqlite(folder):
+    run_with_power_cuts(folder, "sqlite")
+
+
+@test
+def power_cut_without_fsync_is_caught(folder):
+    """A kill would not tell: the page cache outlives it."""
+    settings = ("title = sloppy", "postgres = fsync=off", *MAPPING)
+    kill = POWER_CUTS[0].replace("power-cut", "kill")
+    scenario = make_scenario(folder, *settings, kill)
+    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
+    assert code == 0, f"exit code {code}:\n{run.text()}"
+    assert "postgres (fsync=off)" in run.text(), run.text()
+    conf = scenario / "scenario.conf"
+    conf.write_text(conf.read_text().replace(kill, POWER_CUTS[0]))
+    code, run = run_to_end(folder, "run", "--runtime", "process", "--stall", "3", scenario)
+    assert code == 1, f"exit code {code}:\n{run.text()}"
+    assert "the store lost" in run.text(), run.text()
+    assert "fsync=off" in (run.dir() / "report.html").read_text()
+    assert json.loads((run.dir() / "result.json").read_text())["postgres"] == "fsync=off"
+    check_nothing_left(run)
+
+
 @test
 def store_is_asked_for(folder):
     """The command line wins over the conf, and the command that repeats the run has it."""
