@@ -110,6 +110,10 @@ static void facts_put(const struct page *p)
     page_put(p, ", ");
     word_number(p->b, (int64_t)(result_rate(p->c, p->s) + 0.5));
     page_put(p, " messages/s</dd></div>\n");
+    if (p->s->seed != SEED_NONE) {
+        fact_open(p, "Seed");
+        buffer_printf(p->b, "%" PRId64 "</dd></div>\n", p->s->seed);
+    }
     fact(p, "Version", run->version);
     if (run->runtime_reason != NULL) {
         page_put(p, "<div class=\"wide\"><dt>Why this runtime</dt><dd>");
