@@ -264,6 +264,15 @@ soak: scenario-programs ## Mixed faults until one fails: make soak [MINUTES=60] 
 	@harness/matrix/soak.py --reports reports/soak $(if $(SEED),--seed "$(SEED)") \
 	    $(if $(MINUTES),--minutes "$(MINUTES)") $(matrix_choice)
 
+# A build of its own: the product has no crash points.
+.PHONY: crash-points
+crash-points: ## The broker dies at every step of its code: make crash-points [STORE=sqlite] [STEPS=commit.sent,…]
+	@tools/deps build
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) BUILD=$(BUILD)/crash CRASH_POINTS=1 \
+	    $(addprefix $(BUILD)/crash/,$(notdir $(PROGRAMS)))
+	@BUILD=$(BUILD)/crash harness/crashpoints/crash_points.py --reports reports/crash-points \
+	    $(if $(STORE),--stores "$(STORE)") $(if $(STEPS),--steps "$(STEPS)")
+
 .PHONY: mutants
 mutants: scenario-programs ## One deliberate bug at a time: each must be found [SEEDS=20 of the unchanged one]
 	@tools/deps mutants

@@ -56,6 +56,7 @@ struct joining {
     struct acks acks;               /* by offset */
     const struct history_row *rows; /* by offset */
     size_t row_count;
+    int64_t removed;         /* what lies before has been removed by the log's limits; 0: nothing */
     struct row_refs orphans; /* rows without an acknowledgement at their offset */
     struct line_refs maybe;  /* lines whose outcome is unknown; filled when first asked for */
     bool maybe_filled;
@@ -440,8 +441,7 @@ static void say_lost(struct joining *j, struct line_ref at, int64_t offset)
     struct findings *f = &j->k->c->findings;
     int64_t acked_ns = fate_acked_ns(j->k, at);
     size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
-    bool excused =
-        cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, j->topic, acked_ns);
+    bool excused = cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, acked_ns);
     size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
                                   producer_name(j->k, at.producer).text, j->topic, cause, excused);
     struct evidence *e = findings_count(f, finding);
@@ -469,6 +469,10 @@ static void unplaced_report(struct joining *j)
         bool shared = (i > 0 && j->acks.items[i - 1].offset == offset) ||
                       (i + 1 < j->acks.count && j->acks.items[i + 1].offset == offset);
         if (!line_fate(j->k, at)->unplaced) {
+            continue;
+        }
+        if (!shared && offset < j->removed) {
+            entry_add(j, offset, at, false);
             continue;
         }
         if (!shared) {
@@ -614,10 +618,8 @@ static void identities_collect(const struct checking *k, struct identities *list
         for (size_t i = 0; i < k->h->producers[p].registrations.count; i++) {
             const struct history_registration *r = &k->h->producers[p].registrations.items[i];
             size_t topic = topic_of(k, r->topic);
-            size_t ignored;
-            if (topic == FINDING_TOPIC_NONE || r->client_id < 0 ||
-                intmap_get(by_id, r->client_id, &ignored)) {
-                continue; /* who has an id first keeps it: see check_forgotten.c */
+            if (topic == FINDING_TOPIC_NONE || r->client_id < 0) {
+                continue;
             }
             intmap_put(by_id, r->client_id, list->count);
             MEMORY_PUSH(list, (struct identity){p, topic, !seen[topic]});
@@ -708,6 +710,16 @@ static void rows_strange(struct checking *k, size_t next)
     }
 }
 
+static int64_t removed_of(const struct history *h, size_t topic)
+{
+    int64_t offset = 0;
+
+    for (size_t i = 0; i < h->removed.count; i++) {
+        offset = h->removed.items[i].topic == topic ? h->removed.items[i].first_offset : offset;
+    }
+    return offset;
+}
+
 static void topic_join(struct checking *k, size_t topic, const struct topic_lines *lines,
                        const struct intmap *by_id, const struct identities *identities,
                        size_t *next_row)
@@ -716,6 +728,7 @@ static void topic_join(struct checking *k, size_t topic, const struct topic_line
     struct joining j = {.k = k,
                         .topic = topic,
                         .log = &k->logs[topic],
+                        .removed = removed_of(k->h, topic),
                         .identity_of = by_id,
                         .identities = identities->items,
                         .topic_lines = &lines->by_topic_producer[topic * k->s->producer_count],

@@ -32,6 +32,7 @@
     X(EVENT_SIZE, "size")                                                                          \
     X(EVENT_PRODUCER_ID, "producer_id")                                                            \
     X(EVENT_CONSUMER_ID, "consumer_id")                                                            \
+    X(EVENT_FIRST_OFFSET, "first_offset")                                                          \
     X(EVENT_PARTITION, "partition")                                                                \
     X(EVENT_INCARNATION, "incarnation")
 

@@ -349,6 +349,7 @@ void history_destroy(struct history *h)
     free(h->consumers);
     free(h->faults.items);
     free(h->rows.items);
+    free(h->removed.items);
     texts_release(&h->texts);
     free(h);
 }

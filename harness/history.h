@@ -176,6 +176,12 @@ struct history_row {
     uint32_t message;
 };
 
+/* A topic whose log has limits: what lies before this offset has been removed, rightly. */
+struct history_removed {
+    uint32_t topic;
+    int64_t first_offset;
+};
+
 struct history_fault {
     int64_t number; /* from 1, as in the scenario */
     int64_t acks;   /* when it began */
@@ -223,6 +229,7 @@ struct history {
     HISTORY_LIST(struct history_fault) faults; /* in the order in which they began */
     bool rows_read;                            /* rows.jsonl is there */
     HISTORY_LIST(struct history_row) rows;
+    HISTORY_LIST(struct history_removed) removed; /* one per topic at most */
 };
 
 /*

@@ -356,12 +356,12 @@ static void receive_supply(struct reading *r, const struct moment *m, uint32_t t
         }
     }
     if (lines == count + 1) {
-        struct history_receive receive = {.time_ns = m->time_ns,
-                                          .offset = r->plain ? OFFSET_NONE : offset,
-                                          .line = (uint32_t)c->receives.count + 1,
-                                          .topic = topic,
-                                          .message = TEXT_NONE}; /* the file has it */
-        MEMORY_PUSH(&c->receives, receive);
+        MEMORY_PUSH(&c->receives,
+                    (struct history_receive){.time_ns = m->time_ns,
+                                             .offset = r->plain ? OFFSET_NONE : offset,
+                                             .line = (uint32_t)c->receives.count + 1,
+                                             .topic = topic,
+                                             .message = TEXT_NONE}); /* the file has it */
     }
 }
 
@@ -475,6 +475,10 @@ static bool row_take(void *arg, const struct event *e, char *reason, size_t reas
     int64_t partition = 0;
 
     row.topic = topic_of(r, e);
+    if (row.topic != TEXT_NONE && event_number(e, EVENT_FIRST_OFFSET, &row.offset)) {
+        MEMORY_PUSH(&r->history->removed, (struct history_removed){row.topic, row.offset});
+        return true;
+    }
     row.message = message_of(r, e);
     event_number(e, EVENT_PARTITION, &partition);
     event_number(e, EVENT_SEQUENCE, &row.sequence);

@@ -166,7 +166,7 @@ static int64_t fault_bit(struct fault_scene *scene)
 static void fault_record_hit(struct run *run, struct fault_scene *scene)
 {
     record_fault_hit(&run->record, scene->number, scene->bit,
-                     fault_kind(scene->fault->action)->unit, scene->more);
+                     fault_kind(scene->fault->action)->unit);
 }
 
 /* A window has hit something until it closes, the others when they happen. */
@@ -236,7 +236,6 @@ static bool drive_faults(struct run *run)
         case INJECTOR_NOTHING:
             return !run->control.failed;
         case INJECTOR_FREEZE:
-            run->fault_ms = view.now_ms;
             scene->frozen = run->rt->ops->freeze(run->rt, scene->fault->target);
             break;
         case INJECTOR_THAW:
@@ -383,10 +382,28 @@ static bool start_clients(struct run *run)
     return true;
 }
 
+/* The broker's options that the scenario asks for. */
+static bool set_options(struct run *run)
+{
+    char bytes[24];
+
+    if (run->scenario->retention_bytes == 0) {
+        return true;
+    }
+    if (strcmp(run->rt->ops->name, "process") != 0) {
+        return control_fail(&run->control, NULL,
+                            "retention_bytes: only with RUNTIME=process, since a container's "
+                            "environment cannot be changed");
+    }
+    snprintf(bytes, sizeof bytes, "%" PRId64, run->scenario->retention_bytes);
+    runtime_set_environment(run->rt, TARGET_BROKER, "MYQUEUE_RETENTION_BYTES", bytes);
+    return true;
+}
+
 static bool run_up(struct run *run)
 {
-    return run->rt->ops->prepare(run->rt) && prepare_faults(run) && start_services(run) &&
-           create_topics(run) && start_clients(run);
+    return set_options(run) && run->rt->ops->prepare(run->rt) && prepare_faults(run) &&
+           start_services(run) && create_topics(run) && start_clients(run);
 }
 
 /* ---- the run -------------------------------------------------------------------------- */
@@ -683,18 +700,9 @@ static void choose_command(struct run *run)
     }
 }
 
-/* Can every fault be had on this runtime, and the server's settings? Otherwise `reason` says
- * which cannot, and why. */
+/* Can every fault be had on this runtime? Otherwise `reason` says which cannot, and why. */
 static bool faults_run_on(const struct run *run, const char *runtime, char *reason, size_t size)
 {
-    if (run->scenario->postgres != NULL && strcmp(runtime, "docker") == 0) {
-        snprintf(
-            reason, size,
-            "postgres = %s: only with RUNTIME=process, since a container's server is set up by "
-            "its compose file",
-            run->scenario->postgres);
-        return false;
-    }
     for (size_t i = 0; i < run->scenario->fault_count; i++) {
         if (!fault_runs_on(&run->scenario->faults[i], runtime, reason, size)) {
             return false;
@@ -797,7 +805,6 @@ static bool prepare(struct run *run)
     run->settings.root = o->root;
     run->settings.programs = o->programs;
     run->settings.store = run->scenario->store;
-    run->settings.postgres = run->scenario->postgres;
     choose_id(run);
     if (!prepare_folder(run) || !choose_runtime(run)) {
         return false;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TMPDIR_BYTES_MAX 48
 #define QUERY_LIMIT_MS 120000
 #define POSTGRES_SOCKET ".s.PGSQL.5432"
 #define DRAIN_MS 5000 /* for a broker that is asked to end */
@@ -23,6 +24,15 @@ static void port_address(const struct runtime *rt, int which, char address[RUNTI
 {
     snprintf(address, RUNTIME_ADDRESS_BYTES, "127.0.0.1:%d",
              rt->settings->port + which * RUNTIME_PORTS_APART);
+}
+
+/* As everywhere, TMPDIR says where what is temporary goes; but the socket's path has to be short.
+ */
+static const char *folder_above(void)
+{
+    const char *above = getenv("TMPDIR");
+
+    return above != NULL && above[0] == '/' && strlen(above) <= TMPDIR_BYTES_MAX ? above : "/tmp";
 }
 
 struct runtime *runtime_create(size_t size, const struct runtime_ops *ops,
@@ -39,7 +49,7 @@ struct runtime *runtime_create(size_t size, const struct runtime_ops *ops,
     rt->control = c;
     rt->client_line = rt->store_line = (struct line)LINE_INIT;
     port_address(rt, PORT_BROKER, rt->broker);
-    snprintf(rt->folder, sizeof rt->folder, "/tmp/%s", settings->id);
+    snprintf(rt->folder, sizeof rt->folder, "%s/%s", folder_above(), settings->id);
     return rt;
 }
 
@@ -68,12 +78,6 @@ void runtime_set_environment(struct runtime *rt, enum fault_target target, const
     }
     arguments_release(old);
     *old = kept;
-}
-
-const char *runtime_data(const struct runtime *rt, char path[PATH_MAX])
-{
-    snprintf(path, PATH_MAX, "%s/data", rt->folder); /* tools/postgres calls it so, too */
-    return path;
 }
 
 /* ---- proxies ---------------------------------------------------------------------------- */

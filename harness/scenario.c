@@ -137,15 +137,6 @@ static void ids_add(struct ids *to, const struct conf_ids *from)
     }
 }
 
-static bool settings_check(const struct loading *l)
-{
-    return l->s->postgres == NULL || l->s->store == STORE_POSTGRES ||
-           refuse(l,
-                  "%s:%" PRId64 ": 'postgres' is for the store postgres, and it is %s: leave it "
-                  "out, or run it with postgres",
-                  l->conf_path, l->conf->postgres_line, scenario_store_name(l->s->store));
-}
-
 /* The conf's faults, on the targets that the store makes of them. */
 static bool faults_take(struct loading *l)
 {
@@ -537,14 +528,13 @@ static bool conf_load(struct loading *l)
     }
     l->s->logs = memory_string(slice_of(logs));
     l->s->seed = conf->seed;
+    l->s->retention_bytes = conf->retention_bytes;
     l->s->title = conf->title == NULL ? NULL : memory_string(slice_of(conf->title));
     l->s->store = l->s->store != STORE_UNSAID   ? l->s->store
                   : conf->store != STORE_UNSAID ? conf->store
                                                 : STORE_POSTGRES;
-    l->s->postgres = conf->postgres == NULL ? NULL : memory_string(slice_of(conf->postgres));
     l->conf = conf;
-    bool ok =
-        conf_apply(l) && settings_check(l) && logs_load(l) && files_are_used(l) && faults_check(l);
+    bool ok = conf_apply(l) && logs_load(l) && files_are_used(l) && faults_check(l);
     l->conf = NULL;
     scenario_conf_destroy(conf);
     return ok;
@@ -621,11 +611,11 @@ static void ids_append(struct buffer *b, char letter, const struct scenario_clie
 static void conf_append(struct buffer *b, const struct scenario *s)
 {
     buffer_printf(b, "title = %s\nstore = %s\n", s->title, scenario_store_name(s->store));
+    if (s->retention_bytes > 0) {
+        buffer_printf(b, "retention_bytes = %" PRId64 "\n", s->retention_bytes);
+    }
     if (s->seed != SEED_NONE) {
         buffer_printf(b, "seed = %" PRId64 "\n", s->seed);
-    }
-    if (s->postgres != NULL) {
-        buffer_printf(b, "postgres = %s\n", s->postgres);
     }
     for (size_t t = 0; t < s->topic_count; t++) {
         const struct scenario_topic *topic = &s->topics[t];
@@ -712,6 +702,5 @@ void scenario_destroy(struct scenario *s)
     free(s->faults);
     free(s->title);
     free(s->logs);
-    free(s->postgres);
     free(s);
 }

@@ -7,12 +7,12 @@
  *   logs = ../5p3c                        optional: where the log files are, from the conf
  *   store = sqlite                        optional: where the broker keeps the messages
  *   seed = 17                             optional: what the rest was drawn from, if it was
- *   postgres = fsync=off                  optional: settings of the server, to see what they cost
  *   T1: P1 P2 P3 : C1 C2 C3               topic: who produces : who consumes
  *   T2: P1 P4 P5 : C1
  *   fault = after 1500 acks: kill broker, restart after 500 ms
  *   fault = after 2000 acks: kill store, restart after 300 ms
  *   fault = after 900 ms: pause broker for 2000 ms
+ *   retention_bytes = 65536               optional: about how much the broker keeps of a topic
  *   recovery_ms = 5000                    optional: after a fault, until something is
  *                                         acknowledged again; longer is `slow-recovery`
  *   # a comment; also behind a line
@@ -76,7 +76,6 @@ enum fault_action {
     FAULT_HOLD,
     FAULT_FILL,
     FAULT_POWER_CUT,
-    FAULT_POWER_TEAR,
     FAULT_KILL_PRODUCER,
     FAULT_KILL_CONSUMER,
     FAULT_LOSE_REPLY,
@@ -115,7 +114,6 @@ struct scenario_fault {
     int64_t hold_ms; /* from certainly dead to started again; how long a window is open */
     int64_t client;  /* the 1 of P1 or C1 */
     int64_t seconds; /* by which the clock is stepped */
-    int64_t seed;    /* of a torn power cut, from 1 */
     int64_t pass;    /* a crash: at which pass of `step`, from 1 */
     char step[FAULT_STEP_BYTES_MAX + 1];
 };
@@ -155,7 +153,6 @@ struct scenario {
     enum scenario_store store;
     int64_t seed;                  /* SEED_NONE: it was not drawn */
     char *logs;                    /* the folder that the log files are in */
-    char *postgres;                /* settings, "fsync=off synchronous_commit=off"; NULL: none */
     struct scenario_topic *topics; /* in the conf's order; without one, by name */
     size_t topic_count;
     struct scenario_client *producers;
@@ -164,8 +161,9 @@ struct scenario {
     size_t consumer_count;
     struct scenario_fault *faults;
     size_t fault_count;
-    int64_t recovery_ms; /* from a fault's undoing to an acknowledgement, at most */
-    int64_t expected;    /* messages that all producers send together */
+    int64_t retention_bytes; /* the broker keeps about so much of each topic; 0: all */
+    int64_t recovery_ms;     /* from a fault's undoing to an acknowledgement, at most */
+    int64_t expected;        /* messages that all producers send together */
 };
 
 /*

@@ -37,10 +37,10 @@ struct scenario_conf {
     int64_t store_line;
     int64_t recovery_ms; /* 0: none given */
     int64_t recovery_line;
+    int64_t retention_bytes; /* 0: none given */
+    int64_t retention_line;
     int64_t seed; /* SEED_NONE: none given */
     int64_t seed_line;
-    char *postgres; /* NULL: none given */
-    int64_t postgres_line;
     struct {
         struct conf_topic *items;
         size_t count;

@@ -217,7 +217,9 @@ static bool sweep(struct queue *queue, struct store_session *session)
         status = STATUS_OK;
         for (int i = 0; i < SWEEPS_MAX && status == STATUS_OK && !done; i++) {
             status = session->store->ops->sweep(session, &done);
-            CRASH_POINT(SWEEP_DONE);
+            if (!done) {
+                CRASH_POINT(SWEEP_DONE);
+            }
         }
     }
     if (!done) {
