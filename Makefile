@@ -12,6 +12,7 @@
 #                       if not given, as scenario.conf says, or postgres
 #   LOGS= CONSUMERS=    for `make scenario`
 #   SEED= SEEDS= MINUTES= FAULTS= JOBS=   for `make faults` and `make soak`
+#   SUT= LOGS= QUICK=   for `make judge`
 #   FUZZ_SECONDS=60     of `make fuzz`, all targets together
 #   V=1                 show the commands
 
@@ -284,6 +285,12 @@ mutants-readme: ## Put the last run's table into the README
 
 matrix_choice = $(if $(STORE),--stores "$(STORE)") $(if $(FAULTS),--faults "$(FAULTS)") \
                 $(if $(JOBS),--jobs "$(JOBS)")
+
+.PHONY: judge
+judge: scenario-programs ## Any implementation: make judge SUT="a.conf b.conf" [LOGS=DIR] [QUICK=1]
+	@test -n "$(SUT)" || { echo "make judge: SUT=FILE is needed: how the system is started," \
+	    "and what it claims (docs/judging.md)" >&2; exit 2; }
+	@harness/judging/judge.py $(if $(LOGS),--logs "$(LOGS)") $(if $(QUICK),--quick) $(SUT)
 
 .PHONY: bench
 bench: bench-programs ## Measure everything beside its ceilings and peers (10 minutes)

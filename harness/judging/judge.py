@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+"""judge.py CONF... - what is an implementation of the assignment's seven calls worth?
+
+Each CONF describes a system (docs/judging.md); one of harness/sut may be given by its name alone.
+Each is held against the contract call by call, then runs scenarios with producers and consumers,
+without and with kills, which the harness' checker judges by what the system claims; then its speed
+is measured. Nothing but the seven calls is used.
+
+Writes REPORTS/TIME-PID/: index.html (all side by side), NAME.html, result.json, NAME/RUN/ (run
+folders), and points REPORTS/latest to it. Exit codes: 0 all keep the contract and what they claim,
+1 one does not, 2 one could not be judged in full, 254 bad usage, 255 a fault of the judge.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(os.path.dirname(HERE), "matrix"))
+
+import comparison
+import conformance
+import logs
+import run
+import runs as matrix
+import sut
+
+SCENARIOS = ("2p2c", "5p3c")
+SPEED_LIMIT_S = 120
+EXITS = {"valid": 0, "invalid": 1, "unknown": 2}
+USAGE = 254
+FAULT = 255
+CHECKER = os.path.join(sut.BUILD, "myqueue-harness")
+BAD = ("wrong", "forgotten")
+
+
+class Judging:
+    """One system, from its build to its verdict. `told` gets lines for a person."""
+
+    def __init__(self, description, folder, args, told):
+        self.description, self.args, self.told = description, args, told
+        self.folder = os.path.join(folder, description.name)
+        os.makedirs(self.folder)
+        self.result = {"name": description.name, "title": description.title,
+                       "claims": description.claims(), "claims_words": description.claims_words(),
+                       "dialect": None, "error": "", "conformance": [], "runs": [], "speed": []}
+        self.dialect = None
+
+    def judge(self):
+        try:
+            sut.build(self.description, os.path.join(self.folder, "build.log"))
+            self.conform()
+            if self.dialect is not None:
+                for name, scenario in self.args.scenarios:
+                    for kills in ([run.kills_of(scenario)] if self.args.quick
+                                  else [[], run.kills_of(scenario)]):
+                        self.run(name + ("-kills" if kills else ""), scenario, kills)
+                if not self.args.quick:
+                    self.measure()
+        except sut.Failed as failure:
+            self.result["error"] = str(failure)
+            self.told("  %s" % failure)
+        self.conclude()
+        return self.result
+
+    def conform(self):
+        def tell(result):
+            if result.result in BAD or result.result == "odd":
+                self.told("  %-12s %s" % (result.result, result.what))
+
+        with sut.System(self.description, os.path.join(self.folder, "conformance.log")) as system:
+            self.dialect, results = conformance.run_all(
+                system, self.description.start, self.description.persists, tell)
+        self.result["conformance"] = conformance.as_dicts(results)
+        self.result["dialect"] = self.dialect and self.dialect.words()
+
+    def run(self, name, scenario, kills):
+        folder = os.path.join(self.folder, name)
+        one = {"name": name, "title": scenario.title, "kills": len(kills),
+               "messages": scenario.messages(), "verdict": "unknown", "reason": "", "folder": folder,
+               "violations": [], "unknowns": [], "not_claimed": []}
+        self.result["runs"].append(one)
+        try:
+            run.Run(folder, name, scenario, self.description, self.dialect, kills,
+                    self.args.command).go()
+            self.check(folder, one)
+        except sut.Failed as failure:
+            one["reason"] = str(failure)
+        self.told("  %-12s %s: %s" % (name, one["verdict"], one["reason"]))
+
+    def check(self, folder, one):
+        checked = subprocess.run([CHECKER, "check", folder], capture_output=True, text=True)
+        verdict = matrix.VERDICTS.get(checked.returncode)
+        if verdict not in EXITS:
+            raise sut.Failed("the run could not be checked: %s" % checked.stderr.strip())
+        with open(os.path.join(folder, "result.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        one["verdict"], one["reason"] = verdict, result["reason"]
+        one["messages_per_second"] = result.get("messages_per_second")
+        for part in ("violations", "unknowns", "not_claimed"):
+            one[part] = [{key: found.get(key) for key in ("name", "process", "topic", "count")} |
+                         {"detail": next((e.get("detail") for e in found.get("evidence", [])), "")}
+                         for found in result.get(part) or []]
+
+    def measure(self):
+        with sut.System(self.description, os.path.join(self.folder, "speed.log")) as system:
+            probe = subprocess.run(
+                [sys.executable, os.path.join(HERE, "speed.py"), system.address,
+                 json.dumps(vars(self.dialect))], capture_output=True, text=True,
+                timeout=SPEED_LIMIT_S)
+        if probe.returncode != 0:
+            self.result["speed_error"] = (probe.stderr.strip().splitlines() or ["no reason"])[-1]
+        else:
+            self.result["speed"] = json.loads(probe.stdout)
+
+    def conclude(self):
+        """The verdict, and why, in one sentence."""
+        result = self.result
+        bad = [one["what"] for one in result["conformance"] if one["result"] in BAD]
+        failed = [one for one in result["runs"] if one["verdict"] == "invalid"]
+        unsure = [one for one in result["runs"] if one["verdict"] == "unknown"]
+        if bad or failed:
+            result["verdict"] = "invalid"
+            parts = ["%d of %d checks went wrong" % (len(bad), comparison.counted(result)[1])
+                     ] if bad else []
+            parts += ["%s: %s" % (one["name"], one["reason"]) for one in failed[:1]]
+        elif result["error"] or unsure or not result["runs"]:
+            result["verdict"] = "unknown"
+            parts = [result["error"]] if result["error"] else []
+            parts += ["%s: %s" % (one["name"], one["reason"]) for one in unsure[:1]]
+        else:
+            result["verdict"] = "valid"
+            parts = ["keeps the contract and what it claims"]
+            forgets = comparison.forgets(result)
+            if forgets:
+                parts.append("forgets %s, and says so" % sut.listed(forgets))
+        result["reason"] = "; ".join(parts)
+
+
+def describe(words):
+    """The Descriptions of the confs, or Failed."""
+    found = {}
+    for word in words:
+        named = os.path.join(os.path.dirname(HERE), "sut", word.removesuffix(".conf") + ".conf")
+        path = named if not os.path.exists(word) and os.path.exists(named) else word
+        description = sut.load(path)
+        if description.name in found:
+            raise sut.Failed("%s and %s have one name: rename one of the files" % (
+                found[description.name].path, path))
+        found[description.name] = description
+    return list(found.values())
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("confs", nargs="+", metavar="CONF", help="harness/sut/NAME.conf, or NAME")
+    parser.add_argument("--logs", help="a scenario's folder, or one with producer_N.txt, to run "
+                        "instead of 2p2c and 5p3c")
+    parser.add_argument("--quick", action="store_true",
+                        help="the contract, and 2p2c (or --logs) with kills; no speed")
+    parser.add_argument("--reports", default=os.path.join(sut.ROOT, "reports", "judge"),
+                        help="where this one's folder is made (default: reports/judge)")
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit as ended:
+        sys.exit(USAGE if ended.code else 0)
+    folders = [args.logs] if args.logs else [
+        os.path.join(sut.ROOT, "scenarios", name) for name in SCENARIOS[:1 if args.quick else None]]
+    args.scenarios = [(os.path.basename(os.path.abspath(folder)), logs.load(folder))
+                      for folder in folders]
+    args.command = 'make judge SUT="%s"%s' % (
+        " ".join(map(matrix.from_root, args.confs)),
+        " LOGS=%s" % matrix.from_root(args.logs) if args.logs else "")
+    return args
+
+
+def write_pages(folder, whole):
+    matrix.write_json(os.path.join(folder, "result.json"), whole)
+    for name, systems in [("index", whole["systems"]),
+                          *((system["name"], [system]) for system in whole["systems"])]:
+        with open(os.path.join(folder, name + ".html"), "w", encoding="utf-8") as file:
+            file.write(comparison.html(dict(whole, systems=systems), alone=name != "index"))
+
+
+def main(arguments):
+    try:
+        args = parse(arguments)
+        descriptions = describe(args.confs)
+    except sut.Failed as failure:
+        print("judge: %s" % failure, file=sys.stderr)
+        return USAGE
+    if not os.access(CHECKER, os.X_OK):
+        print("judge: there is no %s to check the runs: run make" % CHECKER, file=sys.stderr)
+        return FAULT
+    folder, began = matrix.new_folder(args.reports), time.monotonic()
+    whole = {"schema": 1, "command": args.command, "systems": [],
+             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    for description in descriptions:
+        print("%s (%s)" % (description.title, description.name), flush=True)
+        result = Judging(description, folder, args, lambda line: print(line, flush=True)).judge()
+        for one in result["runs"]:
+            report = os.path.join(one.pop("folder"), "report.html")
+            one["report"] = os.path.relpath(report, folder) if os.path.exists(report) else ""
+        whole["systems"].append(result)
+        whole["seconds"] = round(time.monotonic() - began, 1)
+        write_pages(folder, whole)
+    matrix.point_latest(folder)
+    print("\n%s\n%s" % (comparison.text(whole), os.path.join(
+        matrix.from_root(os.path.join(args.reports, "latest")), "index.html")))
+    verdicts = {system["verdict"] for system in whole["systems"]}
+    return EXITS[next(one for one in ("invalid", "unknown", "valid") if one in verdicts)]
+
+
+def interrupted(number, frame):
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,273 @@
+#!/usr/bin/python3
+"""The judge: what a conf may say, what answers mean, that each flaw of flawed.py is named, and,
+with the programs of $BUILD, whole judgements. Ends with `N passed, N failed`."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.dirname(HERE), HERE]
+
+import calls
+import conformance
+import flawed
+import logs
+import sut
+
+JUDGE = os.path.join(os.path.dirname(HERE), "judge.py")
+AT_ONCE = 4
+
+# The check that has to name a flaw. Flaws that show only in a run are in Judgements.
+NAMED = {
+    "loses-messages": "restart-kill-messages", "loses-positions": "restart-kill-positions",
+    "loses-ids": "restart-kill-ids", "gives-twice": "one_id", "wrong-size": "sizes",
+    "accepts-unknown-topic": "consumer_of_nothing", "checks-no-producer": "produce_elsewhere",
+    "stores-twice": "one_id", "shares-position": "each_its_own", "same-ids": "unique_ids",
+    "cuts": "texts",
+}
+
+
+def write(folder, name, text):
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def flawed_conf(folder, flaw):
+    claims = "persistent = no\nstart = latest\n" if flaw == "forgetful" else "persistent = yes\n"
+    return write(folder, flaw + ".conf",
+                 "title = flawed: %s\nrun = /usr/bin/python3 '%s' %s {port} {data}/queue.db\n%s" % (
+                     flaw, os.path.join(HERE, "flawed.py"), flaw, claims))
+
+
+class InFolder(unittest.TestCase):
+    def setUp(self):
+        held = tempfile.TemporaryDirectory(prefix="myqueue-test-")
+        self.addCleanup(held.cleanup)
+        self.folder = held.name
+
+
+class Confs(InFolder):
+    def refused(self, text, *words):
+        with self.assertRaises(sut.Failed) as caught:
+            sut.load(write(self.folder, "a.conf", text))
+        for word in (os.path.join(self.folder, "a.conf"), *words):
+            self.assertIn(word, str(caught.exception))
+
+    def test_all_keys(self):
+        found = sut.load(write(self.folder, "a.conf", (
+            "# a comment\ntitle = A\nfolder = .\nbuild = make x\nrun = ./x '{port} {data}'\n"
+            "stop = ./stop {pid}\nkill = ./kill\naddress = http://localhost:{port}/v1/\n"
+            "health = /up\npersistent = yes\npersists = ids topics\nstart = latest\n")))
+        self.assertEqual((found.name, found.title, found.folder), ("a", "A", self.folder))
+        self.assertEqual(found.run, ["./x", "{port} {data}"])
+        self.assertEqual((found.address, found.health), ("http://localhost:{port}/v1", "/up"))
+        self.assertEqual((found.persists, found.start), (["ids", "topics"], "latest"))
+        self.assertFalse(found.wants_database())
+
+    def test_defaults(self):
+        found = sut.load(write(self.folder, "a.conf", "run = x {database}\npersistent = yes\n"))
+        self.assertEqual((found.title, found.persists, found.start),
+                         ("a", list(sut.PERSISTS), "earliest"))
+        self.assertTrue(found.wants_database())
+
+    def test_complaints(self):
+        good = "run = x\npersistent = no\n"
+        self.refused("", "'run = …' is missing")
+        self.refused("run = x\n", "'persistent = …' is missing")
+        self.refused("run\n", ":1: ", "is not 'key = value'")
+        self.refused(good + "speed = 1\n", ":3: ", "there is no key 'speed'")
+        self.refused(good + "run = y\n", ":3: ", "said before, in line 1")
+        self.refused("run = x {prt}\n", ":1: ", "'{prt}' stands for nothing")
+        self.refused("run = 'x\n", ":1: ", "quotes")
+        self.refused("run = x\npersistent = maybe\n", ":2: ", "yes or no")
+        self.refused(good + "persists = ids\n", ":3: ", "persistent = yes")
+        self.refused("run = x\npersistent = yes\npersists = id\n", ":3: ", "'id' is nothing")
+        self.refused(good + "start = first\n", ":3: ", "earliest or latest")
+        self.refused(good + "address = localhost\n", ":3: ", "no address")
+        self.refused(good + "health = up\n", ":3: ", "no path")
+        self.refused(good + "folder = nowhere\n", ":3: ", "there is no folder")
+
+    def test_the_confs_of_the_project_can_be_read(self):
+        folder = os.path.join(sut.ROOT, "harness", "sut")
+        for name in sorted(os.listdir(folder)):
+            sut.load(os.path.join(folder, name))
+
+
+class Systems(InFolder):
+    def conf(self, run):
+        return sut.load(write(self.folder, "a.conf", "run = %s\npersistent = no\n" % run))
+
+    def failure(self, run):
+        with self.assertRaises(sut.Failed) as caught:
+            with sut.System(self.conf(run), os.path.join(self.folder, "log")):
+                self.fail("it is there")
+        return str(caught.exception)
+
+    def test_what_cannot_be_started_is_told(self):
+        self.assertIn("/nowhere/x", self.failure("/nowhere/x"))
+        told = self.failure("sh -c 'echo no such thing >&2; exit 3'")
+        self.assertIn("exit code 3", told)
+        self.assertIn("no such thing", told)
+
+    def test_everything_that_it_started_is_ended(self):
+        run = ("sh -c 'sh -c \"trap : TERM; while :; do sleep 1; done\" & "
+               "exec /usr/bin/python3 %s none {port} {data}/q.db'" % os.path.join(HERE, "flawed.py"))
+        with sut.System(self.conf(run), os.path.join(self.folder, "log")) as system:
+            first = system.child.pid
+            self.assertGreater(len(sut.session(first)), 1)
+            system.stop()
+            self.assertEqual(sut.session(first), [])
+            system.start()
+            second, data = system.child.pid, system.data
+        self.assertEqual(sut.session(second), [])
+        self.assertFalse(os.path.exists(data))
+
+
+class Answers(unittest.TestCase):
+    def answer(self, call, status, body):
+        return calls.Answer(call, "", status, body if isinstance(body, str) else json.dumps(body))
+
+    def test_outcomes(self):
+        success, failure = {"status": "success"}, {"status": "failure", "message": "No message"}
+        for call, status, body, outcome in (
+                ("produce", 200, success, "ok"),
+                ("produce", 201, success, "ok"),
+                ("produce", 200, {"status": "failure", "message": "no"}, "refused"),
+                ("produce", 400, failure, "refused"),
+                ("produce", 404, "<html>", "refused"),
+                ("produce", 500, {"status": "failure"}, "unknown"),
+                ("produce", 200, "<html>", "refused"),
+                ("consume", 200, {"status": "success", "message": ""}, "ok"),
+                ("consume", 200, {"message": "m"}, "ok"),
+                ("consume", 200, {"status": "success", "message": None}, "empty"),
+                ("consume", 400, failure, "empty"),
+                ("consume", 500, failure, "empty"),
+                ("consume", 503, "", "unknown"),
+                ("consume", 404, {"detail": "Consumer 7 not found"}, "refused"),
+                ("size", 200, {"status": "success", "size": 0}, "ok")):
+            with self.subTest(call=call, status=status, body=body):
+                self.assertEqual(self.answer(call, status, body).outcome, outcome)
+
+    def test_reasons_in_the_words_of_others(self):
+        for call, words, code in (
+                ("consume", "Queue is empty", "no_message"),
+                ("consume", "No new messages for topic 'consumer not'", "no_message"),
+                ("consume", "consumer 3 does not exist", "unknown_consumer"),
+                ("consume", "Topic 'x' does not exist", "unknown_topic"),
+                ("consume", "sorry", "no_message"),
+                ("produce", "Producer 3 is not registered with topic 'x'", "unknown_producer"),
+                ("produce", "no such topic", "unknown_topic"),
+                ("produce", "sorry", "refused")):
+            with self.subTest(words=words):
+                body = {"status": "failure", "message": words}
+                self.assertEqual(calls.code_of(self.answer(call, 400, body)), code)
+        body = {"status": "failure", "message": "?", "code": "not_registered"}
+        self.assertEqual(self.answer("produce", 400, body).code, "not_registered")
+
+    def test_how_parameters_travel(self):
+        fields = {"topic": "a b", "producer_id": 7}
+        self.assertEqual(calls.Dialect().write("produce", fields)[3],
+                         b'{"topic": "a b", "producer_id": 7}')
+        self.assertEqual(calls.Dialect(post="form", id_text=True).write("produce", fields)[3],
+                         b"topic=a+b&producer_id=7")
+        self.assertEqual(calls.Dialect(post="query", topic="name", slash=True).write(
+            "produce", fields)[1], "/producer/produce/?name=a+b&producer_id=7")
+
+
+class Logs(InFolder):
+    def test_a_folder_without_a_conf(self):
+        write(self.folder, "producer_1.txt",
+              "\ufeff09:00:00\tINFO  a b \tP1-1\tT2\r\n\n 9:00:01 x P1-1 T1")
+        found = logs.load(self.folder)
+        self.assertEqual(found.topics, {"T1": ([1], [1, 2, 3]), "T2": ([1], [1, 2, 3])})
+        self.assertEqual([(l.number, l.topic, l.message) for l in found.logs[1]],
+                         [(1, "T2", "INFO  a b"), (3, "T1", "x")])
+
+    def test_what_is_written_reads_the_same(self):
+        found = logs.load(os.path.join(sut.ROOT, "scenarios", "5p3c"))
+        found.write(os.path.join(self.folder, "s"), ["after 9 acks: kill broker"])
+        self.assertEqual(logs.load(os.path.join(self.folder, "s")), found)
+        self.assertEqual((found.messages(), found.deliveries(1)), (4965, 4965))
+
+    def test_complaints(self):
+        for text, words in (("09:00:00 x T1\n", ":1: a line is"), ("\nnine x P1 T1\n", ":2: "),
+                            ("\n", "no line")):
+            write(self.folder, "producer_1.txt", text)
+            with self.assertRaises(sut.Failed) as caught:
+                logs.load(self.folder)
+            self.assertIn(words, str(caught.exception))
+
+
+class Conformance(InFolder):
+    def results(self, flaw):
+        description = sut.load(flawed_conf(self.folder, flaw))
+        with sut.System(description, os.path.join(self.folder, flaw + ".log")) as system:
+            return conformance.run_all(system, description.start, description.persists,
+                                       lambda result: None)[1]
+
+    def test_each_flaw_is_named_and_nothing_is_found_without_one(self):
+        flaws = ["none", *NAMED, "forgetful", "refuses-404"]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for flaw, results in zip(flaws, pool.map(self.results, flaws)):
+                bad = {one.id for one in results if one.result in ("wrong", "forgotten")}
+                odd = {one.id for one in results if one.result == "odd"}
+                with self.subTest(flaw=flaw):
+                    if flaw in NAMED:
+                        self.assertIn(NAMED[flaw], bad)
+                    else:
+                        self.assertEqual(bad, set())
+                    self.assertEqual("produce_unknown" in odd, flaw == "refuses-404")
+
+
+class Judgements(InFolder):
+    def judge(self, *arguments):
+        ended = subprocess.run([sys.executable, JUDGE, "--reports", self.folder, *arguments],
+                               capture_output=True, text=True)
+        path = os.path.join(self.folder, "latest", "result.json")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                return ended, {one["name"]: one for one in json.load(file)["systems"]}
+        return ended, {}
+
+    def test_usage(self):
+        for words, said in ((["nowhere.conf"], "nowhere.conf: cannot be read"), ([], "usage"),
+                            (["myqueue-memory", "harness/sut/myqueue-memory.conf"], "one name")):
+            ended, _ = self.judge(*words)
+            self.assertEqual(ended.returncode, 254)
+            self.assertIn(said, ended.stderr)
+
+    def test_side_by_side(self):
+        """The example is good, memory forgets and says so, and a flaw shows in a run."""
+        confs = [flawed_conf(self.folder, flaw) for flaw in ("answers-first", "swaps-order")]
+        ended, found = self.judge("--quick", "example-python", "myqueue-memory",
+                                  flawed_conf(self.folder, "forgetful"), *confs)
+        self.assertEqual(ended.returncode, 1, ended.stdout + ended.stderr)
+        example, memory = found["example-python"], found["myqueue-memory"]
+        for one in (example, memory, found["forgetful"]):
+            self.assertEqual(one["verdict"], "valid", ended.stdout)
+        self.assertIn("forgets messages, positions, ids and topics, and says so", memory["reason"])
+        names = {flaw: {one["name"] for one in found[flaw]["runs"][0]["violations"]}
+                 for flaw in ("answers-first", "swaps-order")}
+        self.assertIn("lost", names["answers-first"], ended.stdout)
+        self.assertIn("producer-order", names["swaps-order"], ended.stdout)
+        for name in ("index.html", "example-python.html", "swaps-order.html"):
+            with open(os.path.join(self.folder, "latest", name), encoding="utf-8") as file:
+                self.assertIn("Conformance", file.read())
+
+
+def main():
+    program = unittest.main(exit=False, warnings="ignore")
+    bad = len(program.result.failures) + len(program.result.errors)
+    print("%d passed, %d failed" % (program.result.testsRun - bad, bad))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
