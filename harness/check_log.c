@@ -221,13 +221,16 @@ static bool line_by_text(struct joining *j, const struct identity *who,
     return false;
 }
 
-/* Without rows: a line with the text of what was delivered, refused or already placed. */
-static bool line_by_any(struct joining *j, const struct history_row *row, struct line_ref *out)
+/* Without rows, or of a row that has no sequence: a line with the text, refused or already placed;
+ * the producer's, or anybody's when nobody says whose it is. */
+static bool line_by_any(struct joining *j, const struct identity *who,
+                        const struct history_row *row, struct line_ref *out)
 {
     bool found = false;
 
     for (size_t p = 0; p < j->k->s->producer_count; p++) {
-        for (size_t i = 0; i < j->topic_line_counts[p]; i++) {
+        for (size_t i = 0; i < j->topic_line_counts[p] && (who == NULL || who->producer == p);
+             i++) {
             struct line_ref at = {(uint32_t)p, j->topic_lines[p][i]};
             if (line_message(j->k, at) != row->message || line_fate(j->k, at)->first == SEND_NONE) {
                 continue;
@@ -313,7 +316,7 @@ static void orphan_take(struct joining *j, const struct history_row *row)
 
     if ((who != NULL || !rows_read) &&
         (line_by_sequence(j, who, row, &at) || line_by_text(j, who, row, &at) ||
-         (!rows_read && line_by_any(j, row, &at)))) {
+         ((!rows_read || row->sequence < 0) && line_by_any(j, who, row, &at)))) {
         orphan_place(j, row, at);
         return;
     }

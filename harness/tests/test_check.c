@@ -600,6 +600,18 @@ static void row_twice(struct folder *f)
     FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "line 12 is at offset"});
 }
 
+/* The same of a producer that sends no sequences: only the text tells which line it is. */
+static void row_twice_unnumbered(struct folder *f)
+{
+    char message[64];
+    message_make(f, 1, 12, message, sizeof message);
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+        "\"sequence\":null,\"message\":\"%s\"}",
+        message);
+    FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "is at offset"});
+}
+
 static void row_same_offset(struct folder *f)
 {
     struct file *rows = file_of(f, "rows.jsonl");
@@ -656,6 +668,7 @@ static void test_store(void)
     WITH_BOTH(row_text)
     WITH_BOTH(row_producer)
     WITH_BOTH(row_twice)
+    WITH_BOTH(row_twice_unnumbered)
     WITH_BOTH(row_same_offset)
     WITH_BOTH(forgotten)
     WITH_BOTH(rows_absent)
