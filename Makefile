@@ -81,6 +81,9 @@ TESTS        := $(patsubst %.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 .PHONY: all
 all: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) $(BENCH) ## Build the programs, the library and the examples
 
+.PHONY: programs
+programs: $(PROGRAMS)
+
 # ---- how it is made ----------------------------------------------------------------
 
 $(BUILD)/obj/%.o: %.c
@@ -275,7 +278,7 @@ crash-points: ## The broker dies at every step of its code: make crash-points [S
 	    $(if $(STORE),--stores "$(STORE)") $(if $(STEPS),--steps "$(STEPS)")
 
 .PHONY: mutants
-mutants: scenario-programs ## One deliberate bug at a time: each must be found [SEEDS=20 of the unchanged one]
+mutants: ## One deliberate bug at a time: each must be found [SEEDS=20 of the unchanged one]
 	@tools/deps mutants
 	@harness/mutants/run.py $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)")
 

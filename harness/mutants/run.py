@@ -39,12 +39,13 @@ import trees
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build"))
+TREES = os.path.join(os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build")),
+                     "mutants")
 REPORTS = os.path.join(ROOT, "reports", "mutants")
 QUICK = ("new-called-duplicate", "deduplication-in-memory", "messages-swapped")
 QUICK_FAULTS = ("kill-broker", "none")
 TRIES = 4  # seeds for a mutant under its own fault
-STALL_S = 5  # what was lost never comes: give up soon, and judge what there is
+STALL_S = 8  # what was lost never comes: give up soon, and judge what there is
 LIMIT_S = 60
 
 
@@ -135,7 +136,7 @@ def say(cell):
 
 def run_all(arguments, runs, mutants, faults):
     """[cell] of all mutants, and of the control."""
-    tree = trees.Trees(ROOT, BUILD)
+    tree = trees.Trees(ROOT, TREES)
     control = tree.build_base()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         try:

@@ -4,8 +4,8 @@ The product's sources are never touched. A copy of them is built once (`base`, k
 the next); each mutant is a copy of that built copy, with its time stamps, in which make builds
 only what the patch has changed. Of the mutant only its programs are kept.
 
-The harness is never a mutant: it is the one that was built beside the product, put next to the
-mutant's programs, since it runs those that lie in its own folder.
+The harness is never a mutant: it is the base's, put next to the mutant's programs, since it runs
+those that lie in its own folder.
 """
 
 import os
@@ -13,9 +13,11 @@ import re
 import shutil
 import subprocess
 
-SOURCES = ("common", "broker", "myqueue", "scenarios", "Makefile")
-PROGRAMS = ("myqueue-broker", "myqueue-produce", "myqueue-consume")
+SOURCES = ("common", "broker", "myqueue", "scenarios", "harness", "Makefile")
+PRODUCT = ("myqueue-broker", "myqueue-produce", "myqueue-consume")
 MAY_CHANGE = ("broker/", "common/", "myqueue/", "scenarios/")  # what a patch is for
+# With crash points, which are nothing unless a fault arms one.
+MAKE = ["make", "-s", "-j%d" % os.cpu_count(), "BUILD=build", "CRASH_POINTS=1", "programs"]
 HEADER = re.compile(r"^([A-Z][a-z]+): *(.*)$")
 
 
@@ -77,11 +79,6 @@ def run(command, folder, what):
         raise Refused("%s:\n    %s" % (what, "\n    ".join(lines[-12:])))
 
 
-# With crash points, which are nothing unless a fault arms one.
-MAKE = (["make", "-s", "-j%d" % os.cpu_count(), "BUILD=build", "CRASH_POINTS=1"] +
-        ["build/" + program for program in PROGRAMS])
-
-
 def differs(source, copy):
     try:
         a, b = os.stat(source), os.stat(copy)
@@ -115,18 +112,25 @@ def refresh(root, base):
 
 
 class Trees:
-    """Where the trees and the programs are: BUILD/mutants."""
+    """Where the trees and the programs are."""
 
-    def __init__(self, root, build):
+    def __init__(self, root, folder):
         self.root = root
-        self.build = build
-        self.folder = os.path.join(build, "mutants")
-        self.base = os.path.join(self.folder, "base")
+        self.folder = folder
+        self.base = os.path.join(folder, "base")
+        self.control = os.path.join(folder, "programs", "control")
 
     def build_base(self):
+        """The unchanged product; the folder with its programs."""
         refresh(self.root, self.base)
         run(MAKE, self.base, "the product does not compile")
-        return self.keep_programs("control", self.base)
+        built = os.path.join(self.base, "build")
+        shutil.rmtree(os.path.join(self.folder, "programs"), ignore_errors=True)
+        os.makedirs(self.control)
+        for name in os.listdir(built):
+            if os.path.isfile(os.path.join(built, name)):
+                shutil.copy2(os.path.join(built, name), self.control)
+        return self.control
 
     def build_mutant(self, mutant):
         """Patch and build it; the folder with its programs."""
@@ -137,18 +141,14 @@ class Trees:
             run(["patch", "-p1", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-r", "-",
                  "-i", mutant.path], tree, "%s no longer applies" % mutant.path)
             run(MAKE, tree, "%s does not compile" % mutant.path)
-            return self.keep_programs(mutant.name, tree)
+            return self.keep_programs(mutant.name, os.path.join(tree, "build"))
         finally:
             shutil.rmtree(tree, ignore_errors=True)
 
-    def keep_programs(self, name, tree):
+    def keep_programs(self, name, built):
+        """The mutant's own, and all others as in the base."""
         kept = os.path.join(self.folder, "programs", name)
-        shutil.rmtree(kept, ignore_errors=True)
-        os.makedirs(kept)
-        for program in PROGRAMS:
-            shutil.copy2(os.path.join(tree, "build", program), kept)
-        for program in os.listdir(self.build):  # the harness, and what it uses
-            path = os.path.join(self.build, program)
-            if os.path.isfile(path) and program not in PROGRAMS:
-                shutil.copy2(path, kept)
+        shutil.copytree(self.control, kept)
+        for program in PRODUCT:
+            shutil.copy2(os.path.join(built, program), kept)
         return kept

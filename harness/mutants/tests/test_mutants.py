@@ -19,7 +19,8 @@ import trees  # noqa: E402
 HEADER = "Bug: A one is\n  a two.\nFinding: lost\nUnder: kill-broker\n\n"
 DIFF = "--- a/broker/x.c\n+++ b/broker/x.c\n@@ -1 +1 @@\n-int one = 1;\n+int one = 2;\n"
 # Makes each program out of broker/x.c, as a compiler would.
-MAKEFILE = """build/%: broker/x.c
+MAKEFILE = """programs: build/myqueue-broker build/myqueue-produce build/myqueue-consume build/myqueue-harness
+build/%: broker/x.c
 	@mkdir -p build
 	@grep -q '^int one = [0-9];$$' $<
 	@cp $< $@
@@ -82,9 +83,8 @@ class Trees(Folder):
         super().setUp()
         self.source = write(os.path.join(self.folder, "root/broker/x.c"), "int one = 1;\n")
         write(os.path.join(self.folder, "root/Makefile"), MAKEFILE)
-        write(os.path.join(self.folder, "root/build/myqueue-harness"), "the harness\n")
         self.trees = trees.Trees(os.path.join(self.folder, "root"),
-                                 os.path.join(self.folder, "root/build"))
+                                 os.path.join(self.folder, "root/build/mutants"))
 
     def text(self, *path):
         with open(os.path.join(*path), encoding="utf-8") as f:
@@ -95,7 +95,7 @@ class Trees(Folder):
         programs = self.trees.build_mutant(self.mutant(HEADER + DIFF))
         self.assertEqual(self.text(control, "myqueue-broker"), "int one = 1;\n")
         self.assertEqual(self.text(programs, "myqueue-broker"), "int one = 2;\n")
-        self.assertEqual(self.text(programs, "myqueue-harness"), "the harness\n")
+        self.assertEqual(self.text(programs, "myqueue-harness"), "int one = 1;\n")
         self.assertEqual(self.text(self.source), "int one = 1;\n")
 
     def test_the_base_follows_the_product(self):
