@@ -444,7 +444,8 @@ static void say_lost(struct joining *j, struct line_ref at, int64_t offset)
     struct findings *f = &j->k->c->findings;
     int64_t acked_ns = fate_acked_ns(j->k, at);
     size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
-    bool excused = cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, acked_ns);
+    bool excused =
+        cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, j->topic, acked_ns);
     size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
                                   producer_name(j->k, at.producer).text, j->topic, cause, excused);
     struct evidence *e = findings_count(f, finding);
@@ -621,8 +622,10 @@ static void identities_collect(const struct checking *k, struct identities *list
         for (size_t i = 0; i < k->h->producers[p].registrations.count; i++) {
             const struct history_registration *r = &k->h->producers[p].registrations.items[i];
             size_t topic = topic_of(k, r->topic);
-            if (topic == FINDING_TOPIC_NONE || r->client_id < 0) {
-                continue;
+            size_t ignored;
+            if (topic == FINDING_TOPIC_NONE || r->client_id < 0 ||
+                intmap_get(by_id, r->client_id, &ignored)) {
+                continue; /* who has an id first keeps it: see check_forgotten.c */
             }
             intmap_put(by_id, r->client_id, list->count);
             MEMORY_PUSH(list, (struct identity){p, topic, !seen[topic]});

@@ -252,8 +252,9 @@ int64_t entry_acked_ns(const struct checking *k, const struct log_entry *entry);
 bool restarted_after(const struct checking *k, int64_t time_ns);
 bool restarted_before(const struct checking *k, int64_t time_ns);
 
-/* A message that was acknowledged then need not be there now, nor be given to a consumer. */
-bool loss_excused(const struct checking *k, int64_t acked_ns);
+/* A message of a topic that was acknowledged then need not be there now, nor be given to a
+ * consumer. */
+bool loss_excused(const struct checking *k, size_t topic, int64_t acked_ns);
 
 /* What follows from the broker's having forgotten a topic, or this process' id there (NULL:
  * the topic only) after `time_ns`: the finding, or FINDING_ROOT. */

@@ -5,9 +5,9 @@
  * is stored nor which one it gives: only texts are to be seen. So the order of a topic is what
  * its consumers saw:
  *
- *   - the consumer that got most gives the order; what others got besides is woven in where
- *     they got it. A text is taken as often as it was sent, no more, unless every consumer
- *     got it more often: then it is stored twice
+ *   - the consumer that got most, and least besides, gives the order; what others got besides is
+ * woven in where they got it. A text is taken as often as it was sent, no more, unless every
+ * consumer got it more often: then it is stored twice
  *   - each place gets a line with that text, those that were sent first before others
  *   - what was acknowledged and nobody got comes before the first message that was sent after
  *     that acknowledgement
@@ -22,6 +22,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A line that was sent to the topic. */
 struct sent_line {
@@ -175,17 +176,35 @@ static void consumer_weave(struct weaving *w, const struct text_list *got)
     w->order = woven;
 }
 
+/* How many of these texts there are lines for. */
+static size_t right_count(const struct weaving *w, const struct text_list *got)
+{
+    uint32_t *left = memory_zeroed(w->k->h->texts.count, sizeof *left);
+    size_t right = 0;
+
+    memcpy(left, w->lines_of, w->k->h->texts.count * sizeof *left);
+    for (size_t i = 0; i < got->count; i++) {
+        right += left[got->items[i]] > 0;
+        left[got->items[i]] -= left[got->items[i]] > 0;
+    }
+    free(left);
+    return right;
+}
+
 static void order_weave(struct weaving *w)
 {
     const struct scenario_topic *t = &w->k->s->topics[w->topic];
     struct text_list got = {NULL, 0, 0};
     size_t most = 0;
+    size_t wrong = 0;
     size_t first = t->consumers[0];
 
     for (size_t c = 0; c < t->consumer_count; c++) {
         received_collect(w, t->consumers[c], &got);
-        if (got.count > most) {
-            most = got.count;
+        size_t right = right_count(w, &got);
+        if (c == 0 || right > most || (right == most && got.count - right < wrong)) {
+            most = right;
+            wrong = got.count - right;
             first = t->consumers[c];
         }
     }
@@ -202,7 +221,8 @@ static void order_weave(struct weaving *w)
 
 /* ---- whose line is where ---------------------------------------------------------------- */
 
-static struct sent_line *line_next(struct weaving *w, uint32_t text)
+/* The first line with this text, which there is. */
+static struct sent_line *line_with(const struct weaving *w, uint32_t text)
 {
     size_t low = 0;
     size_t high = w->lines.count;
@@ -215,7 +235,7 @@ static struct sent_line *line_next(struct weaving *w, uint32_t text)
             high = middle;
         }
     }
-    return &w->lines.items[low + w->assigned[text]++];
+    return &w->lines.items[low];
 }
 
 static void lines_assign(struct weaving *w)
@@ -223,7 +243,7 @@ static void lines_assign(struct weaving *w)
     for (size_t i = 0; i < w->order.count; i++) {
         struct place *place = &w->order.items[i];
         if (!place->copy) {
-            place->line = line_next(w, place->text);
+            place->line = line_with(w, place->text) + w->assigned[place->text]++;
             place->line->used = true;
         }
     }
@@ -308,6 +328,9 @@ static void log_fill(struct weaving *w)
                                   .producer = PRODUCER_NOBODY,
                                   .flags = ENTRY_ROW};
         if (place->copy) {
+            const struct sent_line *of = line_with(w, place->text);
+            entry.line = of->at.line;
+            entry.producer = (uint16_t)of->at.producer;
             entry.flags |= ENTRY_EXTRA;
             accuse_place(w, FINDING_DUPLICATE, place, (int64_t)i);
         } else {

@@ -390,7 +390,7 @@ static void say_gap(struct naming *n, const struct stray *gap)
     const char *proof =
         received ? "; it was received" : check_proof_of_loss(n->k, gap, n->empty_ns);
     bool by_call = n->k->plain && !received && taken_by_lost_reply(n, gap);
-    bool excused = by_call || (!received && loss_excused(n->k, acked_ns));
+    bool excused = by_call || (!received && loss_excused(n->k, gap->topic, acked_ns));
     enum finding_kind kind = proof == NULL           ? FINDING_UNSEEN
                              : acked_ns != TIME_NONE ? FINDING_LOST
                                                      : FINDING_SKIPPED;

@@ -633,7 +633,7 @@ static void unstored_accuse(struct checking *k, const struct stream *streams, si
     struct line_ref at = {entry->producer, entry->line};
     size_t finding =
         findings_get(f, FINDING_LOST, SOURCE_STORE, producer_name(k, entry->producer).text, topic,
-                     FINDING_ROOT, loss_excused(k, acked_ns));
+                     FINDING_ROOT, loss_excused(k, topic, acked_ns));
     topic_log_accuse(log, entry->offset, finding);
     struct evidence *e = findings_count(f, finding);
     if (e != NULL) {
@@ -707,7 +707,7 @@ void check_streams(struct checking *k)
     for (size_t i = 0; i < k->s->consumer_count; i++) {
         check_strays(k, &streams[i], NULL);
     }
-    for (size_t t = 0; t < k->s->topic_count; t++) {
+    for (size_t t = 0; t < k->s->topic_count && !k->plain; t++) {
         orders_check(k, streams, t);
     }
     for (size_t i = 0; i < k->s->consumer_count; i++) {

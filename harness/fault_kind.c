@@ -17,6 +17,7 @@
 #define HOLD_MS_MAX 600000
 #define ID_MAX 1000000000
 #define PASS_MAX 1000000
+#define SEED_MAX INT64_C(1000000000000000)
 #define SECONDS_MAX 315360000 /* ten years */
 
 #define BROKER (1U << TARGET_BROKER)
@@ -36,7 +37,7 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
         .shape = SHAPE_DOWN, .freezes = true, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_kill_ops},
     [FAULT_TERM] = {
         .name = "term", .form = "term broker, restart after MS ms", .targets = BROKER,
-        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_term_ops},
+        .shape = SHAPE_DOWN, .freezes = true, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_term_ops},
     [FAULT_STOP] = {
         .name = "stop", .form = "stop postgres, restart after MS ms", .targets = POSTGRES,
         .shape = SHAPE_DOWN, .stores = ON_POSTGRES, .unit = IN_FLIGHT, .ops = &fault_stop_ops},
@@ -71,7 +72,13 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
     [FAULT_POWER_CUT] = {
         .name = "power-cut", .form = "power-cut store, restart after MS ms", .targets = STORE,
         .shape = SHAPE_DOWN, .freezes = true, .stores = ON_POSTGRES | ON_SQLITE,
-        .runtime = "process", .why = "a container's environment cannot be changed", .unit = IN_FLIGHT},
+        .runtime = "process", .why = "a container's environment cannot be changed", .unit = IN_FLIGHT,
+        .ops = &fault_power_ops},
+    [FAULT_POWER_TEAR] = {
+        .name = "power-cut", .form = "power-cut store torn by SEED, restart after MS ms", .targets = STORE,
+        .shape = SHAPE_DOWN, .freezes = true, .stores = ON_POSTGRES | ON_SQLITE,
+        .runtime = "process", .why = "a container's environment cannot be changed", .unit = IN_FLIGHT,
+        .ops = &fault_power_ops},
     [FAULT_KILL_PRODUCER] = {
         .name = "kill", .form = "kill producer ID, restart after MS ms", .targets = PRODUCER,
         .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT},
@@ -202,6 +209,9 @@ static bool field_read(struct slice name, struct slice word, unsigned targets,
     }
     if (slice_equals(name, slice_of("PASS"))) {
         return token_number(word, PASS_MAX, &out->pass) && out->pass > 0;
+    }
+    if (slice_equals(name, slice_of("SEED"))) {
+        return token_number(word, SEED_MAX, &out->seed) && out->seed > 0;
     }
     if (slice_equals(name, slice_of("SECONDS"))) {
         return seconds_read(word, &out->seconds);
@@ -425,6 +435,8 @@ static void field_append(struct buffer *b, struct slice name, const struct scena
         buffer_printf(b, "%" PRId64, fault->client);
     } else if (slice_equals(name, slice_of("PASS"))) {
         buffer_printf(b, "%" PRId64, fault->pass);
+    } else if (slice_equals(name, slice_of("SEED"))) {
+        buffer_printf(b, "%" PRId64, fault->seed);
     } else if (slice_equals(name, slice_of("SECONDS"))) {
         buffer_printf(b, "%" PRId64, fault->seconds);
     } else {

@@ -39,6 +39,7 @@ struct fault_scene {
     int64_t in_flight; /* produce requests on their way, now */
     bool frozen;       /* the kind's target was, when it began: all its processes are stopped */
     int64_t bit;       /* what bitten() said last; before, the requests in flight at the begin */
+    char more[128];    /* what else is to be said of it at the hit; "": nothing */
     void *state;       /* a kind's own, from begin() to end(); release() frees it */
 };
 
@@ -79,7 +80,7 @@ struct fault_kind {
     const char *name; /* "kill": as it begins */
 
     /* As it is written; what is in capitals is filled in: TARGET (of `targets`), MS, ID,
-     * STEP, PASS, SECONDS. */
+     * STEP, PASS, SECONDS, SEED. */
     const char *form;
     unsigned targets; /* bits, 1 << enum fault_target; one bit where the form has no TARGET */
     enum fault_shape shape;
@@ -126,6 +127,7 @@ extern const struct fault_ops fault_terminate_ops, fault_exhaust_ops, fault_lock
     fault_hold_ops;
 extern const struct fault_ops fault_step_clock_ops; /* fault_clock.c */
 extern const struct fault_ops fault_network_ops;    /* fault_network.c: all that the proxy does */
+extern const struct fault_ops fault_power_ops;      /* fault_power.c */
 extern const struct fault_ops fault_replace_ops;    /* fault_replace.c */
 
 #endif

@@ -43,6 +43,13 @@ static bool term_begin(struct fault_scene *scene)
     return scene->rt->ops->signal(scene->rt, target_of(scene), SIGTERM);
 }
 
+/* It answers what is on its way before it ends, so that the history does not show what was
+ * interrupted: what it was frozen with counts. */
+static int64_t term_bitten(struct fault_scene *scene)
+{
+    return scene->bit;
+}
+
 /* Who is asked to end, ends well. */
 static bool term_end(struct fault_scene *scene)
 {
@@ -60,7 +67,8 @@ static bool term_end(struct fault_scene *scene)
     return start_again(scene);
 }
 
-const struct fault_ops fault_term_ops = {.begin = term_begin, .hit = is_dead, .end = term_end};
+const struct fault_ops fault_term_ops = {
+    .begin = term_begin, .hit = is_dead, .bitten = term_bitten, .end = term_end};
 
 /* ---- stop postgres: immediate shutdown ------------------------------------------------------ */
 

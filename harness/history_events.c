@@ -356,12 +356,12 @@ static void receive_supply(struct reading *r, const struct moment *m, uint32_t t
         }
     }
     if (lines == count + 1) {
-        MEMORY_PUSH(&c->receives,
-                    (struct history_receive){.time_ns = m->time_ns,
-                                             .offset = r->plain ? OFFSET_NONE : offset,
-                                             .line = (uint32_t)c->receives.count + 1,
-                                             .topic = topic,
-                                             .message = TEXT_NONE}); /* the file has it */
+        struct history_receive receive = {.time_ns = m->time_ns,
+                                          .offset = r->plain ? OFFSET_NONE : offset,
+                                          .line = (uint32_t)c->receives.count + 1,
+                                          .topic = topic,
+                                          .message = TEXT_NONE}; /* the file has it */
+        MEMORY_PUSH(&c->receives, receive);
     }
 }
 

@@ -216,13 +216,18 @@ void record_fault_begin(struct record *r, size_t number, const struct scenario_f
     buffer_release(&words);
 }
 
-void record_fault_hit(struct record *r, size_t number, int64_t bit, const char *unit)
+void record_fault_hit(struct record *r, size_t number, int64_t bit, const char *unit,
+                      const char *more)
 {
     struct buffer line = BUFFER_INIT;
 
     fault_line(&line, number, "hit");
     buffer_printf(&line, ",\"bit\":%lld,\"unit\":", (long long)bit);
     json_append_string(&line, slice_of(unit));
+    if (more[0] != '\0') {
+        buffer_append_string(&line, ",\"more\":");
+        json_append_string(&line, slice_of(more));
+    }
     record_line(r, &line);
 }
 

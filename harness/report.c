@@ -97,13 +97,23 @@ static void facts_put(const struct page *p)
 
     page_put(p, "<dl>\n");
     fact(p, "Runtime", run->runtime);
-    fact(p, "Store", run->store);
+    fact_open(p, "Store");
+    html_text(p->b, run->store == NULL ? "not recorded" : run->store);
+    if (p->s->postgres != NULL) {
+        page_put(p, " with ");
+        html_text(p->b, p->s->postgres);
+    }
+    page_put(p, "</dd></div>\n");
     started_put(p);
     fact_open(p, "Took");
     word_span(p->b, span);
     page_put(p, ", ");
     word_number(p->b, (int64_t)(result_rate(p->c, p->s) + 0.5));
     page_put(p, " messages/s</dd></div>\n");
+    if (p->s->seed != SEED_NONE) {
+        fact_open(p, "Seed");
+        buffer_printf(p->b, "%" PRId64 "</dd></div>\n", p->s->seed);
+    }
     fact(p, "Version", run->version);
     if (run->runtime_reason != NULL) {
         page_put(p, "<div class=\"wide\"><dt>Why this runtime</dt><dd>");

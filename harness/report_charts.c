@@ -31,8 +31,9 @@ static void dots_key(const struct page *p)
     word_count(p->b, sends, "send");
     page_put(p, "; where dots of one kind would cover each other, one is drawn.");
     if (p->s->fault_count > 0) {
-        page_put(p, " A band is a fault, from its hit to its end, and paler until the first "
-                    "acknowledgement after it; the numbers are those of the faults below.");
+        page_put(p,
+                 " A band is a fault, from when it was felt to its end, and paler until the first "
+                 "acknowledgement after it; the numbers are those of the faults below.");
     }
     page_put(p, "</p>\n");
 }

@@ -127,7 +127,8 @@ void report_faults(const struct page *p)
         fault_put(p, i);
     }
     page_put(p,
-             "</tbody></table></div>\n<p class=\"note\">Lasted: from the hit until all answered "
+             "</tbody></table></div>\n<p class=\"note\">Lasted: from when it was felt until all "
+             "answered "
              "again. Interrupted: produce requests that were on their way when it hit, got no good "
              "answer, and were sent again.</p>\n</section>\n");
 }

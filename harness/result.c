@@ -290,9 +290,11 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     put_string(&w, "runtime", h->run.runtime);
     put_string(&w, "runtime_reason", h->run.runtime_reason);
     put_string(&w, "store", h->run.store);
+    put_string(&w, "postgres", s->postgres);
     put_string(&w, "version", h->run.version);
     put_string(&w, "started", h->run.started);
     put_string(&w, "command", h->run.command);
+    put_maybe(&w, "seed", s->seed);
     put_double(&w, "seconds", span < 0 ? 0 : (double)span / NS_PER_S);
     put_double(&w, "messages_per_second", result_rate(c, s));
     put_int(&w, "expected", s->expected);

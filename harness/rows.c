@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ROWS_SQL(json_object)                                                                      \
@@ -68,13 +69,26 @@ static bool sqlite_read(struct runtime *rt, const char *path, FILE *out)
     return done;
 }
 
+/* A server that synced nothing may have forgotten the whole log: then there are no rows. */
+static bool postgres_read(struct runtime *rt, FILE *out)
+{
+    struct stat s;
+
+    if (!runtime_query(rt, "SELECT 'none' WHERE to_regclass('myqueue.log') IS NULL", fileno(out)) ||
+        fstat(fileno(out), &s) != 0) {
+        return false;
+    }
+    return s.st_size > 0 ? ftruncate(fileno(out), 0) == 0
+                         : runtime_query(rt, POSTGRES_REMOVED_SQL, fileno(out)) &&
+                               runtime_query(rt, POSTGRES_SQL, fileno(out));
+}
+
 static bool rows_to(struct runtime *rt, FILE *out)
 {
     char path[PATH_MAX];
 
     if (rt->settings->store == STORE_POSTGRES) {
-        return runtime_query(rt, POSTGRES_REMOVED_SQL, fileno(out)) &&
-               runtime_query(rt, POSTGRES_SQL, fileno(out));
+        return postgres_read(rt, out);
     }
     return runtime_end_broker(rt) && rt->ops->database(rt, path) && sqlite_read(rt, path, out);
 }

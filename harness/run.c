@@ -166,7 +166,7 @@ static int64_t fault_bit(struct fault_scene *scene)
 static void fault_record_hit(struct run *run, struct fault_scene *scene)
 {
     record_fault_hit(&run->record, scene->number, scene->bit,
-                     fault_kind(scene->fault->action)->unit);
+                     fault_kind(scene->fault->action)->unit, scene->more);
 }
 
 /* A window has hit something until it closes, the others when they happen. */
@@ -236,6 +236,7 @@ static bool drive_faults(struct run *run)
         case INJECTOR_NOTHING:
             return !run->control.failed;
         case INJECTOR_FREEZE:
+            run->fault_ms = view.now_ms;
             scene->frozen = run->rt->ops->freeze(run->rt, scene->fault->target);
             break;
         case INJECTOR_THAW:
@@ -700,9 +701,18 @@ static void choose_command(struct run *run)
     }
 }
 
-/* Can every fault be had on this runtime? Otherwise `reason` says which cannot, and why. */
+/* Can every fault be had on this runtime, and the server's settings? Otherwise `reason` says
+ * which cannot, and why. */
 static bool faults_run_on(const struct run *run, const char *runtime, char *reason, size_t size)
 {
+    if (run->scenario->postgres != NULL && strcmp(runtime, "docker") == 0) {
+        snprintf(
+            reason, size,
+            "postgres = %s: only with RUNTIME=process, since a container's server is set up by "
+            "its compose file",
+            run->scenario->postgres);
+        return false;
+    }
     for (size_t i = 0; i < run->scenario->fault_count; i++) {
         if (!fault_runs_on(&run->scenario->faults[i], runtime, reason, size)) {
             return false;
@@ -805,6 +815,7 @@ static bool prepare(struct run *run)
     run->settings.root = o->root;
     run->settings.programs = o->programs;
     run->settings.store = run->scenario->store;
+    run->settings.postgres = run->scenario->postgres;
     choose_id(run);
     if (!prepare_folder(run) || !choose_runtime(run)) {
         return false;

@@ -80,6 +80,12 @@ void runtime_set_environment(struct runtime *rt, enum fault_target target, const
     *old = kept;
 }
 
+const char *runtime_data(const struct runtime *rt, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/data", rt->folder); /* tools/postgres calls it so, too */
+    return path;
+}
+
 /* ---- proxies ---------------------------------------------------------------------------- */
 
 static bool break_in(struct runtime *rt, struct line *line, const char *name, const char *listen,

@@ -37,6 +37,7 @@ struct runtime_settings {
     char id[RUNTIME_ID_BYTES_MAX]; /* lower-case letters, digits, '-': the mark */
     int port;                      /* of the broker, on 127.0.0.1 */
     enum scenario_store store;     /* said */
+    const char *postgres;          /* the server's settings (scenario.h); NULL: none */
 };
 
 struct runtime {
@@ -141,6 +142,10 @@ bool runtime_query(struct runtime *rt, const char *statements, int output_fd);
  * runtime only: a container's environment cannot be changed. */
 void runtime_set_environment(struct runtime *rt, enum fault_target target, const char *name,
                              const char *value);
+
+/* The folder that the store keeps its files in. The process runtime only; there is none with the
+ * store memory. */
+const char *runtime_data(const struct runtime *rt, char path[PATH_MAX]);
 
 /* Before any service is started: put a proxy between the clients and the broker, or between the
  * broker and PostgreSQL, once. The process runtime only. false: see control_fail(). */

@@ -10,12 +10,14 @@
 
 #include "common/clock.h"
 #include "harness/record.h"
+#include "harness/tokens.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define INIT_LIMIT_MS 60000
@@ -57,13 +59,21 @@ static struct arguments postgres_command(struct runtime *rt, const char *command
     return a;
 }
 
+static bool make_data(struct runtime *rt)
+{
+    char path[PATH_MAX];
+
+    return mkdir(runtime_data(rt, path), 0700) == 0 ||
+           control_fail(rt->control, NULL, "cannot make %s: %s", path, strerror(errno));
+}
+
 static bool prepare(struct runtime *rt)
 {
     char log[PATH_MAX];
 
     if (!runtime_has(rt, TARGET_POSTGRES)) {
         control_step(rt->control, "making the folder %s", rt->folder);
-        return runtime_make_folder(rt);
+        return runtime_make_folder(rt) && make_data(rt);
     }
     struct arguments a = postgres_command(rt, "init");
     control_step(rt->control, "making a PostgreSQL cluster in %s", rt->folder);
@@ -76,6 +86,7 @@ static bool prepare(struct runtime *rt)
 static struct arguments broker_command(struct runtime *rt)
 {
     struct arguments a = environment(rt, TARGET_BROKER);
+    char data[PATH_MAX];
 
     arguments_add(&a, "%s/myqueue-broker", rt->settings->programs);
     arguments_add(&a, "--listen");
@@ -83,7 +94,7 @@ static struct arguments broker_command(struct runtime *rt)
     arguments_add(&a, "--store");
     switch (rt->settings->store) {
     case STORE_SQLITE:
-        arguments_add(&a, "sqlite:%s/" RUNTIME_DATABASE, rt->folder);
+        arguments_add(&a, "sqlite:%s/" RUNTIME_DATABASE, runtime_data(rt, data));
         break;
     case STORE_MEMORY:
         arguments_add(&a, "memory:");
@@ -94,10 +105,24 @@ static struct arguments broker_command(struct runtime *rt)
     return a;
 }
 
+/* With the scenario's settings, each as `-c NAME=VALUE`. */
+static struct arguments server_command(struct runtime *rt)
+{
+    struct arguments a = postgres_command(rt, "run");
+    struct slice settings = slice_of(rt->settings->postgres != NULL ? rt->settings->postgres : "");
+
+    arguments_add(&a, "%s", ""); /* no address: its socket alone */
+    for (struct slice s = token_take(&settings); s.size > 0; s = token_take(&settings)) {
+        arguments_add(&a, "-c");
+        arguments_add(&a, "%.*s", (int)s.size, s.data);
+    }
+    return a;
+}
+
 static bool start(struct runtime *rt, enum fault_target target)
 {
     char log[PATH_MAX];
-    struct arguments a = target == TARGET_BROKER ? broker_command(rt) : postgres_command(rt, "run");
+    struct arguments a = target == TARGET_BROKER ? broker_command(rt) : server_command(rt);
     const char *name = fault_target_name(target);
 
     bool done = process_start(&rt->services[target], rt->control, name, &a,
@@ -203,7 +228,9 @@ static bool psql(struct runtime *rt, const struct runtime_sql *sql, struct proce
 
 static bool database(struct runtime *rt, char path[PATH_MAX])
 {
-    snprintf(path, PATH_MAX, "%s/" RUNTIME_DATABASE, rt->folder);
+    char data[PATH_MAX];
+
+    snprintf(path, PATH_MAX, "%.4000s/" RUNTIME_DATABASE, runtime_data(rt, data));
     return true;
 }
 

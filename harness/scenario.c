@@ -137,6 +137,15 @@ static void ids_add(struct ids *to, const struct conf_ids *from)
     }
 }
 
+static bool settings_check(const struct loading *l)
+{
+    return l->s->postgres == NULL || l->s->store == STORE_POSTGRES ||
+           refuse(l,
+                  "%s:%" PRId64 ": 'postgres' is for the store postgres, and it is %s: leave it "
+                  "out, or run it with postgres",
+                  l->conf_path, l->conf->postgres_line, scenario_store_name(l->s->store));
+}
+
 /* The conf's faults, on the targets that the store makes of them. */
 static bool faults_take(struct loading *l)
 {
@@ -533,8 +542,10 @@ static bool conf_load(struct loading *l)
     l->s->store = l->s->store != STORE_UNSAID   ? l->s->store
                   : conf->store != STORE_UNSAID ? conf->store
                                                 : STORE_POSTGRES;
+    l->s->postgres = conf->postgres == NULL ? NULL : memory_string(slice_of(conf->postgres));
     l->conf = conf;
-    bool ok = conf_apply(l) && logs_load(l) && files_are_used(l) && faults_check(l);
+    bool ok =
+        conf_apply(l) && settings_check(l) && logs_load(l) && files_are_used(l) && faults_check(l);
     l->conf = NULL;
     scenario_conf_destroy(conf);
     return ok;
@@ -616,6 +627,9 @@ static void conf_append(struct buffer *b, const struct scenario *s)
     }
     if (s->seed != SEED_NONE) {
         buffer_printf(b, "seed = %" PRId64 "\n", s->seed);
+    }
+    if (s->postgres != NULL) {
+        buffer_printf(b, "postgres = %s\n", s->postgres);
     }
     for (size_t t = 0; t < s->topic_count; t++) {
         const struct scenario_topic *topic = &s->topics[t];
@@ -702,5 +716,6 @@ void scenario_destroy(struct scenario *s)
     free(s->faults);
     free(s->title);
     free(s->logs);
+    free(s->postgres);
     free(s);
 }

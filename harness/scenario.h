@@ -7,6 +7,7 @@
  *   logs = ../5p3c                        optional: where the log files are, from the conf
  *   store = sqlite                        optional: where the broker keeps the messages
  *   seed = 17                             optional: what the rest was drawn from, if it was
+ *   postgres = fsync=off                  optional: settings of the server, to see what they cost
  *   T1: P1 P2 P3 : C1 C2 C3               topic: who produces : who consumes
  *   T2: P1 P4 P5 : C1
  *   fault = after 1500 acks: kill broker, restart after 500 ms
@@ -76,6 +77,7 @@ enum fault_action {
     FAULT_HOLD,
     FAULT_FILL,
     FAULT_POWER_CUT,
+    FAULT_POWER_TEAR,
     FAULT_KILL_PRODUCER,
     FAULT_KILL_CONSUMER,
     FAULT_LOSE_REPLY,
@@ -114,6 +116,7 @@ struct scenario_fault {
     int64_t hold_ms; /* from certainly dead to started again; how long a window is open */
     int64_t client;  /* the 1 of P1 or C1 */
     int64_t seconds; /* by which the clock is stepped */
+    int64_t seed;    /* of a torn power cut, from 1 */
     int64_t pass;    /* a crash: at which pass of `step`, from 1 */
     char step[FAULT_STEP_BYTES_MAX + 1];
 };
@@ -153,6 +156,7 @@ struct scenario {
     enum scenario_store store;
     int64_t seed;                  /* SEED_NONE: it was not drawn */
     char *logs;                    /* the folder that the log files are in */
+    char *postgres;                /* settings, "fsync=off synchronous_commit=off"; NULL: none */
     struct scenario_topic *topics; /* in the conf's order; without one, by name */
     size_t topic_count;
     struct scenario_client *producers;

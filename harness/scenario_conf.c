@@ -170,6 +170,37 @@ static bool store_set(const struct parser *p, struct slice value)
                   value.data);
 }
 
+/* NAME=VALUE: the server knows which names there are. */
+static bool is_server_setting(struct slice word)
+{
+    const char *equals = memchr(word.data, '=', word.size);
+
+    if (equals == NULL || equals == word.data || equals + 1 == word.data + word.size) {
+        return false;
+    }
+    for (const char *c = word.data; c < equals; c++) {
+        if ((*c < 'a' || *c > 'z') && *c != '_' && *c != '.') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool postgres_set(const struct parser *p, struct slice value)
+{
+    struct slice rest = value;
+
+    for (struct slice word = token_take(&rest); word.size > 0; word = token_take(&rest)) {
+        if (!is_server_setting(word)) {
+            return refuse(p,
+                          "'%.*s' is no setting of PostgreSQL: write 'postgres = fsync=off "
+                          "synchronous_commit=off'",
+                          (int)word.size, word.data);
+        }
+    }
+    return text_set(p, "postgres", value, &p->conf->postgres, &p->conf->postgres_line);
+}
+
 /* The latest fault before that has the same measure of time. */
 static const struct scenario_fault *fault_before(const struct scenario_conf *conf,
                                                  enum fault_when when)
@@ -257,14 +288,16 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
     if (slice_equals(key, slice_of("seed"))) {
         return seed_set(p, value);
     }
+    if (slice_equals(key, slice_of("postgres"))) {
+        return postgres_set(p, value);
+    }
     if (slice_equals(key, slice_of("fault"))) {
         return fault_set(p, value);
     }
-    return refuse(
-        p,
-        "no setting is called '%.*s': there are title, logs, store, recovery_ms, retention_bytes, "
-        "seed and fault",
-        (int)key.size, key.data);
+    return refuse(p,
+                  "no setting is called '%.*s': there are title, logs, store, postgres, "
+                  "recovery_ms, retention_bytes, seed and fault",
+                  (int)key.size, key.data);
 }
 
 /* A bare word followed by '='. */
@@ -372,5 +405,6 @@ void scenario_conf_destroy(struct scenario_conf *conf)
     free(conf->faults.items);
     free(conf->title);
     free(conf->logs);
+    free(conf->postgres);
     free(conf);
 }

@@ -41,6 +41,8 @@ struct scenario_conf {
     int64_t retention_line;
     int64_t seed; /* SEED_NONE: none given */
     int64_t seed_line;
+    char *postgres; /* NULL: none given */
+    int64_t postgres_line;
     struct {
         struct conf_topic *items;
         size_t count;

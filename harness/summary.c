@@ -161,6 +161,9 @@ void summary_append(struct buffer *b, const struct scenario *s, const struct his
     buffer_printf(b, "\n%s: %s on %s with %s", verdict_name(c->verdict),
                   h->run.scenario == NULL ? s->title : h->run.scenario, or_unknown(h->run.runtime),
                   or_unknown(h->run.store));
+    if (s->postgres != NULL) {
+        buffer_printf(b, " (%s)", s->postgres);
+    }
     if (h->run.runtime_reason != NULL) {
         buffer_printf(b, " (%s)", h->run.runtime_reason);
     }

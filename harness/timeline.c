@@ -22,6 +22,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MARGIN_LEFT 62.0
 #define MARGIN_RIGHT 14.0
@@ -205,32 +206,49 @@ static double label_limit(const struct timeline *t, size_t i)
     return t->width;
 }
 
-/* The number, unless it would lie upon the one before; behind it what there is room for. */
+/* What is done to what: the fault's words up to how long: "kill broker", "delay clients". */
+static void label_words(struct buffer *b, const struct check_fault *f)
+{
+    static const char *const ends[] = {", restart after", " for "};
+    struct buffer words = BUFFER_INIT;
+
+    fault_append_words(&words, &f->planned);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const char *end = strstr(words.data, ends[i]);
+        words.size = end != NULL ? (size_t)(end - words.data) : words.size;
+        words.data[words.size] = '\0';
+    }
+    buffer_append_slice(b, buffer_slice(&words));
+    buffer_release(&words);
+}
+
+/* The number, unless it would lie upon the one before; behind it as much as has room. */
 static double label_draw(const struct timeline *t, size_t i, double free_x)
 {
     const struct check_fault *f = &t->c->faults[i];
     struct buffer number = BUFFER_INIT;
-    struct buffer span = BUFFER_INIT;
     struct buffer words = BUFFER_INIT;
     double x = fault_begin_x(t, f) - 1;
 
     buffer_printf(&number, "%zu", i + 1);
-    word_span(&span, check_span_ns(f->struck_ns, f->end_ns));
-    fault_append_words(&words, &f->planned);
     double mark = 9 + 7.0 * (double)number.size;
     double room = label_limit(t, i) - (x + mark + 4);
     if (x >= free_x && x + mark <= t->width) {
         svg_rect(t->b, "mark", x, 2, mark, 16, NULL);
         svg_text(t->b, "mark-text", "start", x + 4.5, 14, number.data);
         free_x = x + mark + 1;
-        if (room > LETTER_WIDTH * (double)words.size) {
+        label_words(&words, f);
+        size_t what = words.size;
+        buffer_append_char(&words, ' ');
+        word_span(&words, check_span_ns(f->struck_ns, f->end_ns));
+        if (room <= LETTER_WIDTH * (double)words.size) {
+            words.data[what] = '\0';
+        }
+        if (room > LETTER_WIDTH * (double)what) {
             svg_text(t->b, "label", "start", x + mark + 4, 14, words.data);
-        } else if (room > LETTER_WIDTH * (double)span.size) {
-            svg_text(t->b, "label", "start", x + mark + 4, 14, span.data);
         }
     }
     buffer_release(&number);
-    buffer_release(&span);
     buffer_release(&words);
     return free_x;
 }

@@ -1,8 +1,8 @@
 /*
  * timeline.h - the run over time, in panels over one axis: every send by its fate and how
  * long it took, acknowledgements and deliveries a second, how far the consumers were behind.
- * The faults lie over all of them as bands, from the hit to the end, and paler until the
- * first acknowledgement that followed.
+ * The faults lie over all of them as bands, from when they were felt to the end, and paler until
+ * the first acknowledgement that followed.
  *
  * Threads: any.
  */

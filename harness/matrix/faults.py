@@ -31,15 +31,26 @@ class Matrix:
             "command": "make faults SEED=%d SEEDS=%d" % (args.seed, args.seeds),
             "cells": [{"fault": name, "store": store, "runs": []} for name in args.faults
                       for store in args.stores if KINDS[name].fits(store)]}
+        if any(KINDS[name].runtime == "docker" for name in args.faults) and \
+                not runs.engine_answers():
+            self.leave_out("docker", "no container engine answers")
+
+    def leave_out(self, runtime, why):
+        """What cannot be run here is told, and no failure."""
+        names = [name for name in self.args.faults if KINDS[name].runtime == runtime]
+        self.result["notes"].append("Not run: %s: %s." % (", ".join(names), why))
+        self.result["cells"] = [c for c in self.result["cells"] if c["fault"] not in names]
+        print(self.result["notes"][-1], flush=True)
 
     def run_one(self, cell, seed):
-        drawn = schedule.draw_cell(KINDS[cell["fault"]], cell["store"], seed)
+        kind = KINDS[cell["fault"]]
+        drawn = schedule.draw_cell(kind, cell["store"], seed)
         name = "%s-%s" % (cell["fault"].replace(" ", "-"), cell["store"])
         folder = os.path.join(self.folder, "schedules", "%s-%d" % (name, seed))
         drawn.write(folder)
         begin = time.monotonic()
         outcome = self.runner.run(folder, name, "make faults SEED=%d FAULTS='%s' STORE=%s" % (
-            seed, cell["fault"], cell["store"]))
+            seed, cell["fault"], cell["store"]), kind.runtime)
         return {"seed": seed, "verdict": outcome.verdict, "reason": outcome.reason,
                 "seconds": round(time.monotonic() - begin, 3), "schedule": folder,
                 "messages": outcome.result.get("acknowledged", 0), "folder": outcome.folder,
@@ -74,7 +85,7 @@ class Matrix:
                     shutil.rmtree(os.path.dirname(os.path.join(self.folder, older["report"])))
                     older["report"] = ""
         else:
-            run["command"] = runs.repeat_command(kept)
+            run["command"] = runs.repeat_command(kept, KINDS[cell["fault"]].runtime)
             print("    repeat: " + run["command"], flush=True)
         cell["runs"].append(run)
 

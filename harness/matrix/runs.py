@@ -59,19 +59,16 @@ class Outcome:
 class Runner:
     """Runs scenarios, also several at a time, and ends them all when it is told to."""
 
-    def __init__(self, runs, runtime="process"):
-        self.runs, self.runtime = os.path.abspath(runs), runtime
+    def __init__(self, runs):
+        self.runs = os.path.abspath(runs)
         self.lock, self.children, self.ended = threading.Lock(), set(), False
 
-    def command(self, folder, *options):
-        return [os.path.join(BUILD, "myqueue-harness"), "run", "--root", ROOT, "--runtime",
-                self.runtime, *options, folder]
-
-    def run(self, folder, name, repeat=""):
+    def run(self, folder, name, repeat="", runtime="process"):
         """`repeat` is what its report says to repeat it."""
-        command = self.command(folder, "--reports", self.runs, "--name", name, "--limit",
-                               str(CLIENTS_LIMIT_S), "--stall", str(STALL_S),
-                               *(["--command", repeat] if repeat else []))
+        command = [os.path.join(BUILD, "myqueue-harness"), "run", "--root", ROOT,
+                   "--runtime", runtime, "--reports", self.runs, "--name", name,
+                   "--limit", str(CLIENTS_LIMIT_S), "--stall", str(STALL_S),
+                   *(["--command", repeat] if repeat else []), folder]
         with self.lock:
             if self.ended:
                 return Outcome("failed", "ended before it began")
@@ -124,6 +121,14 @@ def repeat_command(folder, runtime="process"):
     harness = from_root(os.path.join(BUILD, "myqueue-harness"))
     root = "--root . " if os.path.isabs(harness) else ""
     return "%s run %s--runtime %s %s" % (harness, root, runtime, from_root(folder))
+
+
+def engine_answers():
+    """Is there a container engine? The harness says more when it is asked to use it."""
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def new_folder(reports):

@@ -26,6 +26,7 @@ class Kind:
     ms: tuple = (50, 400)
     stores: tuple = STORES
     stops: bool = True  # nothing is acknowledged meanwhile
+    runtime: str = "process"
     times: int = 2      # in a run of the matrix; 1 where nobody may be sending any more by then
 
     def fits(self, store):
@@ -56,6 +57,10 @@ KINDS = [
     *[Kind("%s clients" % how, "%s clients for {ms} ms" % how, (100, 800)) for how in NETWORK],
     *[Kind("%s store" % how, "%s store for {ms} ms" % how, (100, 800), stores=POSTGRES)
       for how in NETWORK],
+    Kind("disconnect broker", "disconnect broker for {ms} ms", (200, 1500), runtime="docker",
+         times=1),
+    Kind("disconnect postgres", "disconnect postgres for {ms} ms", (200, 1500), stores=POSTGRES,
+         runtime="docker", times=1),
     Kind("step clock", "step clock by {seconds} s for {ms} ms", (50, 200), stops=False),
 ]
 
@@ -223,10 +228,11 @@ def draw_cell(kind, store, seed):
 
 
 def draw_mixed(seed, stores, names=None):
-    """Of the soak: faults of several kinds, of these rows."""
+    """Of the soak, on processes: faults of several kinds, of these rows."""
     dice = random.Random("soak/%s/%d" % ("+".join(stores), seed))
     store = dice.choice(list(stores))
-    kinds = [kind for kind in KINDS if kind.fits(store) and kind.name in (names or ROWS)]
+    kinds = [kind for kind in KINDS if kind.fits(store) and kind.runtime == "process" and
+             kind.name in (names or ROWS)]
     shape = Shape(dice.randint(1, 5), dice.randint(1, 4), dice.randint(1, 4))
     return draw("soak", store, seed, dice.choices(kinds, k=dice.randint(1, 5)), shape,
                 dice.choice((100, 300, 1000)))

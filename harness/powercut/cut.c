@@ -192,6 +192,7 @@ static void cut_sector(struct cut *c, uint64_t place, int seen_fd, int held_fd, 
 static void cut_file(struct cut *c, uint64_t place, int fd)
 {
     char path[PATH_MAX];
+    struct cut_loss before = c->loss;
     struct disk_file file;
     struct disk_identity seen;
 
@@ -210,6 +211,10 @@ static void cut_file(struct cut *c, uint64_t place, int fd)
     for (int64_t at = file.mark.from - file.mark.from % CUT_SECTOR_BYTES; at < to;
          at += CUT_SECTOR_BYTES) {
         cut_sector(c, place, fd, held_fd, at, file.key);
+    }
+    if (file.mark.unseen != 0) {
+        c->loss.bytes = before.bytes; /* SQLite's -shm is always another, and means nothing */
+        c->loss.survived = before.survived;
     }
     close(held_fd);
     disk_unlock(&file);

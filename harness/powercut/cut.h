@@ -17,7 +17,7 @@
 #define CUT_SECTOR_BYTES 512 /* what a disk writes whole or not at all */
 
 struct cut_loss {
-    int64_t bytes;    /* written, and undone */
+    int64_t bytes;    /* written, and undone; not of files that are changed unseen (disk.h) */
     int64_t survived; /* not synced, but left by the coin; 0 without a seed */
     int64_t names;    /* made, removed or replaced, and undone */
 };

@@ -407,50 +407,50 @@ void *mmap64(void *address, size_t size, int protection, int flags, int fd, off6
 
 /* ---- syncing --------------------------------------------------------------------------- */
 
-static void sync_begun(int fd)
+/* Carried over once the real one is done: it takes longest, so most cuts that hit a sync hit
+ * it before it is done. What failed carries over nothing. */
+static int synced(int fd, int result)
 {
     int error = errno;
 
-    if (on && !inside) {
+    if (on && !inside && result == 0) {
         inside = true;
         disk_sync(&disk, fd);
         inside = false;
     }
     errno = error;
+    return result;
 }
 
-static void sync_all_begun(void)
+static int synced_all(int result)
 {
     int error = errno;
 
-    if (on && !inside) {
+    if (on && !inside && result == 0) {
         inside = true;
         disk_sync_all(&disk);
         inside = false;
     }
     errno = error;
+    return result;
 }
 
 EXPORT int fsync(int fd)
 {
-    sync_begun(fd);
-    return (int)syscall(SYS_fsync, fd);
+    return synced(fd, (int)syscall(SYS_fsync, fd));
 }
 
 EXPORT int fdatasync(int fd)
 {
-    sync_begun(fd);
-    return (int)syscall(SYS_fdatasync, fd);
+    return synced(fd, (int)syscall(SYS_fdatasync, fd));
 }
 
 EXPORT void sync(void)
 {
-    sync_all_begun();
-    syscall(SYS_sync);
+    synced_all((int)syscall(SYS_sync));
 }
 
 EXPORT int syncfs(int fd)
 {
-    sync_all_begun(); /* of another file system, too: there is one disk */
-    return (int)syscall(SYS_syncfs, fd);
+    return synced_all((int)syscall(SYS_syncfs, fd)); /* of any file system: there is one disk */
 }

@@ -326,6 +326,75 @@ def kills_in_containers(folder):
     run_with_kills(folder, "docker")
 
 
+def run_with_faults(folder, runtime, *faults, store="postgres"):
+    """What each fault hit, by its unit."""
+    lines = 5000 if runtime == "docker" else 1500  # there it takes longer to undo a fault
+    scenario = make_scenario(folder, *MAPPING, *(f"fault = {fault}" for fault in faults),
+                             f"store = {store}", lines=lines)
+    code, run = run_to_end(folder, "run", "--runtime", runtime, scenario)
+    check_valid(code, run, runtime, acknowledged=2 * lines, store=store)
+    result = json.loads((run.dir() / "result.json").read_text())
+    assert all(fault["bit"] > 0 for fault in result["faults"]), result["faults"]
+    assert len(result["faults"]) == len(faults), result["faults"]
+    return [(fault["words"].split()[0], fault["unit"]) for fault in result["faults"]]
+
+
+FAULTS_OF_POSTGRES = (
+    "after 50 acks: terminate backends", "after 150 acks: stop postgres, restart after 50 ms",
+    "after 250 acks: pause postgres for 100 ms", "after 350 acks: lock counters for 100 ms",
+    "after 500 acks: hold transaction for 50 ms", "after 900 acks: exhaust connections for 50 ms")
+
+
+def faults_of_postgres(folder, runtime):
+    assert run_with_faults(folder, runtime, *FAULTS_OF_POSTGRES) == [
+        ("terminate", "sessions ended"), ("stop", "requests in flight"),
+        ("pause", "requests in flight"), ("lock", "sessions waiting for the lock"),
+        ("hold", "messages committed beside it"), ("exhaust", "connections refused")]
+
+
+@test
+def faults_of_postgres_on_processes(folder):
+    faults_of_postgres(folder, "process")
+
+
+@test
+def faults_of_postgres_in_containers(folder):
+    need_docker()
+    faults_of_postgres(folder, "docker")
+
+
+FAULTS_OF_THE_BROKER = ("after 50 ms: term broker, restart after 50 ms",
+                        "after 200 acks: pause store for 100 ms")
+
+
+@test
+def faults_of_the_broker_on_processes(folder):
+    clock = ("after 300 acks: step clock by -86400 s for 50 ms",
+             "after 400 acks: step clock by 3600 s for 50 ms")
+    found = run_with_faults(folder, "process", *FAULTS_OF_THE_BROKER, *clock, store="sqlite")
+    assert found[2:] == [("step", "seconds the broker's clock moved")] * 2, found
+
+
+@test
+def faults_of_the_broker_in_containers(folder):
+    need_docker()
+    run_with_faults(folder, "docker", *FAULTS_OF_THE_BROKER,
+                    "after 300 acks: disconnect broker for 100 ms",
+                    "after 500 acks: disconnect postgres for 100 ms")
+
+
+@test
+def faults_that_cannot_be_had(folder):
+    """Refused before anything is started, with the reason."""
+    scenario = make_scenario(folder, *MAPPING, "fault = after 9 acks: disconnect broker for 9 ms")
+    refused(folder, "run", "--runtime", "process", scenario,
+            says=["disconnect broker for 9 ms", "only with RUNTIME=docker", "no network"])
+    (scenario / "scenario.conf").write_text("\n".join(
+        (*MAPPING, "fault = after 9 acks: step clock by 9 s for 9 ms")) + "\n")
+    refused(folder, "run", "--runtime", "docker", scenario,
+            says=["step clock by 9 s for 9 ms", "only with RUNTIME=process", "clock"])
+
+
 def run_embedded(folder, runtime, store, *faults):
     """A store within the broker: there is no PostgreSQL."""
     scenario = make_scenario(folder, *MAPPING, *faults, f"store = {store}")
@@ -369,6 +438,47 @@ def memory_is_lost_by_a_kill(folder):
     found = {finding["name"] for finding in result["violations"]}
     assert result["verdict"] == "invalid" and "forgotten" in found, result
     assert "the broker no longer knew" in result["reason"], result
+
+
+POWER_CUTS = ("fault = after 60 acks: power-cut store, restart after 20 ms",
+              "fault = after 200 acks: power-cut store torn by 3, restart after 20 ms")
+
+
+def run_with_power_cuts(folder, store):
+    scenario = make_scenario(folder, *MAPPING, f"store = {store}", *POWER_CUTS)
+    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
+    check_valid(code, run, "process", store=store)
+    history = (run.dir() / "history" / "harness.jsonl").read_text()
+    assert len(re.findall(r'"more":"\d+ bytes and \d+ names undone', history)) == 2, history
+
+
+@test
+def power_cuts_of_postgres(folder):
+    run_with_power_cuts(folder, "postgres")
+
+
+@test
+def power_cuts_of_sqlite(folder):
+    run_with_power_cuts(folder, "sqlite")
+
+
+@test
+def power_cut_without_fsync_is_caught(folder):
+    """A kill would not tell: the page cache outlives it."""
+    settings = ("title = sloppy", "postgres = fsync=off", *MAPPING)
+    kill = POWER_CUTS[0].replace("power-cut", "kill")
+    scenario = make_scenario(folder, *settings, kill)
+    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
+    assert code == 0, f"exit code {code}:\n{run.text()}"
+    assert "postgres (fsync=off)" in run.text(), run.text()
+    conf = scenario / "scenario.conf"
+    conf.write_text(conf.read_text().replace(kill, POWER_CUTS[0]))
+    code, run = run_to_end(folder, "run", "--runtime", "process", "--stall", "3", scenario)
+    assert code == 1, f"exit code {code}:\n{run.text()}"
+    assert "the store lost" in run.text(), run.text()
+    assert "fsync=off" in (run.dir() / "report.html").read_text()
+    assert json.loads((run.dir() / "result.json").read_text())["postgres"] == "fsync=off"
+    check_nothing_left(run)
 
 
 @test

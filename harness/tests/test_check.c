@@ -379,12 +379,17 @@ static void history_swapped(struct folder *f)
            "out-of-order"});
 }
 
-static void history_foreign(struct folder *f)
+static void history_foreign_add(struct folder *f)
 {
     struct file *file = file_of(f, "history/C2.jsonl");
     line_insert(file, receive_at(file, 8),
                 "{\"t\":5000000,\"process\":\"C2\",\"op\":\"receive\",\"type\":\"ok\",\"line\":9,"
                 "\"topic\":\"T1\",\"offset\":8,\"message\":\"never sent by anyone\"}");
+}
+
+static void history_foreign(struct folder *f)
+{
+    history_foreign_add(f);
     FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "which nobody sent"});
 }
 
@@ -500,9 +505,8 @@ static void both_swapped(struct folder *f)
 
 static void both_foreign(struct folder *f)
 {
-    struct file *file = file_of(f, "history/C2.jsonl");
-    history_foreign(f);
-    lines_renumber(file);
+    history_foreign_add(f);
+    lines_renumber(file_of(f, "history/C2.jsonl"));
     line_insert(file_of(f, "consumer_2.txt"), 8, "T1     never sent by anyone");
     FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "line 9 reads 'never sent"});
 }
@@ -808,6 +812,521 @@ static void test_producers(void)
     WITH_BOTH(producer_order)
 }
 
+/* ---- the store is broken, and consumers get what it has -------------------------------------- */
+
+/* Both consumers' receipt of an offset of T1, in history and file. */
+static void receipts_remove(struct folder *f, int64_t offset)
+{
+    for (int c = 1; c <= 2; c++) {
+        char name[48];
+        char text[64];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        snprintf(text, sizeof text, "\"topic\":\"T1\",\"offset\":%" PRId64 ",", offset);
+        struct file *file = file_of(f, name);
+        line_remove(file, line_with(file, text, "receive", 0));
+        lines_renumber(file);
+        snprintf(name, sizeof name, "consumer_%d.txt", c);
+        file = file_of(f, name);
+        line_remove(file, line_with(file, "T1     ", "", (size_t)offset));
+    }
+}
+
+/* Both consumers get one message more of T1, and have asked for what is behind it. */
+static void receipts_add(struct folder *f, int64_t offset, const char *message)
+{
+    for (int c = 0; c < 2; c++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c + 1);
+        struct file *file = file_of(f, name);
+        line_edit(file, line_with(file, "\"topic\":\"T1\",\"offset\":30", "consume", 0),
+                  "\"offset\":30", "\"offset\":31");
+        received(f, c, 0, offset, message);
+    }
+}
+
+static void row_lost(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_remove(rows, row_at(rows, 1, 3)); /* P2's second line */
+    receipts_remove(f, 3);
+    FOUND(f, {FINDING_LOST, SOURCE_STORE, "P2", 1, 1, "in the middle of the log"},
+          {FINDING_LOST, SOURCE_HISTORY, "C1", 1, 1, "later ones were", "lost"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "later ones were", "lost"});
+}
+
+/* Not a false empty answer: what it should have given is gone. */
+static void row_lost_last(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_remove(rows, row_at(rows, 1, 29));
+    receipts_remove(f, 29);
+    for (int c = 1; c <= 2; c++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        struct file *file = file_of(f, name);
+        line_edit(file, line_with(file, "\"topic\":\"T1\",\"offset\":30", "consume", 0),
+                  "\"offset\":30", "\"offset\":29");
+    }
+    FOUND(f, {FINDING_LOST, SOURCE_STORE, "P3", 1, 1, "at the end of the log"},
+          {FINDING_LOST, SOURCE_HISTORY, "C1", 1, 1, "at the end; the broker said", "lost"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "at the end; the broker said", "lost"});
+}
+
+/* No rows, but nobody got it. */
+static void lost_for_all(struct folder *f)
+{
+    snprintf(file_of(f, "rows.jsonl")->name, 32, "no-rows");
+    line_edit(file_of(f, "run.json"), 0, "postgres", "memory");
+    receipts_remove(f, 3);
+    FOUND(f, {FINDING_LOST, SOURCE_STORE, "P2", 1, 1, "no consumer was given it"},
+          {FINDING_LOST, SOURCE_HISTORY, "C1", 1, 1, "later ones were", "lost"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "later ones were", "lost"});
+}
+
+static void copy_delivered(struct folder *f)
+{
+    char message[64];
+    message_make(f, 1, 12, message, sizeof message);
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+        "\"sequence\":11,\"message\":\"%s\"}",
+        message);
+    receipts_add(f, 30, message);
+    FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "by the broker: it was sent once"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C1", 1, 1, "is the copy", "duplicate"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "is the copy", "duplicate"});
+}
+
+/* The line that was on its way when the broker was killed was sent twice. */
+static void copy_by_retry(struct folder *f)
+{
+    char message[64];
+    message_make(f, 1, FAULT_ROUND, message, sizeof message);
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+        "\"sequence\":%d,\"message\":\"%s\"}",
+        FAULT_ROUND - 1, message);
+    receipts_add(f, 30, message);
+    FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "by a retry"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C1", 1, 1, "is the copy", "duplicate"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "is the copy", "duplicate"});
+}
+
+/* Without rows it is the deliveries that show it. */
+static void copy_without_rows(struct folder *f)
+{
+    char message[64];
+    message_make(f, 1, 12, message, sizeof message);
+    snprintf(file_of(f, "rows.jsonl")->name, 32, "no-rows");
+    line_edit(file_of(f, "run.json"), 0, "postgres", "memory");
+    receipts_add(f, 30, message);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_INVALID);
+    CU_ASSERT_EQUAL(o.c->findings.count, 3);
+    CU_ASSERT_EQUAL(o.c->findings.items[0].kind, FINDING_DUPLICATE);
+    judged_release(&o);
+}
+
+static void phantom_delivered(struct folder *f)
+{
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":77,"
+        "\"sequence\":0,\"message\":\"made up\"}");
+    receipts_add(f, 30, "made up");
+    FOUND(f, {FINDING_PHANTOM, SOURCE_STORE, "", 1, 1, "producer id 77"},
+          {FINDING_PHANTOM, SOURCE_HISTORY, "C1", 1, 1, "what nobody sent", "phantom"},
+          {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "what nobody sent", "phantom"});
+}
+
+static void text_delivered(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    size_t at = row_at(rows, 1, 3);
+    char message[64];
+    message_make(f, 1, 2, message, sizeof message);
+    line_edit(rows, at, message, "changed");
+    for (int c = 1; c <= 2; c++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        struct file *file = file_of(f, name);
+        at = line_with(file, "\"topic\":\"T1\",\"offset\":3,", "receive", 0);
+        line_edit(file, at, message, "changed");
+        snprintf(name, sizeof name, "consumer_%d.txt", c);
+        file = file_of(f, name);
+        line_edit(file, line_with(file, "T1     ", "", 3), message, "changed");
+    }
+    FOUND(f, {FINDING_CORRUPT, SOURCE_STORE, "P2", 1, 1, "offset 3 holds 'changed'"},
+          {FINDING_CORRUPT, SOURCE_HISTORY, "C1", 1, 1, "reads 'changed'", "corrupt"},
+          {FINDING_CORRUPT, SOURCE_HISTORY, "C2", 1, 1, "reads 'changed'", "corrupt"});
+}
+
+/* One offset, two messages: C2 was given another one there, which was sent, too. */
+static void offset_of_two(struct folder *f)
+{
+    if (f->plain) {
+        return; /* alike */
+    }
+    struct file *file = file_of(f, "history/C2.jsonl");
+    line_edit(file, receive_at(file, 3), "message 2-2", "message 2-9");
+    FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_HISTORY, "C2", 1, 1, "sent to this topic, too"});
+}
+
+/* Its outcome was never known; it is stored, and C2 was given later ones, but not it. */
+static void skipped(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    line_remove(p2, send_end(p2, 2));
+    line_remove(c2, line_with(c2, "\"offset\":3,", "receive", 0));
+    lines_renumber(c2);
+    line_remove(file_of(f, "consumer_2.txt"), 3);
+    FOUND(f, {FINDING_UNSENT, SOURCE_HISTORY, "P2", 1, 1, "no end of that"},
+          {FINDING_SKIPPED, SOURCE_HISTORY, "C2", 1, 1, "offset 3"});
+}
+
+static void test_causes(void)
+{
+    WITH_BOTH(row_lost)
+    WITH_BOTH(row_lost_last)
+    WITH_BOTH(lost_for_all)
+    WITH_BOTH(copy_delivered)
+    WITH_BOTH(copy_by_retry)
+    WITH_BOTH(copy_without_rows)
+    WITH_BOTH(phantom_delivered)
+    WITH_BOTH(text_delivered)
+    WITH_BOTH(offset_of_two)
+    WITH_BOTH(skipped)
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+/* P3's line 2 and P1's line 3, which was sent when that was acknowledged, change places in T1. */
+static void real_time_order(struct folder *f)
+{
+    char three[64];
+    char one[64];
+    message_make(f, 2, 2, three, sizeof three);
+    message_make(f, 0, 3, one, sizeof one);
+    struct file *p3 = file_of(f, "history/P3.jsonl");
+    struct file *p1 = file_of(f, "history/P1.jsonl");
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_edit(p3, send_end(p3, 2), "\"offset\":4}", "\"offset\":5}");
+    line_edit(p1, send_end(p1, 3), "\"offset\":5}", "\"offset\":4}");
+    size_t a = row_at(rows, 1, 4);
+    size_t b = row_at(rows, 1, 5);
+    line_edit(rows, a, "\"offset\":4,", "\"offset\":5,");
+    line_edit(rows, b, "\"offset\":5,", "\"offset\":4,");
+    for (int c = 1; c <= 2; c++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        struct file *file = file_of(f, name);
+        line_edit(file, line_with(file, "\"topic\":\"T1\",\"offset\":4,", "receive", 0), three,
+                  one);
+        line_edit(file, line_with(file, "\"topic\":\"T1\",\"offset\":5,", "receive", 0), one,
+                  three);
+        snprintf(name, sizeof name, "consumer_%d.txt", c);
+        file = file_of(f, name);
+        line_edit(file, line_with(file, "T1     ", "", 4), three, one);
+        line_edit(file, line_with(file, "T1     ", "", 5), one, three);
+    }
+    FOUND(f, {FINDING_REAL_TIME_ORDER, SOURCE_HISTORY, "P1", 1, 1,
+              "line 3 is at offset 4, before P3 line 2 at 5, which had been acknowledged"});
+}
+
+static void asked(struct folder *f, int64_t offset)
+{
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"invoke\",\"id\":900,"
+        "\"path\":\"/consumer/consume\",\"topic\":\"T1\",\"offset\":%" PRId64 "}",
+        tick(f), offset);
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"fail\",\"id\":900,"
+        "\"http\":400,\"code\":\"no_message\"}",
+        tick(f));
+}
+
+static void false_empty(struct folder *f)
+{
+    asked(f, 20);
+    FOUND(f, {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "asked from offset 20 on"});
+}
+
+/* What it did not get after that follows from it. */
+static void false_empty_last(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    line_remove(c2, receive_at(c2, 29));
+    line_edit(c2, line_with(c2, "\"offset\":30", "consume", 0), "\"offset\":30", "\"offset\":29");
+    line_remove(file_of(f, "consumer_2.txt"), 29);
+    FOUND(f, {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "asked from offset 29 on"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "the broker said", "false-empty"});
+}
+
+static void sized(struct folder *f, int64_t size)
+{
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64
+        ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"invoke\",\"topic\":\"T1\"}",
+        tick(f));
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"ok\",\"topic\":\"T1\","
+        "\"size\":%" PRId64 "}",
+        tick(f), size);
+}
+
+static void size_right(struct folder *f)
+{
+    sized(f, 0);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    CU_ASSERT_EQUAL(o.c->promises[PROMISE_SIZES].checked, 1);
+    judged_release(&o);
+}
+
+static void size_wrong(struct folder *f)
+{
+    sized(f, 3);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 3; there were 0 to 0"});
+}
+
+/* P3 is given the id that P2 has. */
+static void id_twice(struct folder *f)
+{
+    add(f, "history/P3.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"P3\",\"op\":\"register\",\"type\":\"ok\","
+        "\"topic\":\"T1\",\"producer_id\":20}",
+        tick(f));
+    FOUND(f, {FINDING_FORGOTTEN, SOURCE_HISTORY, "P3", 1, 1, "producer id 20 was given to it"});
+}
+
+static void test_time(void)
+{
+    WITH_BOTH(real_time_order)
+    WITH_BOTH(false_empty)
+    WITH_BOTH(false_empty_last)
+    WITH_BOTH(size_right)
+    WITH_BOTH(size_wrong)
+    WITH_BOTH(id_twice)
+}
+
+/* ---- lives -------------------------------------------------------------------------------------
+ */
+
+static void is_valid(const struct folder *f)
+{
+    struct judged o = folder_check(f);
+    if (o.c->verdict != VERDICT_VALID) {
+        judged_print(&o);
+    }
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    judged_release(&o);
+}
+
+/* It was killed when it had written line 8 of its file and not yet said so. */
+static void consumer_resumed(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    size_t at = receive_at(c2, 7);
+    line_set(c2, at,
+             "{\"t\":20000000,\"process\":\"C2\",\"op\":\"start\",\"type\":\"ok\","
+             "\"incarnation\":2,\"lines\":{\"T1\":8}}");
+    is_valid(f);
+}
+
+/* And if the file does not have it after all, it was not received. */
+static void consumer_resumed_wrongly(struct folder *f)
+{
+    consumer_resumed(f);
+    line_remove(file_of(f, "consumer_2.txt"), 7);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_INVALID);
+    judged_release(&o);
+}
+
+/* It was killed before line 4 was acknowledged, and sent it again. */
+static void producer_resumed(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    char message[64];
+    size_t at = send_end(p2, 4);
+    char *end = strdup(p2->lines[at]);
+    message_make(f, 1, 4, message, sizeof message);
+    line_set(p2, at,
+             "{\"t\":20000000,\"process\":\"P2\",\"op\":\"start\",\"type\":\"ok\","
+             "\"incarnation\":2}");
+    char again[256];
+    snprintf(again, sizeof again,
+             "{\"t\":20000001,\"process\":\"P2\",\"op\":\"send\",\"type\":\"invoke\",\"line\":4,"
+             "\"topic\":\"T1\",\"message\":\"%s\"}",
+             message);
+    line_insert(p2, at + 1, again);
+    line_insert(p2, at + 2, end);
+    free(end);
+    is_valid(f);
+}
+
+/* What a life left open is unknown, not without an end. */
+static void producer_ended(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    line_remove(p2, send_end(p2, 4));
+    add(f, "history/P2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"P2\",\"op\":\"start\",\"type\":\"ok\","
+        "\"incarnation\":2}",
+        tick(f));
+    FOUND(f, {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P2", 1, 1, "line 4 ended as unknown"});
+}
+
+static void test_lives(void)
+{
+    WITH_BOTH(consumer_resumed)
+    WITH_BOTH(consumer_resumed_wrongly)
+    WITH_BOTH(producer_resumed)
+    WITH_BOTH(producer_ended)
+}
+
+/* ---- a system that has the seven calls only
+ * ------------------------------------------------------ */
+
+/* Without offsets, sequences and rows. */
+static void plain_make(struct folder *f, const char *claims)
+{
+    char run[256];
+
+    for (size_t i = 0; i < f->count; i++) {
+        for (size_t l = 0; l < f->files[i].count; l++) {
+            char *line = f->files[i].lines[l];
+            char *from;
+            while (strncmp(f->files[i].name, "history/", 8) == 0 &&
+                   (from = strstr(line, ",\"offset\":")) != NULL) {
+                const char *to = from + strcspn(from + 1, ",}") + 1;
+                memmove(from, to, strlen(to) + 1);
+            }
+        }
+    }
+    snprintf(file_of(f, "rows.jsonl")->name, 32, "no-rows");
+    snprintf(run, sizeof run, "\"none\",\"calls\":\"plain\",\"claims\":%s", claims);
+    line_edit(file_of(f, "run.json"), 0, "\"postgres\"", run);
+}
+
+#define CLAIMS_ALL                                                                                 \
+    "{\"persistent\":true,\"persists\":[\"messages\",\"positions\",\"ids\",\"topics\"]}"
+#define CLAIMS_NONE "{\"persistent\":false}"
+
+static void plain_good(struct folder *f)
+{
+    plain_make(f, CLAIMS_ALL);
+    is_valid(f);
+}
+
+static void plain_lost(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    line_remove(c2, receive_at(c2, 7));
+    lines_renumber(c2);
+    line_remove(file_of(f, "consumer_2.txt"), 7);
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "told that there is no message"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "later ones were"});
+}
+
+/* A consume got no answer just then: it took the message with it. */
+static void plain_reply_lost(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    size_t at = receive_at(c2, 7);
+    char time[32];
+    snprintf(time, sizeof time, "%.*s", (int)strcspn(c2->lines[at] + 5, ","), c2->lines[at] + 5);
+    char invoke[256];
+    char info[256];
+    snprintf(invoke, sizeof invoke,
+             "{\"t\":%s,\"process\":\"C2\",\"op\":\"request\",\"type\":\"invoke\",\"id\":800,"
+             "\"path\":\"/consumer/consume\",\"topic\":\"T1\"}",
+             time);
+    snprintf(info, sizeof info,
+             "{\"t\":%s,\"process\":\"C2\",\"op\":\"request\",\"type\":\"info\",\"id\":800}", time);
+    line_set(c2, at, invoke);
+    line_insert(c2, at + 1, info);
+    lines_renumber(c2);
+    line_remove(file_of(f, "consumer_2.txt"), 7);
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    if (o.c->verdict != VERDICT_VALID) {
+        judged_print(&o);
+    }
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    CU_ASSERT_EQUAL(o.c->findings.count, 1);
+    CU_ASSERT(o.c->findings.items[0].excused);
+    judged_release(&o);
+}
+
+/* Before the kill at the fifth round; whoever keeps messages is blamed, who does not is not. */
+static void plain_forgotten(struct folder *f)
+{
+    receipts_remove(f, 3);
+    plain_make(f, f->plain ? CLAIMS_NONE : CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, f->plain ? VERDICT_VALID : VERDICT_INVALID);
+    CU_ASSERT(o.c->findings.count > 0);
+    judged_release(&o);
+}
+
+static void plain_twice(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    struct file *output = file_of(f, "consumer_2.txt");
+    line_insert(c2, receive_at(c2, 8), c2->lines[receive_at(c2, 8)]);
+    lines_renumber(c2);
+    line_insert(output, 8, output->lines[8]);
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "one more than was sent here"});
+}
+
+static void plain_swapped(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    struct file *output = file_of(f, "consumer_2.txt");
+    size_t at = differing(output);
+    line_swap(c2, receive_at(c2, at), receive_at(c2, at + 1));
+    lines_renumber(c2);
+    line_swap(output, at, at + 1);
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_ORDER_DISAGREEMENT, SOURCE_HISTORY, "C2", 1, 1, "belongs"});
+}
+
+static void plain_foreign(struct folder *f)
+{
+    history_foreign_add(f);
+    lines_renumber(file_of(f, "history/C2.jsonl"));
+    line_insert(file_of(f, "consumer_2.txt"), 8, "T1     never sent by anyone");
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "which nobody sent"});
+}
+
+/* Everybody gets one message twice: it was stored twice. */
+static void plain_copy(struct folder *f)
+{
+    char message[64];
+    message_make(f, 1, 12, message, sizeof message);
+    receipts_add(f, 30, message);
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_DUPLICATE, SOURCE_HISTORY, "", 1, 1, "every consumer got"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C1", 1, 1, "is the copy", "duplicate"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "is the copy", "duplicate"});
+}
+
+static void test_plain(void)
+{
+    WITH_BOTH(plain_good)
+    WITH_BOTH(plain_lost)
+    WITH_BOTH(plain_reply_lost)
+    WITH_BOTH(plain_forgotten)
+    WITH_BOTH(plain_twice)
+    WITH_BOTH(plain_swapped)
+    WITH_BOTH(plain_foreign)
+    WITH_BOTH(plain_copy)
+}
+
 /* ---- faults ---------------------------------------------------------------------------------- */
 
 /* Any request that was on its way, refused before a byte was sent: it never got there. */
@@ -889,4 +1408,7 @@ SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken
       {"a consumer's file is broken and there is no history of it", test_file_alone},
       {"a consumer's history is broken", test_history},
       {"history and file are broken alike", test_both}, {"the store is broken", test_store},
-      {"a producer is broken", test_producers}, {"a fault did not do its work", test_faults})
+      {"a producer is broken", test_producers},
+      {"what consumers get of a broken store follows from it", test_causes},
+      {"time is not kept", test_time}, {"clients have several lives", test_lives},
+      {"a system without offsets", test_plain}, {"a fault did not do its work", test_faults})

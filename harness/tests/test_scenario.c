@@ -87,7 +87,9 @@ static void test_save(void)
     temp_make(&saved);
     snprintf(conf, sizeof conf,
              "logs = ..%s\nseed = 17\nT1: P1 P2 : C1\nT2: P1 : C7\n"
-             "fault = after 1 acks: kill postgres, restart after 20 ms\n",
+             "postgres = fsync=off full_page_writes=off\n"
+             "fault = after 1 acks: kill postgres, restart after 20 ms\n"
+             "fault = after 2 acks: power-cut store torn by 77, restart after 20 ms\n",
              strrchr(logs.dir, '/'));
     temp_write(&t, "scenario.conf", conf);
     CU_ASSERT_FATAL(scenario_load(t.dir, 0, STORE_UNSAID, &s, t.error, sizeof t.error));
@@ -98,8 +100,11 @@ static void test_save(void)
     CU_ASSERT_EQUAL(again->seed, 17);
     CU_ASSERT_EQUAL(again->expected, 3);
     CU_ASSERT_EQUAL(again->consumers[1].id, 7);
-    CU_ASSERT_EQUAL(again->fault_count, 1);
+    CU_ASSERT_STRING_EQUAL(again->postgres, "fsync=off full_page_writes=off");
+    CU_ASSERT_EQUAL_FATAL(again->fault_count, 2);
     CU_ASSERT_EQUAL(again->faults[0].hold_ms, 20);
+    CU_ASSERT_EQUAL(again->faults[1].action, FAULT_POWER_TEAR);
+    CU_ASSERT_EQUAL(again->faults[1].seed, 77);
     scenario_destroy(s);
     scenario_destroy(again);
     dir_remove(logs.dir);
@@ -256,6 +261,15 @@ static void test_refused(void)
         {"store = memory\nstore = sqlite\n" TOPICS, ":2: ", "already in line 1"},
         {TOPICS "fault = after 1 acks: kill postgres, restart after 1 ms\nstore = sqlite\n",
          ":3: ", "'kill' needs the store postgres, and it is sqlite: write 'kill store'"},
+        {FAULT("after 1 acks: power-cut store torn by 0, restart after 1 ms"), "is not a fault"},
+        {FAULT("after 1 acks: power-cut broker, restart after 1 ms"), "is not a fault"},
+        {TOPICS "fault = after 1 acks: power-cut store, restart after 1 ms\nstore = memory\n",
+         ":3: ", "'power-cut' needs the store postgres or sqlite, and it is memory"},
+        {"postgres = fsync\n" TOPICS, ":1: ", "'fsync' is no setting of PostgreSQL"},
+        {"postgres = fsync=off -x=1\n" TOPICS, ":1: ", "'-x=1' is no setting of PostgreSQL"},
+        {"postgres =\n" TOPICS, ":1: ", "has no value"},
+        {"postgres = fsync=off\nstore = sqlite\n" TOPICS,
+         ":1: ", "for the store postgres, and it is sqlite"},
         {"title = \xff\n" TOPICS, ":1: ", "not UTF-8"},
     };
 

