@@ -116,8 +116,8 @@ def html(result):
 <p class="note">Seeds %(first)d to %(last)d, %(seconds).0f s, %(started)s. Repeat:
 <code>%(command)s</code></p>
 <p>Each row is a kind of fault, injected once or twice in each run, at moments and for times that
-the seed draws. Each fault had to prove that it hit something: what it hit is counted in the cell. A sign
-links to a run's report; of runs that were valid only the last one of a cell is kept.</p>
+the seed draws. Each fault had to prove that it hit something: what it hit is counted in the cell. A
+sign links to a run's report; of runs that were valid only the last one of a cell is kept.</p>
 <div class="scroll"><table><thead><tr><th>fault</th>%(heads)s</tr></thead><tbody>%(table)s</tbody>
 </table></div>%(notes)s</main></body></html>
 """ % {"title": escape(sentence(result)), "style": STYLE, "state": "valid" if good else "not",

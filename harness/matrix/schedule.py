@@ -36,6 +36,7 @@ class Kind:
         return self.words.format(ms=dice.randint(*self.ms),
                                  producer=dice.randint(1, shape.producers),
                                  consumer=dice.randint(1, shape.consumers),
+                                 number=dice.randint(1, 999999),
                                  seconds=dice.choice((-3600, -60, 60, 3600)))
 
 
@@ -54,6 +55,8 @@ KINDS = [
     Kind("lock counters", "lock counters for {ms} ms", stores=POSTGRES),
     Kind("hold transaction", "hold transaction for {ms} ms", (50, 200), stores=POSTGRES,
          stops=False),
+    Kind("power-cut store", "power-cut store, restart after {ms} ms"),
+    Kind("power-cut torn", "power-cut store torn by {number}, restart after {ms} ms"),
     *[Kind("%s clients" % how, "%s clients for {ms} ms" % how, (100, 800)) for how in NETWORK],
     *[Kind("%s store" % how, "%s store for {ms} ms" % how, (100, 800), stores=POSTGRES)
       for how in NETWORK],

@@ -2,7 +2,7 @@
 """soak.py - mixed faults from one seed after another, until a run fails or the time is over.
 
 What fails is repeated with fewer faults and shorter logs, as long as it fails the same way. Writes
-REPORTS/TIME-PID/: result.json (totals, updated as it goes), failing/ and shrunk/ (scenario
+REPORTS/TIME-PID/: result.json and totals.md (updated as it goes), failing/ and shrunk/ (scenario
 folders), runs/ (of valid ones the last few), and points REPORTS/latest to it. The exit code is 0
 when nothing failed.
 """
@@ -70,7 +70,7 @@ class Soak:
         for fault, (hit, unit) in zip(drawn.faults, outcome.hits()):
             name = schedule.kind_of(fault.words).name
             add(totals["faults"], name)
-            add(totals["hits"], "%s: %s" % (name, unit), hit)
+            add(totals["hits"].setdefault(name, {}), unit, hit)
         if outcome.failed():
             totals["failed"] += 1
             self.found = self.found or (drawn, folder, outcome)
@@ -100,6 +100,22 @@ class Soak:
 
     def write(self):
         runs.write_json(os.path.join(self.folder, "result.json"), self.totals)
+        with open(os.path.join(self.folder, "totals.md"), "w", encoding="utf-8") as file:
+            file.write(self.markdown())
+
+    def markdown(self):
+        """The totals, as they stand in the docs."""
+        t = self.totals
+        last = max(t["seed"], self.next_seed - 1)
+        rows = ["Seeds %d to %d, %s deliveries, runs by store: %s. %s." % (
+            t["seed"], last, format(t["deliveries"], ","),
+            ", ".join("%s %d" % item for item in sorted(t["stores"].items())), self.sentence()),
+            "", "| fault | times | what it hit |", "|---|---|---|"]
+        for name, times in sorted(t["faults"].items()):
+            hits = ("%s %s" % (format(count, ","), unit)
+                    for unit, count in t["hits"][name].items())
+            rows.append("| %s | %d | %s |" % (name, times, ", ".join(hits)))
+        return "\n".join(rows) + "\n"
 
     # ---- when a run has failed ------------------------------------------------------------------
 
