@@ -36,6 +36,19 @@ static bool take(struct scan *s, char c)
     return true;
 }
 
+/* PostgreSQL writes spaces around colons and behind commas. */
+static bool take_spaced(struct scan *s, char c)
+{
+    while (s->p < s->end && *s->p == ' ') {
+        s->p++;
+    }
+    bool taken = take(s, c);
+    while (s->p < s->end && *s->p == ' ') {
+        s->p++;
+    }
+    return taken;
+}
+
 /* ASCII that stands for itself, with its quotes. */
 static bool take_string(struct scan *s, struct slice *out)
 {
@@ -61,7 +74,7 @@ static bool take_number(struct scan *s, int64_t *out)
         value = value * 10 + (*s->p++ - '0');
     }
     *out = negative ? -value : value;
-    return s->p > from && s->p < s->end && (*s->p == ',' || *s->p == '}');
+    return s->p > from && s->p < s->end && (*s->p == ',' || *s->p == '}' || *s->p == ' ');
 }
 
 /* The member's number, looked for from `at` on; EVENT_MEMBER_COUNT: one to be passed over. */
@@ -83,7 +96,7 @@ static bool take_member(struct scan *s, struct event *e, size_t *at)
     struct slice string;
     int64_t number;
 
-    if (!take_string(s, &name) || !take(s, ':')) {
+    if (!take_string(s, &name) || !take_spaced(s, ':')) {
         return false;
     }
     size_t member = member_of(name, *at);
@@ -124,7 +137,7 @@ bool event_scan(struct event *e, struct slice line)
         if (!take_member(&s, e, &at)) {
             return false;
         }
-    } while (take(&s, ','));
+    } while (take_spaced(&s, ','));
     return take(&s, '}') && s.p == s.end;
 }
 

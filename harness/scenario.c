@@ -249,7 +249,7 @@ static bool mapped_find(const struct scenario *s, const struct scenario_client *
 
 static bool lines_take(struct loading *l, struct scenario_client *producer)
 {
-    const struct logfile *log = producer->log;
+    struct logfile *log = producer->log;
 
     producer->lines = memory_zeroed(log->count, sizeof *producer->lines);
     for (size_t i = 0; i < log->count; i++) {
@@ -268,6 +268,10 @@ static bool lines_take(struct loading *l, struct scenario_client *producer)
     }
     producer->expected = (int64_t)producer->line_count;
     l->s->expected += producer->expected;
+    /* Only the bytes are needed any longer: in a long log the lines are the larger part. */
+    free(log->lines);
+    log->lines = NULL;
+    log->count = 0;
     return true;
 }
 
