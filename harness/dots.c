@@ -91,14 +91,17 @@ static void fate_draw(struct dots *d, enum fate fate)
     buffer_append_string(d->chart.b, "\"/>\n");
 }
 
-/* The shortest and the longest span that a send took. */
-static void spans_find(const struct history *h, double *lowest, double *highest)
+/* The shortest and the longest span that a send took; false: one took no end. */
+static bool spans_find(const struct history *h, double *lowest, double *highest)
 {
+    bool all = true;
+
     *lowest = INFINITY;
     *highest = 1;
     for (size_t p = 0; p < h->producer_count; p++) {
         for (size_t i = 0; i < h->producers[p].sends.count; i++) {
             const struct history_send *send = &h->producers[p].sends.items[i];
+            all = all && send->end_ns != TIME_NONE;
             if (send->end_ns != TIME_NONE) {
                 *lowest = fmin(*lowest, (double)(send->end_ns - send->begin_ns));
                 *highest = fmax(*highest, (double)(send->end_ns - send->begin_ns));
@@ -106,6 +109,7 @@ static void spans_find(const struct history *h, double *lowest, double *highest)
         }
     }
     *lowest = *lowest > *highest ? 1e6 : *lowest;
+    return all;
 }
 
 void dots_draw(const struct chart *c, const struct history *h, const struct fates *fates,
@@ -120,9 +124,9 @@ void dots_draw(const struct chart *c, const struct history *h, const struct fate
     d.rows = (size_t)((c->base - c->top) / CELL) + 2;
     d.cells = memory_zeroed(d.columns * d.rows, 1);
     d.chart.top += DOTS_LANE_HEIGHT;
-    spans_find(h, &lowest, &highest);
+    bool all = spans_find(h, &lowest, &highest);
     chart_log_y(&d.chart, lowest, highest, chart_word_ns);
-    if (fates->counts[FATE_UNKNOWN] > 0) {
+    if (!all) {
         svg_text(c->b, "tick", "end", c->left - 8, d.lane_y + 4, "no answer");
     }
     /* What went well first, so that the rest lies upon it. */

@@ -13,7 +13,7 @@
 #include "harness/chart.h"
 #include "harness/fates.h"
 
-#define DOTS_LANE_HEIGHT 16.0
+#define DOTS_LANE_HEIGHT 22.0
 
 /* `c` has its plot area and its x scale, in seconds since `begin_ns`; the y scale is made
  * here. The lane is within the plot area, at its top. */

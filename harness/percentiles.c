@@ -38,9 +38,8 @@ static void nines_axis(const struct chart *c)
     static const struct {
         double nines;
         const char *words;
-    } ticks[] = {{0, "0"},        {0.30103, "50 %"}, {1, "90 %"},
-                 {2, "99 %"},     {3, "99.9 %"},     {4, "99.99 %"},
-                 {5, "99.999 %"}, {6, "99.9999 %"},  {7, "99.99999 %"}};
+    } ticks[] = {{0.30103, "50 %"}, {1, "90 %"},     {2, "99 %"},      {3, "99.9 %"},
+                 {4, "99.99 %"},    {5, "99.999 %"}, {6, "99.9999 %"}, {7, "99.99999 %"}};
 
     for (size_t i = 0; i < sizeof ticks / sizeof *ticks && ticks[i].nines <= c->x_high; i++) {
         double x = chart_x(c, ticks[i].nines);

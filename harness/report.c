@@ -1,6 +1,6 @@
 /*
  * report.c - the page from top to bottom: verdict, promises and the command that repeats it;
- * findings, matrix, timeline, latencies, faults, producers, files.
+ * matrix, timeline, findings, latencies, faults, producers, files.
  */
 #include "harness/report.h"
 
@@ -174,12 +174,14 @@ static void promise_put(const struct page *p, enum promise which)
     if (promise->checked > 0) {
         word_count(p->b, promise->checked, promise_noun(which));
     }
-    buffer_printf(p->b, "</td><td>%s", promise_state_name(state));
+    bool found = promise->broken + promise->unknown + promise->excused > 0;
+    page_put(p, found ? "</td><td><a href=\"#findings\">" : "</td><td>");
+    page_put(p, promise_state_name(state));
     if (state == PROMISE_BROKEN || state == PROMISE_NOT_CLAIMED) {
         page_put(p, ", ");
         word_count(p->b, items, "time");
     }
-    page_put(p, "</td></tr>\n");
+    page_put(p, found ? "</a></td></tr>\n" : "</td></tr>\n");
 }
 
 static void promises_put(const struct page *p)
@@ -223,9 +225,9 @@ void report_append(struct buffer *b, const char *run_dir, const struct scenario 
     fates_take(fates, s, h);
     head_put(&p);
     promises_put(&p);
-    report_findings(&p);
     report_matrix(&p);
     report_timeline(&p);
+    report_findings(&p);
     report_latency(&p);
     report_faults(&p);
     report_producers(&p);

@@ -268,7 +268,8 @@ static void requests_put(const struct page *p, const struct finding *f, int64_t 
     page_put(p, "</tbody></table></div>\n");
 }
 
-static void lines_put(const struct cards *k, int64_t moment_ns)
+/* Open on the first card; the others are mostly of the same moment. */
+static void lines_put(const struct cards *k, int64_t moment_ns, bool open)
 {
     const struct page *p = k->p;
     size_t count;
@@ -277,7 +278,8 @@ static void lines_put(const struct cards *k, int64_t moment_ns)
     if (count == 0) {
         return;
     }
-    page_put(p, "<details open><summary>What broker, store and faults did around ");
+    buffer_printf(p->b, "<details%s><summary>What broker, store and faults did around ",
+                  open ? " open" : "");
     moment_put(p, moment_ns);
     page_put(p, "</summary>\n<pre class=\"lines\">");
     for (size_t i = first; i < first + count; i++) {
@@ -294,7 +296,7 @@ static void lines_put(const struct cards *k, int64_t moment_ns)
 /* ---- the cards ---------------------------------------------------------------------------------
  */
 
-static void surroundings_put(const struct cards *k, const struct finding *f)
+static void surroundings_put(const struct cards *k, const struct finding *f, bool first)
 {
     int64_t moment_ns = moment_of(k, f);
 
@@ -304,7 +306,7 @@ static void surroundings_put(const struct cards *k, const struct finding *f)
         requests_put(k->p, f, moment_ns);
     }
     if (moment_ns != TIME_NONE) {
-        lines_put(k, moment_ns);
+        lines_put(k, moment_ns, first);
     }
 }
 
@@ -350,7 +352,8 @@ static void consequences_put(const struct page *p, size_t root)
     buffer_release(&line);
 }
 
-static void card_put(const struct cards *k, size_t at, bool surrounded)
+/* `number` counts the cards from 0. */
+static void card_put(const struct cards *k, size_t at, size_t number)
 {
     const struct page *p = k->p;
     const struct finding *f = &p->c->findings.items[at];
@@ -380,8 +383,8 @@ static void card_put(const struct cards *k, size_t at, bool surrounded)
     word_count(p->b, f->count, "time");
     page_put(p, f->excused ? " · not claimed, so it does not count</p>\n" : "</p>\n");
     evidence_put(p, f);
-    if (surrounded) {
-        surroundings_put(k, f);
+    if (number < SURROUNDED_MAX) {
+        surroundings_put(k, f, number == 0);
     }
     consequences_put(p, at);
     page_put(p, "</article>\n");
@@ -452,7 +455,7 @@ void report_findings(const struct page *p)
     page_put(p, "<section id=\"findings\">\n<h2>What was found</h2>\n<div class=\"cards\">\n");
     for (size_t i = 0; i < p->c->findings.count; i++) {
         if (is_card(p, i)) {
-            card_put(&k, i, cards++ < SURROUNDED_MAX);
+            card_put(&k, i, cards++);
         }
     }
     page_put(p, "</div>\n</section>\n");

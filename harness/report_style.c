@@ -49,7 +49,7 @@ const char report_style[] =
     ".promises th:nth-child(2),.promises td:nth-child(2){text-align:left;width:100%;"
     "white-space:normal}.promises th:nth-child(4),.promises td:nth-child(4){text-align:left}"
     ".promises td:first-child{padding-right:2px;width:1.2em;font-weight:700}"
-    ".promises td:nth-child(3){color:var(--muted)}"
+    ".promises a{text-decoration-color:currentColor}.promises td:nth-child(3){color:var(--muted)}"
     ".promises .good td:first-child,.promises .good td:last-child{color:var(--good)}"
     ".promises .bad td{color:var(--bad);font-weight:650}"
     ".promises .warn td{color:var(--warn)}.promises .none td{color:var(--muted)}"
