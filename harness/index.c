@@ -71,17 +71,11 @@ static char *setting_of(const struct json_value *json)
     return setting;
 }
 
-/* false: this is no run's result. */
-static bool run_take(struct listing *l, const char *path, const struct json_value *json)
+static void run_take(struct listing *l, const char *path, const struct json_value *json)
 {
-    struct slice verdict;
-
-    if (!json_string(json_get(json, "verdict"), &verdict)) {
-        return false;
-    }
     struct listed run = {.path = memory_string(slice_of(path)),
                          .time = memory_string(slice_of(strrchr(path, '/') + 1)),
-                         .verdict = memory_string(verdict),
+                         .verdict = string_at(json, "verdict"),
                          .reason = string_at(json, "reason"),
                          .scenario = string_at(json, "scenario"),
                          .setting = setting_of(json),
@@ -90,42 +84,47 @@ static bool run_take(struct listing *l, const char *path, const struct json_valu
     json_int(json_get(json, "acknowledged"), &run.acknowledged);
     json_double(json_get(json, "messages_per_second"), &run.rate);
     MEMORY_PUSH(l, run);
-    return true;
 }
 
-static bool is_run(struct listing *l, const char *path)
+static bool has_file(const struct listing *l, const char *path, const char *name)
+{
+    char file[2 * PATH_MAX];
+
+    snprintf(file, sizeof file, "%s/%s/%s", l->reports, path, name);
+    return access(file, F_OK) == 0;
+}
+
+/* A folder that is no run, or not a finished one, is passed over. */
+static void run_look(struct listing *l, const char *path)
 {
     char file[2 * PATH_MAX];
     struct buffer text = BUFFER_INIT;
     struct json_document json;
-    bool taken = false;
 
     json_init(&json);
     snprintf(file, sizeof file, "%s/%s/result.json", l->reports, path);
-    if (buffer_read_file(&text, file, RESULT_BYTES_MAX) == 0 &&
+    if (has_file(l, path, "run.json") && buffer_read_file(&text, file, RESULT_BYTES_MAX) == 0 &&
         json_parse(&json, buffer_slice(&text)) == JSON_OK) {
-        taken = run_take(l, path, json_root(&json));
+        run_take(l, path, json_root(&json));
     }
     json_release(&json);
     buffer_release(&text);
-    return taken;
 }
 
-static void other_add(struct listing *l, const char *path, const char *page)
+/* false: there is no such page. */
+static bool other_add(struct listing *l, const char *path, const char *page)
 {
-    char file[2 * PATH_MAX];
-
-    snprintf(file, sizeof file, "%s/%s/%s", l->reports, path, page);
-    if (access(file, F_OK) != 0) {
-        return;
+    if (!has_file(l, path, page)) {
+        return false;
     }
     buffer_append_string(&l->others, "<li><a href=\"");
     html_text(&l->others, path);
     buffer_append_char(&l->others, '/');
     buffer_append_string(&l->others, page);
     buffer_append_string(&l->others, "\">");
-    html_text(&l->others, path);
+    html_slice(&l->others, (struct slice){path, strcspn(path, "/")});
     buffer_append_string(&l->others, "</a></li>\n");
+    return true;
 }
 
 static bool is_folder(const char *reports, const char *path)
@@ -160,17 +159,15 @@ static void folders_each(struct listing *l, const char *path,
     }
 }
 
-static void run_look(struct listing *l, const char *path)
-{
-    if (!is_run(l, path)) {
-        other_add(l, path, "report.html");
-    }
-}
-
 static void name_look(struct listing *l, const char *path)
 {
-    other_add(l, path, "index.html");
+    char latest[PATH_MAX];
+
     folders_each(l, path, run_look);
+    snprintf(latest, sizeof latest, "%.2000s/latest", path);
+    if (!has_file(l, latest, "run.json") && !other_add(l, latest, "index.html")) {
+        other_add(l, latest, "report.html");
+    }
 }
 
 static int newer_first(const void *a, const void *b)

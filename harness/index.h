@@ -4,8 +4,8 @@
  * Always: it is made from the folders that are there, so a run that was deleted is gone from
  * it the next time; and it is replaced as a whole, also when two runs end at once.
  *
- * A run is REPORTS/NAME/RUN with a result.json that has a verdict. Other pages (report.html or
- * index.html beside another kind of result: a bench, a matrix) are named below the runs.
+ * A run is REPORTS/NAME/RUN with a run.json and a result.json. Where REPORTS/NAME/latest is none
+ * (a bench, a matrix, the mutants), its index.html or report.html is named below the runs.
  *
  * Threads: any.
  */

@@ -167,6 +167,19 @@ static void test_machines_unknown(void)
     folder_destroy(f);
 }
 
+/* NAME/latest with a page of its own, which is no run. */
+static void page_make(const char *reports, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", reports, name);
+    mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/latest", reports, name);
+    mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/latest/report.html", reports, name);
+    fclose(fopen(path, "w"));
+}
+
 /* The index has what is there, without links and what is no run. */
 static void test_index(void)
 {
@@ -189,11 +202,13 @@ static void test_index(void)
     }
     snprintf(path, sizeof path, "%s/<good>/latest", runs.dir);
     CU_ASSERT_EQUAL(symlink("20261121T080002-1", path), 0);
+    page_make(runs.dir, "bench");
     file_read(&runs, "index.html", &page);
     CU_ASSERT_EQUAL(page.size, 0);
     CU_ASSERT(index_write(runs.dir, error, sizeof error));
     file_read(&runs, "index.html", &page);
-    CU_ASSERT_EQUAL(times_in(&page, "/report.html\""), 2);
+    CU_ASSERT_EQUAL(times_in(&page, "<tr><td>"), 2);
+    CU_ASSERT_EQUAL(times_in(&page, "href=\"bench/latest/report.html\""), 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(page.data, "2 runs: 2 valid, 0 invalid, 0 unknown"));
     CU_ASSERT_PTR_NOT_NULL(strstr(page.data, "href=\"&lt;good&gt;/20261121T080002-1/report.html"));
     CU_ASSERT(strstr(page.data, "080002-1/report") < strstr(page.data, "080001-1/report"));
@@ -204,7 +219,7 @@ static void test_index(void)
     CU_ASSERT(index_update(path, error, sizeof error));
     buffer_clear(&page);
     file_read(&runs, "index.html", &page);
-    CU_ASSERT_EQUAL(times_in(&page, "/report.html\""), 1);
+    CU_ASSERT_EQUAL(times_in(&page, "<tr><td>"), 1);
     CU_ASSERT_FALSE(index_write("/nowhere", error, sizeof error));
     CU_ASSERT_PTR_NOT_NULL(strstr(error, "/nowhere/index.html cannot be written"));
     fclose(nowhere.out);
