@@ -61,6 +61,10 @@ static bool set_value(const struct option_row *row, const struct origin *origin,
     if (row->type == OPTION_INT) {
         return set_int(row, origin, value);
     }
+    if (row->type == OPTION_FLAG) {
+        *(bool *)row->value = true;
+        return true;
+    }
     if (row->type == OPTION_CHOICE && !is_choice(row->choices, value)) {
         fprintf(stderr, "%s: %s: '%s' is not one of %s\n", origin->program, origin->name, value,
                 row->choices);
@@ -83,12 +87,14 @@ static bool set_defaults(const struct options *options)
 {
     for (size_t i = 0; i < options->row_count; i++) {
         const struct option_row *row = &options->rows[i];
-        if (row->type == OPTION_INT) {
+        if (row->type == OPTION_FLAG) {
+            *(bool *)row->value = false;
+        } else if (row->type == OPTION_INT) {
             *(int64_t *)row->value = row->number;
         } else {
             *(const char **)row->value = row->text;
         }
-        if (options->env_prefix == NULL) {
+        if (options->env_prefix == NULL || row->type == OPTION_FLAG) {
             continue;
         }
         struct origin origin = {.program = options->program};
@@ -137,15 +143,19 @@ static void print_row(const struct options *options, const struct option_row *ro
     char left[96];
     char env[OPTION_NAME_BYTES_MAX] = "";
 
-    snprintf(left, sizeof left, "--%s %s", row->name,
-             row->type == OPTION_CHOICE ? row->choices
-             : row->unit != NULL        ? row->unit
-                                        : "VALUE");
+    snprintf(left, sizeof left, "--%s%s%s", row->name, row->type == OPTION_FLAG ? "" : " ",
+             row->type == OPTION_FLAG     ? ""
+             : row->type == OPTION_CHOICE ? row->choices
+             : row->unit != NULL          ? row->unit
+                                          : "VALUE");
     printf("  %s\n", left);
     for (const char *p = row->help; p != NULL;) {
         const char *end = strchr(p, '\n');
         printf("      %.*s\n", end != NULL ? (int)(end - p) : (int)strlen(p), p);
         p = end != NULL ? end + 1 : NULL;
+    }
+    if (row->type == OPTION_FLAG) {
+        return;
     }
     if (row->type == OPTION_INT) {
         printf("      %lld to %lld; default %lld", (long long)row->smallest,
@@ -179,7 +189,7 @@ static bool check_required(const struct options *options)
 {
     for (size_t i = 0; i < options->row_count; i++) {
         const struct option_row *row = &options->rows[i];
-        if (!row->required || row->type == OPTION_INT) {
+        if (!row->required || row->type == OPTION_INT || row->type == OPTION_FLAG) {
             continue;
         }
         const char *value = *(const char **)row->value;
@@ -195,8 +205,9 @@ static bool check_required(const struct options *options)
 static void make_long_options(const struct options *options, struct option *out)
 {
     for (size_t i = 0; i < options->row_count; i++) {
-        *out++ = (struct option){options->rows[i].name, required_argument, NULL,
-                                 CODE_FIRST_ROW + (int)i};
+        bool flag = options->rows[i].type == OPTION_FLAG;
+        *out++ = (struct option){options->rows[i].name, flag ? no_argument : required_argument,
+                                 NULL, CODE_FIRST_ROW + (int)i};
     }
     *out++ = (struct option){"help", no_argument, NULL, CODE_HELP};
     *out++ = (struct option){"version", no_argument, NULL, CODE_VERSION};

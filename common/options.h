@@ -19,6 +19,7 @@ enum option_type {
     OPTION_TEXT,   /* const char **; borrowed from argv, the environment or the table */
     OPTION_INT,    /* int64_t * between `smallest` and `largest` */
     OPTION_CHOICE, /* const char **; one of the words in `choices` */
+    OPTION_FLAG,   /* bool *; without a value, and only on the command line */
 };
 
 struct option_row {

@@ -4,6 +4,7 @@
 #include "harness/judge.h"
 
 #include "harness/check.h"
+#include "harness/explain.h"
 #include "harness/file.h"
 #include "harness/junit.h"
 #include "harness/report.h"
@@ -68,6 +69,9 @@ static void run_say(const struct judging *j, const struct judge_output *output)
     if (output->as_tap) {
         tap_append(&b, j->s, j->h, j->c, shown);
     } else {
+        if (output->explains) {
+            explain_append(&b, j->s, j->h, j->c);
+        }
         summary_append(&b, j->s, j->h, j->c, shown);
     }
     fwrite(b.data, 1, b.size, output->out);

@@ -28,6 +28,7 @@ struct judge_output {
     FILE *out;
     bool as_tap;       /* tap.h; else the summary of about ten lines, the last of which names
                         * verdict, runtime and report */
+    bool explains;     /* the evidence in full before the summary: explain.h */
     const char *shown; /* how the folder is named (e.g. `reports/5p3c/latest`); NULL: as given */
 };
 

@@ -28,7 +28,7 @@
 
 static const char usage[] =
     "Usage: myqueue-harness run [OPTION]... DIR    run the scenario in DIR\n"
-    "       myqueue-harness check RUN_DIR          judge a saved run again\n"
+    "       myqueue-harness check [--explain] RUN_DIR    judge a saved run again\n"
     "       myqueue-harness index [FOLDER]         list a folder's reports (reports) anew\n"
     "\n"
     "Exit codes: 0 valid, 1 invalid, 2 unknown, 254 bad usage, 255 a fault of the harness.\n"
@@ -247,10 +247,11 @@ static bool is_run_folder(const char *dir)
     return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
-static int check_folder(const char *dir, const char *output)
+static int check_folder(const char *dir, const char *output, bool explains)
 {
     char error[1024] = "";
-    struct judge_output to = {.out = verdict_stream(output), .as_tap = strcmp(output, "tap") == 0};
+    struct judge_output to = {
+        .out = verdict_stream(output), .as_tap = strcmp(output, "tap") == 0, .explains = explains};
 
     if (to.out == NULL) {
         return EXIT_HARNESS;
@@ -266,7 +267,15 @@ static int check_folder(const char *dir, const char *output)
 static int main_check(int argc, char **argv)
 {
     const char *output;
-    const struct option_row rows[] = {OUTPUT_ROW(&output)};
+    bool explains;
+    const struct option_row rows[] = {
+        OUTPUT_ROW(&output),
+        {.name = "explain",
+         .type = OPTION_FLAG,
+         .value = &explains,
+         .help = "also print, for each finding, the operations around it, the store's rows and\n"
+                 "the faults of that moment; not with --output tap"},
+    };
     const struct options options = {
         .program = "myqueue-harness check",
         .version = MYQUEUE_VERSION,
@@ -289,6 +298,11 @@ static int main_check(int argc, char **argv)
     if (dir == NULL) {
         return EXIT_USAGE;
     }
+    if (explains && strcmp(output, "tap") == 0) {
+        fprintf(stderr, "myqueue-harness check: --explain is for a person, --output tap for a "
+                        "program: give one of them\n");
+        return EXIT_USAGE;
+    }
     if (!is_run_folder(dir)) {
         fprintf(stderr,
                 "myqueue-harness check: '%s' is not a run's folder, there is no run.json in it; "
@@ -296,7 +310,7 @@ static int main_check(int argc, char **argv)
                 dir);
         return EXIT_USAGE;
     }
-    return check_folder(dir, output);
+    return check_folder(dir, output, explains);
 }
 
 static int main_index(int argc, char **argv)

@@ -216,6 +216,7 @@ static void json_strings_come_back(void)
 static const char *option_name;
 static const char *option_color;
 static int64_t option_count;
+static bool option_loud;
 
 static enum options_result parse(char *one, char *two)
 {
@@ -234,13 +235,14 @@ static enum options_result parse(char *one, char *two)
          .smallest = 1,
          .largest = 9,
          .unit = "items",
-         .help = "count"}};
+         .help = "count"},
+        {.name = "loud", .type = OPTION_FLAG, .value = &option_loud, .help = "loud"}};
     const struct options options = {.program = "test",
                                     .version = "1",
                                     .summary = "",
                                     .env_prefix = "TEST_",
                                     .rows = rows,
-                                    .row_count = 3};
+                                    .row_count = sizeof rows / sizeof *rows};
     char *argv[] = {(char[]){"test"}, one, two, NULL};
 
     return options_parse(&options, one == NULL ? 1 : two == NULL ? 2 : 3, argv, NULL);
@@ -261,6 +263,20 @@ static void options_default_environment_line(void)
     CU_ASSERT_EQUAL(parse(NULL, NULL), OPTIONS_OK);
     CU_ASSERT_EQUAL(option_count, 3);
     unsetenv("TEST_ITEM_COUNT");
+}
+
+/* A flag has no value, and is not taken from the environment. */
+static void options_flags(void)
+{
+    setenv("TEST_LOUD", "1", 1);
+    CU_ASSERT_EQUAL(parse(NULL, NULL), OPTIONS_OK);
+    CU_ASSERT_FALSE(option_loud);
+    unsetenv("TEST_LOUD");
+    CU_ASSERT_EQUAL(parse((char[]){"--loud"}, NULL), OPTIONS_OK);
+    CU_ASSERT_TRUE(option_loud);
+    CU_ASSERT_EQUAL(parse((char[]){"--loud=1"}, NULL), OPTIONS_BAD);
+    CU_ASSERT_EQUAL(parse(NULL, NULL), OPTIONS_OK);
+    CU_ASSERT_FALSE(option_loud);
 }
 
 static void options_refuse_bad_values(void)
@@ -331,6 +347,7 @@ SUITE("common", {"buffer_grows_and_ends_in_nul", buffer_grows_and_ends_in_nul},
       {"json_ints_are_whole_and_exact", json_ints_are_whole_and_exact},
       {"json_strings_come_back", json_strings_come_back},
       {"options_default_environment_line", options_default_environment_line},
+      {"a flag has no value", options_flags},
       {"options_refuse_bad_values", options_refuse_bad_values},
       {"a_closed_door_is_quiet", a_closed_door_is_quiet},
       {"statuses_have_code_and_words", statuses_have_code_and_words})

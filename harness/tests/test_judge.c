@@ -368,7 +368,35 @@ static void test_wording(void)
     buffer_release(&b);
 }
 
-SUITE("judge", {"a valid run", test_valid}, {"a valid run for machines", test_machines_valid},
+/* A row is gone: who sent it, what lies around it, and who was given it. */
+static void test_explained(void)
+{
+    struct folder *f = folder_good(false);
+    char error[512] = "";
+    char dir[128];
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_remove(rows, line_with(rows, "\"T1\"", "\"offset\":3,", 0));
+    dir_make(dir, sizeof dir);
+    folder_write(f, dir);
+    struct judge_output output = {.out = out, .explains = true};
+    CU_ASSERT_EQUAL(judge_run(dir, &output, error, sizeof error), VERDICT_INVALID);
+    fclose(out);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "lost (store) P2 T1 ×1"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "send      P2 line 2 'message 2-2' at "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "row       offset 4, producer id 30"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "row       none at offset 3"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "received  C2 line 4, offset 3 <-- 'message 2-2'"));
+    free(text);
+    dir_remove(dir);
+    folder_destroy(f);
+}
+
+SUITE("judge", {"a valid run", test_valid}, {"what was found is explained", test_explained},
+      {"a valid run for machines", test_machines_valid},
       {"an invalid run for machines", test_machines_invalid},
       {"an unknown run for machines", test_machines_unknown}, {"the list of runs", test_index},
       {"what comes from outside is escaped", test_escaped}, {"bytes that are no text", test_bytes},
