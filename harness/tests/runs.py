@@ -617,11 +617,34 @@ def ctrl_c_while_clients_start(folder):
     interrupted(folder, "docker", signal.SIGINT, lambda run: run.wait_for("starting 2 consumers"))
 
 
-def killed(folder, runtime):
+OPEN_WINDOWS = ("pause postgres", "pause broker", "lock counters", "exhaust connections",
+                "half-open clients", "step clock by 60 s")
+
+
+@test
+def interrupted_in_a_window(folder):
+    """What is paused, held or in between then goes with the rest."""
+    for i, window in enumerate(OPEN_WINDOWS):
+        inner = Path(folder) / str(i)
+        inner.mkdir()
+        scenario = make_scenario(inner, *MAPPING, f"fault = after 60 acks: {window} for 600000 ms")
+        run = Run(inner, "run", "--runtime", "process", scenario)
+        run.wait_for_fault("begin")
+        run.process.terminate()
+        assert run.wait() == 255 and "interrupted" in run.text(), run.text()
+        check_nothing_left(run)
+
+
+@test
+def worker_killed_in_a_window(folder):
+    killed(folder, "process", "fault = after 60 acks: pause postgres for 600000 ms", "begin")
+
+
+def killed(folder, runtime, fault=STAY_DOWN, moment="hit"):
     """The harness itself dies, in the middle of a run."""
-    scenario = make_scenario(folder, *MAPPING, STAY_DOWN)
+    scenario = make_scenario(folder, *MAPPING, fault)
     run = Run(folder, "run", "--runtime", runtime, scenario)
-    run.wait_for_fault("hit")
+    run.wait_for_fault(moment)
     os.kill(run.worker(), signal.SIGKILL)
     code = run.wait()
     assert code == 255 and "signal 9" in run.text(), f"{code}: {run.text()}"
