@@ -19,6 +19,7 @@ static const struct {
     const char *shape;
 } looks[FATES] = {
     [FATE_DELIVERED] = {"acknowledged, and with every consumer", "sent", "h0"},
+    [FATE_UNPLACED] = {"acknowledged, without saying where", "sent", "h0"},
     [FATE_UNKNOWN] = {"its producer was never told", "untold", "m-3 0l3 -3l3 3l-3 3z"},
     [FATE_REFUSED] = {"refused", "refused", "m-3 0h6"},
     [FATE_UNDELIVERED] = {"acknowledged, but not with every consumer", "undelivered",

@@ -33,10 +33,15 @@ static void topics_take(struct fates *f, const struct history *h)
     }
 }
 
+size_t fates_topic(const struct fates *f, uint32_t text)
+{
+    return text < f->text_count ? f->topics[text] : SIZE_MAX;
+}
+
 /* NULL: this offset has no place. */
 static struct fate_place *place_at(const struct fates *f, uint32_t topic_text, int64_t offset)
 {
-    size_t topic = topic_text < f->text_count ? f->topics[topic_text] : SIZE_MAX;
+    size_t topic = fates_topic(f, topic_text);
 
     if (topic == SIZE_MAX || offset < 0 || (uint64_t)offset >= f->place_counts[topic]) {
         return NULL;
@@ -54,7 +59,7 @@ static void places_make(struct fates *f, const struct history *h)
     for (size_t p = 0; p < h->producer_count; p++) {
         for (size_t i = 0; i < h->producers[p].sends.count; i++) {
             const struct history_send *send = &h->producers[p].sends.items[i];
-            size_t topic = send->topic < f->text_count ? f->topics[send->topic] : SIZE_MAX;
+            size_t topic = fates_topic(f, send->topic);
             if (topic != SIZE_MAX && send->outcome == OUTCOME_OK && send->offset >= 0 &&
                 (uint64_t)send->offset < limit &&
                 (uint64_t)send->offset >= f->place_counts[topic]) {
@@ -75,12 +80,13 @@ static void sends_take(struct fates *f, const struct history *h)
     for (size_t p = 0; p < h->producer_count; p++) {
         for (size_t i = 0; i < h->producers[p].sends.count; i++) {
             const struct history_send *send = &h->producers[p].sends.items[i];
-            struct fate_place *place =
-                send->outcome == OUTCOME_OK ? place_at(f, send->topic, send->offset) : NULL;
+            struct fate_place *place = place_at(f, send->topic, send->offset);
+            if (send->outcome != OUTCOME_OK) {
+                continue;
+            }
+            histogram_record(&f->acknowledged, send->end_ns - send->begin_ns);
             if (place != NULL) {
                 place->sent_ns = send->begin_ns;
-                place->acked_ns = send->end_ns;
-                histogram_record(&f->acknowledged, send->end_ns - send->begin_ns);
             }
         }
     }
@@ -123,7 +129,7 @@ enum fate fate_of(const struct fates *f, const struct history_send *send)
     case OUTCOME_OK:
         place = place_at(f, send->topic, send->offset);
         if (place == NULL) {
-            return FATE_UNKNOWN;
+            return FATE_UNPLACED;
         }
         if (f->rows_read && !place->stored) {
             return FATE_NOT_STORED;

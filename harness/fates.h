@@ -18,7 +18,8 @@
 
 enum fate {
     FATE_DELIVERED,   /* acknowledged, and with every consumer of its topic */
-    FATE_UNKNOWN,     /* its producer was never told; or it was, but not where it is */
+    FATE_UNPLACED,    /* acknowledged, but not where: a system that gives no offsets */
+    FATE_UNKNOWN,     /* its producer was never told */
     FATE_REFUSED,     /* and so not to be stored */
     FATE_UNDELIVERED, /* acknowledged, and not with every consumer of its topic */
     FATE_NOT_STORED,  /* acknowledged, and the store has no row at its offset */
@@ -28,7 +29,6 @@ enum fate {
 /* A place in a topic's log, as far as an acknowledgement told of it. */
 struct fate_place {
     int64_t sent_ns;    /* the send's begin; TIME_NONE: nobody was told of this offset */
-    int64_t acked_ns;   /* its end */
     uint16_t consumers; /* that received it */
     uint16_t latest;    /* the last that did, from 1 */
     bool stored;        /* there is a row */
@@ -49,6 +49,9 @@ struct fates {
 /* `s` and `h` are borrowed until fates_release(). */
 void fates_take(struct fates *f, const struct scenario *s, const struct history *h);
 void fates_release(struct fates *f);
+
+/* The index in scenario.topics of a text, or SIZE_MAX. */
+size_t fates_topic(const struct fates *f, uint32_t text);
 
 enum fate fate_of(const struct fates *f, const struct history_send *send);
 

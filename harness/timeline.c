@@ -74,39 +74,34 @@ static bool step_of(const struct timeline *t, int64_t time_ns, size_t *step)
     return at >= 0 && at < (double)t->step_count;
 }
 
-static bool reads(const struct scenario_client *consumer, size_t topic)
-{
-    for (size_t i = 0; i < consumer->topic_count; i++) {
-        if (consumer->topics[i] == topic) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What is acknowledged puts every reader of its topic one message behind. */
 static void acks_count(struct timeline *t)
 {
-    for (size_t topic = 0; topic < t->s->topic_count; topic++) {
-        double *counts = memory_zeroed(t->step_count, sizeof *counts);
-        for (size_t i = 0; i < t->fates->place_counts[topic]; i++) {
-            const struct fate_place *place = &t->fates->places[topic][i];
+    size_t topics = t->s->topic_count;
+    double *counts =
+        memory_zeroed(topics * t->step_count, sizeof *counts); /* by topic, then step */
+
+    for (size_t p = 0; p < t->h->producer_count; p++) {
+        for (size_t i = 0; i < t->h->producers[p].sends.count; i++) {
+            const struct history_send *send = &t->h->producers[p].sends.items[i];
+            size_t topic = fates_topic(t->fates, send->topic);
             size_t step;
-            if (place->sent_ns != TIME_NONE && step_of(t, place->acked_ns, &step)) {
-                counts[step]++;
+            if (send->outcome == OUTCOME_OK && topic != SIZE_MAX &&
+                step_of(t, send->end_ns, &step)) {
+                counts[topic * t->step_count + step]++;
+                t->acks[step]++;
             }
         }
-        for (size_t step = 0; step < t->step_count; step++) {
-            t->acks[step] += counts[step];
-        }
-        for (size_t c = 0; c < t->s->consumer_count; c++) {
-            for (size_t step = 0; reads(&t->s->consumers[c], topic) && step < t->step_count;
-                 step++) {
-                t->lags[c][step] += counts[step];
-            }
-        }
-        free(counts);
     }
+    for (size_t c = 0; c < t->s->consumer_count; c++) {
+        for (size_t i = 0; i < t->s->consumers[c].topic_count; i++) {
+            const double *of = &counts[t->s->consumers[c].topics[i] * t->step_count];
+            for (size_t step = 0; step < t->step_count; step++) {
+                t->lags[c][step] += of[step];
+            }
+        }
+    }
+    free(counts);
 }
 
 static void steps_count(struct timeline *t)

@@ -73,6 +73,29 @@ static void test_fates_bad(void)
     folder_destroy(f);
 }
 
+/* A system that gives no offsets: what was acknowledged is known, not who received it. */
+static void test_fates_plain(void)
+{
+    struct folder *f = folder_good(false);
+
+    line_edit(file_of(f, "run.json"), 0, "\"runtime\"", "\"calls\":\"plain\",\"runtime\"");
+    for (size_t i = 0; i < f->count; i++) {
+        struct file *file = &f->files[i];
+        for (size_t k = 0; strstr(file->name, "history/") != NULL && k < file->count; k++) {
+            if (strstr(file->lines[k], "\"offset\"") != NULL) {
+                line_edit(file, k, "\"offset\"", "\"another\"");
+            }
+        }
+    }
+    struct loaded l = folder_load(f);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_UNPLACED], PRODUCERS * ROUND_COUNT);
+    CU_ASSERT_EQUAL(l.fates->acknowledged.count, PRODUCERS * ROUND_COUNT);
+    CU_ASSERT_EQUAL(l.fates->delivered.count, 0);
+    loaded_release(&l);
+    folder_destroy(f);
+}
+
 SUITE("charts",
 
-      {"fates of a good run", test_fates_good}, {"fates of a bad run", test_fates_bad})
+      {"fates of a good run", test_fates_good}, {"fates of a bad run", test_fates_bad},
+      {"fates without offsets", test_fates_plain})
