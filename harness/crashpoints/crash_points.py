@@ -17,7 +17,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -186,15 +185,6 @@ def parse(steps):
     return parser.parse_args()
 
 
-def with_template(body):
-    """One PostgreSQL cluster is made, and each run begins with a copy of it."""
-    with tempfile.TemporaryDirectory(prefix="myqueue-template-", dir=os.environ.get("TMPDIR")) as template:
-        os.chmod(template, 0o755)
-        subprocess.run([os.path.join(runs.ROOT, "tools", "postgres"), "init", template], check=True)
-        os.environ["POSTGRES_TEMPLATE"] = template
-        return body()
-
-
 def use_memory():
     """A process that dies loses nothing that the kernel has, so the stores may lie in memory, where
     nothing waits for a disk."""
@@ -207,9 +197,7 @@ def main():
     steps = steps_of(os.path.join(runs.BUILD, "myqueue-broker"))
     args = parse(steps)
     points = CrashPoints(args, [step for step in steps if step.name in args.steps])
-    if "postgres" in args.stores:
-        with_template(points.run_all)
-    else:
+    with runs.cluster_made_once(args.stores):
         points.run_all()
     points.write()
     failed = points.failed()

@@ -117,7 +117,8 @@ def parse():
 def main():
     matrix = Matrix(parse())
     try:
-        matrix.run_all()
+        with runs.cluster_made_once(matrix.args.stores):
+            matrix.run_all()
     finally:
         matrix.write()
     print("\n%s\n%s" % (page.sentence(matrix.result),

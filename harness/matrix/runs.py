@@ -4,13 +4,14 @@ A run's folder is RUNS/NAME/TIME-PID, as the harness makes it.
 """
 
 import argparse
+import contextlib
 import glob
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -121,6 +122,21 @@ def repeat_command(folder, runtime="process"):
     harness = from_root(os.path.join(BUILD, "myqueue-harness"))
     root = "--root . " if os.path.isabs(harness) else ""
     return "%s run %s--runtime %s %s" % (harness, root, runtime, from_root(folder))
+
+
+@contextlib.contextmanager
+def cluster_made_once(stores):
+    """One PostgreSQL cluster is made, if any store needs it, and each run begins with a copy."""
+    if "postgres" not in stores:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="myqueue-template-",
+                                     dir=os.environ.get("TMPDIR")) as template:
+        os.chmod(template, 0o755)
+        subprocess.run([os.path.join(ROOT, "tools", "postgres"), "init", template], check=True)
+        os.environ["POSTGRES_TEMPLATE"] = template
+        yield
+        del os.environ["POSTGRES_TEMPLATE"]
 
 
 def engine_answers():

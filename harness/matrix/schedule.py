@@ -64,7 +64,7 @@ KINDS = [
          times=1),
     Kind("disconnect postgres", "disconnect postgres for {ms} ms", (200, 1500), stores=POSTGRES,
          runtime="docker", times=1),
-    Kind("step clock", "step clock by {seconds} s for {ms} ms", (50, 200), stops=False),
+    Kind("step clock", "step clock by {seconds} s for {ms} ms", (50, 200)),
 ]
 
 ROWS = [kind.name for kind in KINDS]

@@ -188,9 +188,10 @@ def main():
         signal.signal(number, lambda *_: soak.runner.end())
     print("soak: seeds from %d, %g minutes, %d runs at a time" % (args.seed, args.minutes,
                                                                   args.jobs), flush=True)
-    soak.soak()
-    if soak.found:
-        soak.report_failure()
+    with runs.cluster_made_once(args.stores):
+        soak.soak()
+        if soak.found:
+            soak.report_failure()
     soak.write()
     print("\n%s\n%s" % (soak.sentence(), runs.from_root(os.path.join(soak.folder, "result.json"))))
     return 1 if soak.found else 130 if soak.runner.ended else 0
