@@ -9,6 +9,10 @@
  * for every topic it has to answer "no message" so many seconds after the last message, and
  * after the last request that failed. A broker that is down or hangs therefore never ends a
  * consumer; --retry does.
+ *
+ * With --state a consumer that ended, however, goes on as the same: its file tells how far it was.
+ * A message is in the file before the next is asked for, so nothing is missed; a last line that is
+ * not whole is cut off, and its message comes again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -23,6 +27,7 @@
 #include "scenarios/interrupt.h"
 #include "scenarios/progress.h"
 #include "scenarios/settings.h"
+#include "scenarios/state.h"
 
 enum {
     EXIT_DONE = 0,
@@ -32,12 +37,16 @@ enum {
     POLL_MS = 500,  /* how long the broker holds a request; how fine --idle is measured */
 };
 
+#define BETWEEN "     " /* the topic and the message */
+
 struct consume {
     const struct settings *settings;
     char name[32]; /* "consumer 1" */
     char path[4096];
     FILE *file;
     struct history *history;
+    struct state state;
+    int64_t lines[SETTINGS_TOPICS_MAX]; /* of each topic, that the file held at the beginning */
     struct progress progress;
     MyConsumer *consumer;
     int64_t received;
@@ -104,7 +113,7 @@ static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
 /* False: the file cannot be written. */
 static bool consume_write(struct consume *consume, const MyMessage *message)
 {
-    fprintf(consume->file, "%s     ", message->topic);
+    fprintf(consume->file, "%s" BETWEEN, message->topic);
     const char *rest = message->message;
     const char *end = rest + message->length;
     for (;;) {
@@ -178,6 +187,37 @@ static int consume_report(const struct consume *consume, bool good)
 
 /* ---- the program ------------------------------------------------------------------ */
 
+/* Who it was in an earlier life, and which message of each topic is the next for its file; how
+ * many topics it was registered for. */
+static size_t consume_identities(const struct consume *consume, struct myqueue_identity *resume)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < consume->state.topic_count; i++) {
+        const struct state_topic *topic = &consume->state.topics[i];
+        if (topic->client_id >= 0) {
+            resume[count++] = (struct myqueue_identity){topic->topic, topic->client_id,
+                                                        topic->next + consume->lines[i]};
+        }
+    }
+    return count;
+}
+
+/* The file is empty of what is not of these ids. */
+static void consume_keep_identities(struct consume *consume)
+{
+    for (size_t i = 0; i < consume->state.topic_count; i++) {
+        struct state_topic *topic = &consume->state.topics[i];
+        struct myqueue_identity who;
+        if (topic->client_id < 0 &&
+            myconsumer_identity(consume->consumer, topic->topic, &who) == MYQUEUE_OK) {
+            topic->client_id = who.client_id;
+            topic->next = who.next;
+            state_note(&consume->state, i);
+        }
+    }
+    state_sync(&consume->state);
+}
+
 /* Register; returns the program's exit code. */
 static int consume_connect(struct consume *consume)
 {
@@ -188,6 +228,9 @@ static int consume_connect(struct consume *consume)
     options.retry_ms = settings->retry_s * 1000;
     options.wait_ms = POLL_MS;
     options.create_topics = true; /* consumers are started before producers */
+    struct myqueue_identity resume[SETTINGS_TOPICS_MAX];
+    options.resume = resume;
+    options.resume_count = consume_identities(consume, resume);
     options.observer = on_attempt;
     options.observer_arg = consume;
     interrupt_connecting(consume->name, settings->broker, settings->retry_s);
@@ -210,7 +253,7 @@ static bool consume_open(struct consume *consume)
     const struct settings *settings = consume->settings;
     snprintf(consume->path, sizeof consume->path, "%s/consumer_%d.txt", settings->logs,
              settings->id);
-    consume->file = fopen(consume->path, "a");
+    consume->file = fopen(consume->path, "a+");
     if (consume->file == NULL) {
         fprintf(stderr, "%s: cannot write %s: %s\n", consume->name, consume->path, strerror(errno));
     }
@@ -226,14 +269,63 @@ static bool consume_empty(struct consume *consume)
     return good;
 }
 
+/* Count a line of the file; false: it is of no topic of ours. */
+static bool consume_count(struct consume *consume, const char *line)
+{
+    for (size_t i = 0; i < consume->settings->topic_count; i++) {
+        size_t size = strlen(consume->settings->topics[i]);
+        if (strncmp(line, consume->settings->topics[i], size) == 0 &&
+            strncmp(line + size, BETWEEN, strlen(BETWEEN)) == 0) {
+            consume->lines[i]++;
+            consume->received++;
+            return true;
+        }
+    }
+    fprintf(stderr, "%s: %s:%" PRId64 ": the line is of no topic of --topics\n", consume->name,
+            consume->path, consume->received + 1);
+    return false;
+}
+
+/* What an earlier life has left in the file: count it, and cut off what is not a whole line. */
+static bool consume_read_back(struct consume *consume)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t size;
+    off_t whole = 0;
+    bool good = true;
+    rewind(consume->file);
+    while (good && (size = getline(&line, &room, consume->file)) > 0 && line[size - 1] == '\n') {
+        whole += size;
+        good = consume_count(consume, line);
+    }
+    free(line);
+    if (good && ftruncate(fileno(consume->file), whole) != 0) {
+        fprintf(stderr, "%s: cannot cut %s: %s\n", consume->name, consume->path, strerror(errno));
+        good = false;
+    }
+    fseek(consume->file, 0, SEEK_END); /* from reading to writing */
+    return good;
+}
+
 static int consume_run(struct consume *consume)
 {
+    bool resumed = state_registered(&consume->state);
+    if (resumed && !consume_read_back(consume)) {
+        return EXIT_BAD_INPUT;
+    }
+    history_start(consume->history, consume->state.life, consume->settings->topics, consume->lines,
+                  consume->settings->topic_count);
     pthread_mutex_init(&consume->lock, NULL);
     int code = consume_connect(consume);
     if (code == EXIT_DONE) {
+        bool good = resumed || consume_empty(consume);
+        if (good) {
+            consume_keep_identities(consume);
+        }
         consume_busy(consume);
         progress_start(&consume->progress, consume->name, consume->settings->expect);
-        bool good = consume_empty(consume) && consume_all(consume);
+        good = good && consume_all(consume);
         myconsumer_stop(consume->consumer);
         progress_clear(&consume->progress);
         code = consume_report(consume, good);
@@ -247,6 +339,7 @@ int main(int argc, char **argv)
     static struct settings settings;
     static struct consume consume = {.settings = &settings};
     char process[16];
+    char owner[32];
     enum settings_result result = settings_parse(SETTINGS_CONSUME, argc, argv, &settings);
     if (result != SETTINGS_RUN) {
         return result == SETTINGS_EXIT ? EXIT_DONE : EXIT_BAD_INPUT;
@@ -254,11 +347,16 @@ int main(int argc, char **argv)
     int code = EXIT_BAD_INPUT;
     snprintf(consume.name, sizeof consume.name, "consumer %d", settings.id);
     snprintf(process, sizeof process, "C%d", settings.id);
+    snprintf(owner, sizeof owner, "myqueue-consume %d", settings.id);
     if (consume_open(&consume)) {
-        if (history_open(settings.history, process, &consume.history)) {
+        if (state_open(&consume.state, &settings, owner) &&
+            history_open(settings.history, process, &consume.history)) {
             code = consume_run(&consume);
         }
         if (!history_close(consume.history) && code == EXIT_DONE) {
+            code = EXIT_MISSING;
+        }
+        if (!state_close(&consume.state) && code == EXIT_DONE) {
             code = EXIT_MISSING;
         }
         if (fclose(consume.file) != 0 && code == EXIT_DONE) {

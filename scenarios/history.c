@@ -75,10 +75,10 @@ bool history_close(struct history *history)
 /* ---- an event --------------------------------------------------------------------- */
 
 /* The text is UTF-8. */
-static void event_string(struct history *history, const char *name, const char *text, size_t length)
+static void event_quoted(struct history *history, const char *text, size_t length)
 {
     FILE *event = history->event;
-    fprintf(event, ",\"%s\":\"", name);
+    fputc('"', event);
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)text[i];
         if (c == '"' || c == '\\') {
@@ -91,6 +91,12 @@ static void event_string(struct history *history, const char *name, const char *
         }
     }
     fputc('"', event);
+}
+
+static void event_string(struct history *history, const char *name, const char *text, size_t length)
+{
+    fprintf(history->event, ",\"%s\":", name);
+    event_quoted(history, text, length);
 }
 
 static void event_text(struct history *history, const char *name, const char *text)
@@ -128,6 +134,26 @@ static void event_end(struct history *history)
 }
 
 /* ---- the events ------------------------------------------------------------------- */
+
+void history_start(struct history *history, int64_t life, const char *const *topics,
+                   const int64_t *lines, size_t topic_count)
+{
+    if (history == NULL) {
+        return;
+    }
+    event_begin(history, "start", "ok");
+    event_number(history, "incarnation", life);
+    if (lines != NULL) {
+        fputs(",\"lines\":{", history->event);
+        for (size_t i = 0; i < topic_count; i++) {
+            fputs(i > 0 ? "," : "", history->event);
+            event_quoted(history, topics[i], strlen(topics[i]));
+            fprintf(history->event, ":%" PRId64, lines[i]);
+        }
+        fputc('}', history->event);
+    }
+    event_end(history);
+}
 
 void history_send(struct history *history, int line, const char *topic, const char *message,
                   size_t length)

@@ -26,6 +26,11 @@ bool history_open(const char *path, const char *process, struct history **histor
 /* False when an event could not be written; one line is on stderr. */
 bool history_close(struct history *history);
 
+/* A life begins, the first or another one: the first event of each. A consumer says how many lines
+ * of each topic its file holds; a producer gives `lines` NULL. */
+void history_start(struct history *history, int64_t life, const char *const *topics,
+                   const int64_t *lines, size_t topic_count);
+
 /* A producer is about to send line `line` of its file. */
 void history_send(struct history *history, int line, const char *topic, const char *message,
                   size_t length);

@@ -3,10 +3,15 @@
  *
  * The lines of a round are sent at once and waited for before the next round, as the label
  * in the file asks. Nothing is sent before the whole file was found good.
+ *
+ * With --state a producer that ended, however, goes on as the same: with the first line of each
+ * topic of which it had not noted the end. That line, and some behind it, may be stored already;
+ * the broker knows them by their sequences.
  */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +21,7 @@
 #include "scenarios/logfile.h"
 #include "scenarios/progress.h"
 #include "scenarios/settings.h"
+#include "scenarios/state.h"
 
 enum {
     EXIT_DONE = 0,
@@ -27,12 +33,22 @@ enum {
     HALF_DAY_S = 12 * 3600,
 };
 
+/* Where a line stands among those of its topic. */
+struct place {
+    size_t topic; /* index in the settings */
+    int64_t nth;  /* from 0 */
+};
+
 struct produce {
     const struct settings *settings;
     char name[32]; /* "producer 1" */
     struct logfile file;
+    struct place *places; /* by line number: of a line that is sent */
     struct history *history;
+    struct state state; /* the library's thread writes it while it runs */
     struct progress progress;
+    int64_t before[SETTINGS_TOPICS_MAX]; /* lines of each topic dealt with in earlier lives */
+    long before_all;
     MyProducer *producer;
     atomic_bool failing; /* the last request was not answered, or not well */
 
@@ -42,10 +58,27 @@ struct produce {
     atomic_long refused; /* by the broker */
 };
 
+/* Its line need not be sent again. What expired, or may be stored or not, is not dealt with. */
+static void note_dealt_with(struct produce *produce, const struct myqueue_delivery *delivery)
+{
+    const struct place *place = &produce->places[delivery->tag];
+    struct state_topic *topic = &produce->state.topics[place->topic];
+    if (delivery->status == MYQUEUE_EXPIRED || delivery->status == MYQUEUE_OUTCOME_UNKNOWN ||
+        delivery->status == MYQUEUE_FORGOTTEN) {
+        return;
+    }
+    topic->lines = place->nth + 1;
+    if (delivery->status == MYQUEUE_OK) {
+        topic->next = delivery->sequence + 1;
+    }
+    state_note(&produce->state, place->topic);
+}
+
 static void on_delivered(void *arg, const struct myqueue_delivery *delivery)
 {
     struct produce *produce = arg;
     history_sent(produce->history, delivery, myqueue_status_name(delivery->status));
+    note_dealt_with(produce, delivery);
     if (delivery->status == MYQUEUE_OK) {
         atomic_fetch_add(&produce->delivered, 1);
     } else if (delivery->status == MYQUEUE_OUTCOME_UNKNOWN) {
@@ -66,14 +99,14 @@ static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
 
 /* ---- before sending --------------------------------------------------------------- */
 
-static bool topic_given(const struct settings *settings, const char *topic)
+/* The topic's index; topic_count: it is not given. */
+static size_t topic_find(const struct settings *settings, const char *topic)
 {
-    for (size_t i = 0; i < settings->topic_count; i++) {
-        if (strcmp(settings->topics[i], topic) == 0) {
-            return true;
-        }
+    size_t i = 0;
+    while (i < settings->topic_count && strcmp(settings->topics[i], topic) != 0) {
+        i++;
     }
-    return false;
+    return i;
 }
 
 /* Read the file and check it against --topics; false: one line is on stderr. */
@@ -87,15 +120,55 @@ static bool produce_read(struct produce *produce)
         fprintf(stderr, "%s: %s\n", produce->name, error);
         return false;
     }
-    for (size_t i = 0; i < produce->file.count; i++) {
-        const struct logfile_line *line = &produce->file.lines[i];
-        if (!topic_given(settings, line->topic)) {
+    const struct logfile *file = &produce->file;
+    int last = file->count > 0 ? file->lines[file->count - 1].number : 0;
+    produce->places = calloc((size_t)last + 1, sizeof *produce->places);
+    if (produce->places == NULL) {
+        fprintf(stderr, "%s: out of memory\n", produce->name);
+        return false;
+    }
+    int64_t counts[SETTINGS_TOPICS_MAX] = {0};
+    for (size_t i = 0; i < file->count; i++) {
+        const struct logfile_line *line = &file->lines[i];
+        size_t topic = topic_find(settings, line->topic);
+        if (topic < settings->topic_count) {
+            produce->places[line->number] = (struct place){topic, counts[topic]++};
+        } else {
             fprintf(stderr, "%s: %s:%d: topic '%s' is not one of --topics\n", produce->name, path,
                     line->number, line->topic);
             return false;
         }
     }
     return true;
+}
+
+/* Who it was in an earlier life; how many topics it was registered for. */
+static size_t produce_identities(const struct produce *produce, struct myqueue_identity *resume)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < produce->state.topic_count; i++) {
+        const struct state_topic *topic = &produce->state.topics[i];
+        if (topic->client_id >= 0) {
+            resume[count++] =
+                (struct myqueue_identity){topic->topic, topic->client_id, topic->next};
+        }
+    }
+    return count;
+}
+
+/* Nothing has been sent under the ids that are new. */
+static void produce_keep_identities(struct produce *produce)
+{
+    for (size_t i = 0; i < produce->state.topic_count; i++) {
+        struct state_topic *topic = &produce->state.topics[i];
+        struct myqueue_identity who;
+        if (topic->client_id < 0 &&
+            myproducer_identity(produce->producer, topic->topic, &who) == MYQUEUE_OK) {
+            topic->client_id = who.client_id;
+            state_note(&produce->state, i);
+        }
+    }
+    state_sync(&produce->state);
 }
 
 /* Register; returns the program's exit code. */
@@ -107,6 +180,10 @@ static int produce_connect(struct produce *produce)
     myproducer_options_init(&options);
     options.retry_ms = settings->retry_s * 1000;
     options.block_ms = SLICE_MS;
+    struct myqueue_identity resume[SETTINGS_TOPICS_MAX];
+    options.keep_identity = settings->state != NULL;
+    options.resume = resume;
+    options.resume_count = produce_identities(produce, resume);
     options.delivered = on_delivered;
     options.delivered_arg = produce;
     options.observer = on_attempt;
@@ -117,6 +194,7 @@ static int produce_connect(struct produce *produce)
                           &produce->producer, error);
     interrupt_catch();
     if (status == MYQUEUE_OK) {
+        produce_keep_identities(produce);
         return EXIT_DONE;
     }
     fprintf(stderr, "%s: %s\n", produce->name, error);
@@ -189,12 +267,22 @@ static void produce_flush(struct produce *produce)
     } while (status == MYQUEUE_TIMEOUT && !interrupt_caught());
 }
 
+/* In an earlier life. */
+static bool produce_dealt_with(const struct produce *produce, const struct logfile_line *line)
+{
+    const struct place *place = &produce->places[line->number];
+    return place->nth < produce->before[place->topic];
+}
+
 static void produce_all(struct produce *produce)
 {
     const struct logfile *file = &produce->file;
     int64_t due_ms = interrupt_clock_ms();
     for (size_t i = 0; i < file->count; i++) {
         const struct logfile_line *line = &file->lines[i];
+        if (produce_dealt_with(produce, line)) {
+            continue;
+        }
         if (i > 0 && line->round != line[-1].round) {
             produce_flush(produce);
         }
@@ -242,6 +330,9 @@ static int produce_report(const struct produce *produce, enum myqueue_status rea
     long not_sent = count - delivered - unknown - refused;
     progress_words(&produce->progress, words);
     printf("%s: %ld of %ld messages delivered%s", produce->name, delivered, count, words);
+    if (produce->before_all > 0) {
+        printf(", %ld of them before", produce->before_all);
+    }
     if (unknown > 0) {
         printf(", %ld unknown (stored or not)", unknown);
     }
@@ -260,8 +351,20 @@ static int produce_report(const struct produce *produce, enum myqueue_status rea
     return delivered == count ? EXIT_DONE : EXIT_UNDELIVERED;
 }
 
+/* What earlier lives dealt with is not done again. */
+static void produce_begin_life(struct produce *produce)
+{
+    for (size_t i = 0; i < produce->state.topic_count; i++) {
+        produce->before[i] = produce->state.topics[i].lines;
+        produce->before_all += (long)produce->before[i];
+    }
+    atomic_store(&produce->delivered, produce->before_all);
+    history_start(produce->history, produce->state.life, NULL, NULL, 0);
+}
+
 static int produce_run(struct produce *produce)
 {
+    produce_begin_life(produce);
     int code = produce_connect(produce);
     if (code != EXIT_DONE) {
         return code;
@@ -278,6 +381,7 @@ int main(int argc, char **argv)
     static struct settings settings;
     static struct produce produce = {.settings = &settings};
     char process[16];
+    char owner[32];
     enum settings_result result = settings_parse(SETTINGS_PRODUCE, argc, argv, &settings);
     if (result != SETTINGS_RUN) {
         return result == SETTINGS_EXIT ? EXIT_DONE : EXIT_BAD_INPUT;
@@ -285,14 +389,20 @@ int main(int argc, char **argv)
     int code = EXIT_BAD_INPUT;
     snprintf(produce.name, sizeof produce.name, "producer %d", settings.id);
     snprintf(process, sizeof process, "P%d", settings.id);
+    snprintf(owner, sizeof owner, "myqueue-produce %d", settings.id);
     if (produce_read(&produce)) {
-        if (history_open(settings.history, process, &produce.history)) {
+        if (state_open(&produce.state, &settings, owner) &&
+            history_open(settings.history, process, &produce.history)) {
             code = produce_run(&produce);
         }
         if (!history_close(produce.history) && code == EXIT_DONE) {
             code = EXIT_UNDELIVERED;
         }
+        if (!state_close(&produce.state) && code == EXIT_DONE) {
+            code = EXIT_UNDELIVERED;
+        }
         logfile_release(&produce.file);
+        free(produce.places);
     }
     settings_release(&settings);
     return code;

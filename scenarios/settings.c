@@ -75,6 +75,13 @@ static bool set_history(struct settings *settings, const char *value, const char
     return value[0] != '\0';
 }
 
+static bool set_state(struct settings *settings, const char *value, const char **expected)
+{
+    *expected = "a file";
+    settings->state = value;
+    return value[0] != '\0';
+}
+
 static bool set_gate(struct settings *settings, const char *value, const char **expected)
 {
     *expected = "a file";
@@ -153,6 +160,9 @@ static const struct setting rows[] = {
      "several producers start at once"},
     {"history", BOTH, "FILE", NULL, false, set_history,
      "append every operation to FILE, one JSON object a line"},
+    {"state", BOTH, "FILE", NULL, false, set_state,
+     "keep in FILE who this one is and how far; started again with it,\n"
+     "it goes on as the same, however it ended"},
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 _Static_assert((int)ROW_COUNT + 3 <= (int)ROWS_MAX, "getopt's table has room for all rows");

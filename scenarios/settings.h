@@ -24,6 +24,7 @@ struct settings {
     const char *broker;
     const char *logs;
     const char *history; /* NULL: none */
+    const char *state;   /* NULL: none */
     int retry_s;
     bool pace_real;   /* produce */
     const char *gate; /* produce; NULL: none */

@@ -309,8 +309,10 @@ static void histories_tell_all(void)
                  "p = [json.loads(line) for line in open('P1')]\n"
                  "c = [json.loads(line) for line in open('C1')]\n"
                  "kinds = [(e['op'], e['type']) for e in p if e['op'] != 'request']\n"
-                 "assert kinds[:2] == [('register', 'invoke'), ('register', 'ok')], kinds\n"
-                 "assert sorted(kinds[2:]) == [('send', 'invoke')] * 2 + [('send', 'ok')] * 2\n"
+                 "assert kinds[:3] == [('start', 'ok'), ('register', 'invoke'),\n"
+                 "                     ('register', 'ok')], kinds\n"
+                 "assert (p[0]['incarnation'], c[0]['lines']) == (1, {'T1': 0}), (p[0], c[0])\n"
+                 "assert sorted(kinds[3:]) == [('send', 'invoke')] * 2 + [('send', 'ok')] * 2\n"
                  "sent = [e for e in p if (e['op'], e['type']) == ('send', 'invoke')]\n"
                  "assert [e['line'] for e in sent] == [1, 3]\n"
                  "assert [e['message'] for e in sent] == ['say \"hi\"\\\\', 'f\\u00fcnf']\n"
@@ -408,6 +410,124 @@ static void a_stopped_producer_accounts_for_every_message(void)
     }
 }
 
+/* ---- going on as the same --------------------------------------------------------- */
+
+/* The first requests are answered, then one is done and its answer never comes. */
+static void let_hang(const char *path, int answered)
+{
+    char plan[256];
+    snprintf(plan, sizeof plan,
+             "{\"path\":\"%s\",\"do\":\"nothing else\",\"times\":%d},"
+             "{\"path\":\"%s\",\"do\":\"hang\"}",
+             path, answered, path);
+    make_plan(plan);
+}
+
+/* Run a program until its request number `hung` of the test hangs; then kill it. */
+static void kill_when_it_hangs(const char *command, int hung)
+{
+    CHECK_RUN(137,
+              "%s & p=$!; until test $(curl -sf http://$MYQUEUE_BROKER/fake/state | "
+              "grep -o '\"fault\": \"hang\"' | wc -l) = %d; do sleep 0.02; done; "
+              "kill -KILL $p; wait $p",
+              command, hung);
+}
+
+static void a_killed_producer_goes_on_as_the_same(void)
+{
+    static const char command[] = "$PRODUCE --id 1 --topics T1 T2 --logs scenarios/2p2c "
+                                  "--state $DIR/state --history $DIR/h 2>&1";
+    begin();
+    for (int life = 1; life <= 3; life++) {
+        let_hang("/producer/produce", 10 * (life - 1));
+        kill_when_it_hangs(command, life);
+    }
+    CHECK_RUN(0, "%s", command);
+    check_output("producer 1: 300 of 300 messages delivered");
+    check_output(" of them before");
+    CHECK_RUN(0, "%s", command); /* there is nothing left to do */
+    CHECK_RUN(0, "grep -c '\"op\":\"start\"' $DIR/h | grep -x 5; "
+                 "tail -n 1 $DIR/h | grep '\"incarnation\":5}'");
+    CHECK_RUN(0, "cp scenarios/2p2c/producer_1.txt $DIR; "
+                 "$CONSUME --id 1 --topics T1 T2 --logs $DIR --idle 1");
+    check_received(1, "T1|T2");
+    for (int t = 1; t <= 2; t++) {
+        CHECK_RUN(
+            0,
+            "cd $DIR; grep '^T%d ' consumer_1.txt > got; "
+            "awk -F '\t+' '$NF == \"T%d\" {print \"T%d     \" $2}' producer_1.txt | diff - got",
+            t, t, t);
+    }
+    end();
+}
+
+static void a_killed_consumer_goes_on_as_the_same(void)
+{
+    static const char command[] = "$CONSUME --id 1 --topics T1 T2 --logs $DIR --expect 600 "
+                                  "--state $DIR/state --history $DIR/h 2>&1";
+    begin();
+    CHECK_RUN(0, "cp scenarios/2p2c/producer_*.txt $DIR; echo old > $DIR/consumer_1.txt; "
+                 "$PRODUCE --id 1 --topics T1 T2 --logs $DIR");
+    for (int life = 1; life <= 2; life++) {
+        let_hang("/consumer/consume", 3 - life); /* not all of it */
+        kill_when_it_hangs(command, life);
+        CHECK_RUN(0, "printf 'T1     not a whole li' >> $DIR/consumer_1.txt");
+        if (life == 1) {
+            CHECK_RUN(0, "$PRODUCE --id 2 --topics T1 T2 --logs $DIR");
+        }
+    }
+    CHECK_RUN(0, "%s", command);
+    check_received(1, "T1|T2");
+    CHECK_RUN(0, "cd $DIR && $CONSUME --id 2 --topics T1 --logs . --idle 1 && "
+                 "grep '^T1 ' consumer_1.txt | diff - consumer_2.txt");
+    CHECK_RUN(0, "grep '\"incarnation\":2,\"lines\":{\"T1\":[1-9][0-9]*,\"T2\":[1-9]' $DIR/h");
+    CHECK_RUN(0, "%s", command); /* it has all */
+    end();
+}
+
+/* Behind an outcome that stays unknown nothing is sent, so that all can be sent again. */
+static void a_producer_that_gives_up_goes_on_as_the_same(void)
+{
+    static const char command[] = "$PRODUCE --id 1 --topics T1 --logs $DIR --state $DIR/state";
+    begin();
+    write_log("00:00:00\ta\tP1-1\tT1\n00:00:00\tb\tP1-2\tT1\n00:00:00\tc\tP1-3\tT1\n");
+    make_plan("{\"path\":\"/producer/produce\",\"do\":\"drop_reply\",\"times\":-1}");
+    CHECK_RUN(1, "%s --retry 1", command);
+    check_output("0 of 3 messages delivered, 1 unknown (stored or not), 2 not sent");
+    make_plan("");
+    CHECK_RUN(0, "%s", command);
+    CHECK_RUN(
+        0,
+        "curl -sf http://$MYQUEUE_BROKER/fake/state | grep -F '{\"T1\": [\"a\", \"b\", \"c\"]}'");
+    end();
+}
+
+static void a_state_that_is_not_its_own_is_refused(void)
+{
+    static const struct {
+        const char *state;
+        const char *expected;
+    } rows[] = {
+        {"myqueue-produce 2\n", "/state:1: 'myqueue-produce 2' is not what myqueue-produce 1 with"},
+        {"myqueue-produce 1\n7 0 0 T2\n", "/state:2: '7 0 0 T2' is not what"},
+        {"myqueue-produce 1\nlife\n7 x 0 T1\n", "/state:3: '7 x 0 T1' is not what"},
+    };
+    begin();
+    write_log("00:00:00\ta\tP1-1\tT1\n");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CHECK_RUN(0, "printf '%s' > $DIR/state", rows[i].state);
+        CHECK_RUN(2, "$PRODUCE --id 1 --topics T1 --logs $DIR --state $DIR/state 2>&1");
+        check_output(rows[i].expected);
+        CU_ASSERT_EQUAL(output_lines(), 1);
+    }
+    CHECK_RUN(0, "printf 'myqueue-produce 1\nlife\n7 1' > $DIR/state"); /* a torn line is none */
+    CHECK_RUN(0, "$PRODUCE --id 1 --topics T1 --logs $DIR --state $DIR/state 2>&1");
+    CHECK_RUN(0, "flock $DIR/state sh -c '! $PRODUCE --id 1 --topics T1 --logs $DIR "
+                 "--state $DIR/state' 2>&1");
+    check_output("another program keeps its state there");
+    end();
+}
+
 static void a_rate_is_of_a_time_that_can_be_measured(void)
 {
     static const struct {
@@ -449,6 +569,10 @@ static const struct suite_test tests[] = {
     {"a newline in a message makes no line", a_newline_in_a_message_makes_no_line},
     {"the time stamps can be followed", the_time_stamps_can_be_followed},
     {"a signal ends them cleanly", a_signal_ends_them_cleanly},
+    {"a killed producer goes on as the same", a_killed_producer_goes_on_as_the_same},
+    {"a killed consumer goes on as the same", a_killed_consumer_goes_on_as_the_same},
+    {"a producer that gives up goes on as the same", a_producer_that_gives_up_goes_on_as_the_same},
+    {"a state that is not its own is refused", a_state_that_is_not_its_own_is_refused},
     {"a stopped producer accounts for every message",
      a_stopped_producer_accounts_for_every_message},
     {"a rate is of a time that can be measured", a_rate_is_of_a_time_that_can_be_measured},
