@@ -24,8 +24,8 @@ static bool time_parse(char *line, int64_t *unix_ns, char **rest)
     int ms;
     int size = 0;
 
-    if (sscanf(line, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d.%3d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms, &size) != 7 ||
+    if (sscanf(line, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%*1[.,]%3d%n", &tm.tm_year, &tm.tm_mon,
+               &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms, &size) != 7 ||
         size == 0) {
         return false;
     }
@@ -97,7 +97,8 @@ static int line_compare(const void *a, const void *b)
 static int is_service(const struct dirent *entry)
 {
     return fnmatch("broker-*.log", entry->d_name, 0) == 0 ||
-           fnmatch("postgres-*.log", entry->d_name, 0) == 0;
+           fnmatch("postgres-*.log", entry->d_name, 0) == 0 ||
+           strcmp("system.log", entry->d_name) == 0;
 }
 
 void logs_load(struct logs *l, const char *run_dir, const struct history_run *run)

@@ -1,9 +1,10 @@
 /*
  * logs.h - what the services said at a moment of the run.
  *
- * Lines of logs/broker-N.log and logs/postgres-N.log that begin with a time, as the broker
- * (2026-11-21T08:59:18.027Z) and PostgreSQL (2026-11-21 08:59:17.928 UTC) write them; a line
- * without one belongs to the line before it.
+ * Lines of logs/broker-N.log and logs/postgres-N.log, or of system.log where another system is
+ * judged, that begin with a time, as the broker (2026-11-21T08:59:18.027Z), PostgreSQL (2026-11-21
+ * 08:59:17.928 UTC) and Python (2026-11-21 08:59:17,928) write them; a line without one belongs to
+ * the line before it.
  *
  * Threads: logs belong to one thread at a time.
  */

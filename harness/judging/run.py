@@ -393,7 +393,7 @@ class Run:
                "store": "none", "calls": "plain", "claims": self.description.claims(),
                "version": self.description.title, "command": self.command,
                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.begun[0])),
-               "started_monotonic_ns": self.begun[1]}
+               "started_unix_ms": int(self.begun[0] * 1000), "started_monotonic_ns": self.begun[1]}
         if self.ended_early:
             run["ended_early"] = self.ended_early
         with open(os.path.join(self.folder, "run.json"), "w", encoding="utf-8") as file:

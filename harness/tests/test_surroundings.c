@@ -77,6 +77,10 @@ static void logs_write(const char *dir)
     file = fopen(path, "w");
     fputs("2025-11-21 06:59:19.500 UTC a client's\n", file);
     fclose(file);
+    snprintf(path, sizeof path, "%s/logs/system.log", dir);
+    file = fopen(path, "w");
+    fputs("2025-11-21 06:59:21,500 INFO another's\n", file);
+    fclose(file);
 }
 
 static void test_logs(void)
@@ -91,13 +95,14 @@ static void test_logs(void)
     logs_load(&l, dir, &run);
     logs_add(&l, INT64_C(1500000000), "fault 1", slice_of("begins"));
     logs_sort(&l);
-    CU_ASSERT_EQUAL_FATAL(l.count, 5);
+    CU_ASSERT_EQUAL_FATAL(l.count, 6);
     CU_ASSERT_EQUAL(l.items[0].time_ns, INT64_C(1027000000));
     CU_ASSERT_STRING_EQUAL(l.items[0].text.data, "info serving");
     CU_ASSERT_STRING_EQUAL(l.items[1].file, "fault 1");
     CU_ASSERT_STRING_EQUAL(l.items[2].text.data, "[7] ERROR:  broken");
     CU_ASSERT_STRING_EQUAL(l.items[3].text.data, "\tat its second line");
     CU_ASSERT_STRING_EQUAL(l.items[4].text.data, "warn ? odd");
+    CU_ASSERT_STRING_EQUAL(l.items[5].text.data, " INFO another's");
     /* 2.4 s: within 0.2 s the error with both its lines, not the rest */
     CU_ASSERT_EQUAL(logs_around(&l, INT64_C(2400000000), INT64_C(200000000), 10, &count), 2);
     CU_ASSERT_EQUAL(count, 2);
