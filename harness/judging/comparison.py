@@ -1,6 +1,6 @@
 """comparison.py - systems side by side: as a page of HTML, and as a table for the terminal.
 
-A column is a system. A state is always told by a word too. The HTML needs nothing else but the
+A column is a system. A state is told by a sign or a word, never by its colour alone. The HTML needs nothing else but the
 runs' reports that it links to, which lie beside it.
 """
 
@@ -12,17 +12,18 @@ from conformance import GROUPS
 
 SIGNS = {"valid": "✓", "invalid": "✗", "unknown": "?", "pass": "✓", "odd": "~", "wrong": "✗",
          "tolerated": "yes", "not tolerated": "no", "kept": "✓", "forgotten": "✗",
-         "not claimed": "forgets"}
+         "not claimed": "forgets,"}
 TONES = {"valid": "valid", "pass": "valid", "kept": "valid", "tolerated": "valid",
          "invalid": "invalid", "wrong": "invalid", "forgotten": "invalid", "odd": "unknown",
          "unknown": "unknown"}
 WORDS = {"pass": "", "kept": "", "tolerated": "", "not tolerated": "", "odd": "said otherwise",
-         "wrong": "wrong", "forgotten": "forgotten", "not claimed": "not claimed",
+         "wrong": "wrong", "forgotten": "forgotten", "not claimed": "as it says",
          "unknown": "not seen"}
 VERDICTS = {"valid": "keeps what it claims", "invalid": "does not keep what it should",
             "unknown": "could not be judged in full"}
 STYLE = page.STYLE + """
-td{min-width:9.5em}th[scope=row]{min-width:12em;font-weight:450}
+td{min-width:9.5em}th[scope=row]{min-width:12em;font-weight:450}.plain{color:var(--muted)}
+@media (max-width:600px){td{min-width:6.5em}th[scope=row]{min-width:8.5em}th,td{padding:6px}}
 tr.group th{background:var(--panel);font-weight:650}
 .figure{font-weight:650}details summary{cursor:pointer}
 details p{margin:4px 0;font-size:.85rem;overflow-wrap:anywhere;color:var(--text);font-weight:400}
@@ -98,7 +99,7 @@ def card(system, alone):
 
 
 def cell(state, words="", details=()):
-    shown = '<span class="%s">%s</span>' % (TONES.get(state, "note"),
+    shown = '<span class="%s">%s</span>' % (TONES.get(state, "plain"),
                                             escape(" ".join(filter(None, (SIGNS[state], words)))))
     more = "".join("<p>%s</p>" % escape(one) for one in details if one)
     return "<td>%s</td>" % ("<details><summary>%s</summary>%s</details>" % (shown, more) if more

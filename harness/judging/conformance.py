@@ -17,12 +17,14 @@ import threading
 from dataclasses import asdict, dataclass, replace
 
 from calls import Caller, fit, int_of
+from sut import NotBack
 
 GROUPS = {"calls": "The seven calls", "refusals": "Refusals", "concurrency": "At once",
           "dialects": "Dialects", "restart": "After it was started again"}
 THREADS = 8
 EACH = 25          # messages of each thread
 LIMIT_S = 120      # for threads to end
+SILENT_MAX = 2     # checks in a row without an answer; then there are no more
 TEXTS = ("plain", "  two  spaces  ", "tab\tand\nnew line", "quotes \" ' and back \\ slash",
          "grüße, 日本語, 🙂", "{\"json\": [1, 2]}", "<b>&amp;</b> %41+%20", "x" * 10000)
 CHECKS = []
@@ -501,7 +503,7 @@ def restart_results(p, name, words, again, persists):
     """The results of a restart, `again`, by what is claimed to be kept."""
     try:
         found = restarts(p, again)
-    except Wrong as wrong:
+    except (Wrong, NotBack) as wrong:
         return [Result("restart-%s" % name, "restart", words, "wrong", str(wrong))]
     results = []
     for what, title in RESTARTS.items():
@@ -550,15 +552,18 @@ def run_all(system, start, persists, tell):
     if found is None:
         return None, results + [Result("fit", "calls", "the seven calls are understood", "wrong",
                                        last.words())]
-    given = []
+    given, silent = [], 0
     for group, what, function in CHECKS:
-        if not system.running():
-            results.append(Result("running", "calls", "it does not end by itself", "wrong",
-                                  "it ended before the check: %s" % what))
-            return found, results
-        result, evidence = run_check(Probe(system.address, found, start, given), group, function)
+        p = Probe(system.address, found, start, given)
+        result, evidence = run_check(p, group, function)
         results.append(Result(function.__name__, group, what, result, evidence))
         tell(results[-1])
+        silent = silent + 1 if p.call.last and p.call.last.status is None else 0
+        if silent == SILENT_MAX or not system.running():
+            results.append(Result("running", "calls", "it goes on answering", "wrong",
+                                  "no answer any more after the check: %s" % what))
+            tell(results[-1])
+            return found, results
     for name, words, again in (("stop", "stopped and started", lambda: restart(system.stop, system)),
                                ("kill", "killed and started", lambda: restart(system.kill, system))):
         for result in restart_results(Probe(system.address, found, start, given), name, words, again,
@@ -570,7 +575,7 @@ def run_all(system, start, persists, tell):
 
 def restart(end, system):
     end()
-    system.start()
+    system.start_again()
 
 
 def as_dicts(results):

@@ -88,6 +88,8 @@ class Judging:
             run.Run(folder, name, scenario, self.description, self.dialect, kills,
                     self.args.command).go()
             self.check(folder, one)
+        except sut.NotBack as failure:
+            one["verdict"], one["reason"] = "invalid", str(failure)
         except sut.Failed as failure:
             one["reason"] = str(failure)
         self.told("  %-12s %s: %s" % (name, one["verdict"], one["reason"]))
@@ -108,10 +110,14 @@ class Judging:
 
     def measure(self):
         with sut.System(self.description, os.path.join(self.folder, "speed.log")) as system:
-            probe = subprocess.run(
-                [sys.executable, os.path.join(HERE, "speed.py"), system.address,
-                 json.dumps(vars(self.dialect))], capture_output=True, text=True,
-                timeout=SPEED_LIMIT_S)
+            try:
+                probe = subprocess.run(
+                    [sys.executable, os.path.join(HERE, "speed.py"), system.address,
+                     json.dumps(vars(self.dialect))], capture_output=True, text=True,
+                    timeout=SPEED_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self.result["speed_error"] = "no end within %d s" % SPEED_LIMIT_S
+                return
         if probe.returncode != 0:
             self.result["speed_error"] = (probe.stderr.strip().splitlines() or ["no reason"])[-1]
         else:

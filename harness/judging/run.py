@@ -384,7 +384,7 @@ class Run:
         self.history.write("fault", "hit", fault=number, bit=hit, unit="requests in flight")
         time.sleep(RESTART_MS / 1000)
         self.history.write("fault", "restart", fault=number)
-        self.system.start()
+        self.system.start_again()
         self.history.write("fault", "end", fault=number)
         self.progress()
 

@@ -30,6 +30,7 @@ PLACES = ("port", "data", "database", "build", "root", "pid")
 PORTS = range(20000, 32000)  # below those that the kernel gives to clients
 START_LIMIT_S = 60
 STOP_LIMIT_S = 20
+COMMAND_LIMIT_S = 60
 BUILD_LIMIT_S = 900
 POLL_S = 0.01
 PR_SET_PDEATHSIG = 1
@@ -38,6 +39,10 @@ LIBC = ctypes.CDLL(None)  # not loaded between fork and exec, where another thre
 
 class Failed(Exception):
     """It cannot be judged; the text says why."""
+
+
+class NotBack(Failed):
+    """It does not answer any more after it was ended and started again."""
 
 
 # ---- the description ----------------------------------------------------------------------------
@@ -314,7 +319,8 @@ class System:
 
     def __exit__(self, *_):
         if self.child is not None:
-            self.command(self.description.kill)
+            with contextlib.suppress(Failed):
+                self.command(self.description.kill)
             end_session(self.child)
         if self.database is not None:
             self.database.end()
@@ -322,16 +328,27 @@ class System:
 
     def command(self, words):
         """Its own command for something, if it has one."""
-        if words:
+        if not words:
+            return
+        words = filled(words, dict(self.places, pid=self.child.pid))
+        try:
             with open(self.log, "ab") as log:
-                subprocess.run(filled(words, dict(self.places, pid=self.child.pid)),
-                               cwd=self.description.folder, stdin=subprocess.DEVNULL, stdout=log,
-                               stderr=log, timeout=STOP_LIMIT_S * 3)
+                subprocess.run(words, cwd=self.description.folder, stdin=subprocess.DEVNULL,
+                               stdout=log, stderr=log, timeout=COMMAND_LIMIT_S)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Failed("its own command failed: %s" % error) from None
 
     def start(self):
         """Start it and wait until it is healthy."""
         self.spawn()
         self.wait_healthy()
+
+    def start_again(self):
+        """The same, after it was stopped or killed: NotBack if it does not come up."""
+        try:
+            self.start()
+        except Failed as failure:
+            raise NotBack("it does not come back: %s" % failure) from None
 
     def spawn(self):
         words = filled(self.description.run, self.places)

@@ -193,6 +193,15 @@ class Forgetful(Queue):
         return new
 
 
+class StaysDown(Queue):
+    """It does not start when there is something in its file."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        if self.one("SELECT count(*) FROM topic") > 0:
+            sys.exit("the file is not mine")
+
+
 class Refuses404(Handler):
     """Not a flaw of the queue: refusals are 404."""
 
@@ -206,6 +215,7 @@ FLAWS = {"none": Queue, "loses-messages": LosesMessages, "loses-positions": Lose
          "checks-no-producer": ChecksNoProducer, "stores-twice": StoresTwice,
          "swaps-order": SwapsOrder, "shares-position": SharesPosition, "same-ids": SameIds,
          "cuts": Cuts, "forgetful": Forgetful,
+         "stays-down": StaysDown,
          "refuses-404": Queue}
 
 

@@ -11,8 +11,9 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.dirname(HERE), HERE]
+sys.path[:0] = [os.path.dirname(HERE), HERE, os.path.join(HERE, "..", "..", "tests")]
 
+import browser
 import calls
 import conformance
 import flawed
@@ -28,7 +29,7 @@ NAMED = {
     "loses-ids": "restart-kill-ids", "gives-twice": "one_id", "wrong-size": "sizes",
     "accepts-unknown-topic": "consumer_of_nothing", "checks-no-producer": "produce_elsewhere",
     "stores-twice": "one_id", "shares-position": "each_its_own", "same-ids": "unique_ids",
-    "cuts": "texts",
+    "cuts": "texts", "stays-down": "restart-stop",
 }
 
 
@@ -227,39 +228,67 @@ class Conformance(InFolder):
 
 
 class Judgements(InFolder):
-    def judge(self, *arguments):
-        ended = subprocess.run([sys.executable, JUDGE, "--reports", self.folder, *arguments],
+    def judge(self, *arguments, reports="reports"):
+        """What ended, and the systems of its result.json by name."""
+        folder = os.path.join(self.folder, reports)
+        ended = subprocess.run([sys.executable, JUDGE, "--reports", folder, *arguments],
                                capture_output=True, text=True)
-        path = os.path.join(self.folder, "latest", "result.json")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                return ended, {one["name"]: one for one in json.load(file)["systems"]}
-        return ended, {}
+        path = os.path.join(folder, "latest", "result.json")
+        if not os.path.exists(path):
+            return ended, {}
+        with open(path, encoding="utf-8") as file:
+            return ended, {one["name"]: one for one in json.load(file)["systems"]}
 
     def test_usage(self):
         for words, said in ((["nowhere.conf"], "nowhere.conf: cannot be read"), ([], "usage"),
+                            (["--logs", self.folder, "myqueue-memory"], "no producer_N.txt"),
                             (["myqueue-memory", "harness/sut/myqueue-memory.conf"], "one name")):
             ended, _ = self.judge(*words)
             self.assertEqual(ended.returncode, 254)
             self.assertIn(said, ended.stderr)
 
-    def test_side_by_side(self):
-        """The example is good, memory forgets and says so, and a flaw shows in a run."""
-        confs = [flawed_conf(self.folder, flaw) for flaw in ("answers-first", "swaps-order")]
-        ended, found = self.judge("--quick", "example-python", "myqueue-memory",
-                                  flawed_conf(self.folder, "forgetful"), *confs)
-        self.assertEqual(ended.returncode, 1, ended.stdout + ended.stderr)
-        example, memory = found["example-python"], found["myqueue-memory"]
-        for one in (example, memory, found["forgetful"]):
-            self.assertEqual(one["verdict"], "valid", ended.stdout)
-        self.assertIn("forgets messages, positions, ids and topics, and says so", memory["reason"])
-        names = {flaw: {one["name"] for one in found[flaw]["runs"][0]["violations"]}
-                 for flaw in ("answers-first", "swaps-order")}
-        self.assertIn("lost", names["answers-first"], ended.stdout)
-        self.assertIn("producer-order", names["swaps-order"], ended.stdout)
-        for name in ("index.html", "example-python.html", "swaps-order.html"):
-            with open(os.path.join(self.folder, "latest", name), encoding="utf-8") as file:
-                self.assertIn("Conformance", file.read())
+    def test_what_cannot_be_started_is_unknown(self):
+        conf = write(self.folder, "a.conf", "run = sh -c 'echo sorry; exit 3'\npersistent = no\n")
+        ended, found = self.judge(conf)
+        self.assertEqual((ended.returncode, found["a"]["verdict"]), (2, "unknown"))
+        self.assertIn("sorry", found["a"]["reason"])
+
+    def test_what_forgets_and_says_so_is_valid(self):
+        """The example is good; memory forgets. The page is one that can be read."""
+        ended, found = self.judge("--quick", "example-python", "myqueue-memory")
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertEqual({one["verdict"] for one in found.values()}, {"valid"})
+        self.assertIn("forgets messages, positions, ids and topics, and says so",
+                      found["myqueue-memory"]["reason"])
+        for name in ("index", "example-python", "myqueue-memory"):
+            self.look(os.path.join(self.folder, "reports", "latest", name + ".html"))
+
+    def look(self, path):
+        self.assertTrue(os.path.exists(path))
+        if not browser.find():
+            print("no Chromium: the page is not looked at")
+            return
+        with browser.Browser() as chromium:
+            for width, dark in ((1200, False), (390, True)):
+                page = chromium.open(path, width=width, dark=dark)
+                self.assertEqual(page.complaints, [])
+                self.assertLessEqual(page.value("document.documentElement.scrollWidth"), width)
+                self.assertIn("Conformance", page.value("document.body.innerText"))
+
+    def test_what_only_a_run_shows(self):
+        wanted = {"answers-first": "lost", "swaps-order": "producer-order", "forgetful": None}
+
+        def judge(flaw):
+            return self.judge("--quick", flawed_conf(self.folder, flaw), reports=flaw)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for flaw, (ended, found) in zip(wanted, pool.map(judge, wanted)):
+                with self.subTest(flaw=flaw):
+                    self.assertEqual(ended.returncode, 1 if wanted[flaw] else 0,
+                                     ended.stdout + ended.stderr)
+                    names = {one["name"] for one in found[flaw]["runs"][0]["violations"]}
+                    if wanted[flaw]:
+                        self.assertIn(wanted[flaw], names)
 
 
 def main():
