@@ -28,7 +28,7 @@ class Matrix:
         self.result = {
             "seed": args.seed, "seeds": args.seeds, "notes": [],
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "command": "make faults SEED=%d SEEDS=%d" % (args.seed, args.seeds),
+            "command": command_of(args),
             "cells": [{"fault": name, "store": store, "runs": []} for name in args.faults
                       for store in args.stores if KINDS[name].fits(store)]}
         if any(KINDS[name].runtime == "docker" for name in args.faults) and \
@@ -97,6 +97,16 @@ class Matrix:
             with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
         runs.point_latest(self.folder)
+
+
+def command_of(args):
+    """What a person types for the same matrix."""
+    command = "make faults SEED=%d SEEDS=%d" % (args.seed, args.seeds)
+    if args.faults != list(KINDS):
+        command += " FAULTS='%s'" % ",".join(args.faults)
+    if args.stores != list(schedule.STORES):
+        command += " STORE=%s" % ",".join(args.stores)
+    return command
 
 
 def sums_of(hits):

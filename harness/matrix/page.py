@@ -32,10 +32,9 @@ code{font:.9em/1.4 ui-monospace,'Liberation Mono',Menlo,Consolas,monospace;overf
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:7px 10px;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600}thead th{color:var(--muted);font-size:.88rem}
-td .note{display:block}
+td ul{margin:6px 0 0;padding-left:18px}
 .valid{color:var(--good)}.invalid,.failed,.refused{color:var(--bad);font-weight:650}
 .unknown{color:var(--warn);font-weight:650}
-.runs a{display:inline-block;min-width:1.4em;text-align:center;text-decoration:none}
 """
 
 
@@ -47,14 +46,15 @@ def state_of(cell):
 
 
 def told(cell):
-    """`20 of 20 valid`, and how much that was."""
-    runs = cell["runs"]
-    valid = sum(run["verdict"] == "valid" for run in runs)
-    if not runs:
-        return "not run", ""
-    return "%d of %d valid" % (valid, len(runs)), "; ".join(
-        "seed %d %s: %s" % (run["seed"], run["verdict"], run["reason"])
-        for run in runs if run["verdict"] != "valid")
+    """`20 of 20 valid`."""
+    valid = sum(run["verdict"] == "valid" for run in cell["runs"])
+    return "%d of %d valid" % (valid, len(cell["runs"])) if cell["runs"] else "not run"
+
+
+def problems(cell):
+    """The runs that were not valid, and what to say of each."""
+    return [(run, "seed %d %s: %s" % (run["seed"], run["verdict"], run["reason"]))
+            for run in cell["runs"] if run["verdict"] != "valid"]
 
 
 def hits(cell):
@@ -88,18 +88,21 @@ def grid(result):
     return stores, rows.items()
 
 
+def link(run, text):
+    return '<a href="%s">%s</a>' % (escape(run["report"]), text) if run["report"] else text
+
+
 def html_cell(cell):
     if cell is None:
-        return '<td class="note">does not apply</td>'
+        return '<td class="note" title="does not apply">–</td>'
     state = state_of(cell)
-    words, problems = told(cell)
-    links = "".join('<a class="%s" href="%s" title="seed %d: %s">%s</a>' % (
-        run["verdict"], escape(run["report"]), run["seed"], escape(run["reason"]),
-        SIGNS[run["verdict"]]) for run in cell["runs"] if run["report"])
-    return '<td><span class="%s">%s %s</span><span class="note">%s</span>%s<span class="runs">%s' \
-        "</span></td>" % (state, SIGNS[state], words, escape(hits(cell)),
-                          '<span class="note">%s</span>' % escape(problems) if problems else "",
-                          links)
+    last = next((run for run in reversed(cell["runs"]) if run["report"]), {"report": ""})
+    wrong = "".join('<li>%s<br><code>%s</code></li>' % (link(run, escape(words)),
+                                                       escape(run["command"]))
+                    for run, words in problems(cell))
+    return '<td><span class="%s">%s %s</span> <span class="note">%s</span>%s</td>' % (
+        state, SIGNS[state], link(last, told(cell)), escape(hits(cell)),
+        "<ul>%s</ul>" % wrong if wrong else "")
 
 
 def html(result):
@@ -117,7 +120,7 @@ def html(result):
 <code>%(command)s</code></p>
 <p>Each row is a kind of fault, injected once or twice in each run, at moments and for times that
 the seed draws. Each fault had to prove that it hit something: what it hit is counted in the cell. A
-sign links to a run's report; of runs that were valid only the last one of a cell is kept.</p>
+cell links to the last of its runs' reports, and to those of all runs that were not valid.</p>
 <div class="scroll"><table><thead><tr><th>fault</th>%(heads)s</tr></thead><tbody>%(table)s</tbody>
 </table></div>%(notes)s</main></body></html>
 """ % {"title": escape(sentence(result)), "style": STYLE, "state": "valid" if good else "not",
@@ -139,8 +142,8 @@ def markdown(result):
             if cell is None:
                 shown.append("")
                 continue
-            words, problems = told(cell)
+            wrong = [words.replace("|", "\\|") for _, words in problems(cell)]
             shown.append("%s %s" % (SIGNS[state_of(cell)], "; ".join(
-                part for part in (words, hits(cell), problems.replace("|", "\\|")) if part)))
+                part for part in (told(cell), hits(cell), *wrong) if part)))
         lines.append("| %s | %s |" % (fault, " | ".join(shown)))
     return "\n".join([*lines, "", *("- " + note for note in result["notes"]), ""])
