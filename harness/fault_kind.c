@@ -67,8 +67,9 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
         .shape = SHAPE_WINDOW, .stores = ON_POSTGRES, .unit = "messages committed beside it", .ops = &fault_hold_ops},
     [FAULT_FILL] = {
         .name = "fill", .form = "fill disk for MS ms", .targets = STORE,
-        .shape = SHAPE_WINDOW, .stores = ON_POSTGRES | ON_SQLITE,
-        .runtime = "process", .why = "the volume is an engine's", .unit = "refused writes"},
+        .shape = SHAPE_WINDOW, .freezes = true, .stores = ON_POSTGRES | ON_SQLITE,
+        .runtime = "process", .why = "a container's volume has no size", .unit = "refused writes",
+        .ops = &fault_fill_ops},
     [FAULT_POWER_CUT] = {
         .name = "power-cut", .form = "power-cut store, restart after MS ms", .targets = STORE,
         .shape = SHAPE_DOWN, .freezes = true, .stores = ON_POSTGRES | ON_SQLITE,

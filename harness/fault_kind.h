@@ -127,6 +127,7 @@ extern const struct fault_ops fault_terminate_ops, fault_exhaust_ops, fault_lock
     fault_hold_ops;
 extern const struct fault_ops fault_step_clock_ops; /* fault_clock.c */
 extern const struct fault_ops fault_network_ops;    /* fault_network.c: all that the proxy does */
+extern const struct fault_ops fault_fill_ops;       /* fault_disk.c */
 extern const struct fault_ops fault_power_ops;      /* fault_power.c */
 extern const struct fault_ops fault_replace_ops;    /* fault_replace.c */
 

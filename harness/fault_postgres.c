@@ -22,7 +22,6 @@
 #define BROKER "myqueue-broker" /* common/pg.c names its sessions so */
 #define SLEEP "SELECT pg_sleep(86400)"
 #define END_LIMIT_MS 10000
-#define LOG_BYTES_MAX (64 << 20)
 
 /* Whom it names is settled first: conditions in a WHERE come in no order. */
 #define TERMINATE(application)                                                                     \
@@ -200,21 +199,10 @@ static bool exhaust_begin(struct fault_scene *scene)
 /* How often PostgreSQL's log says that there is no connection left. */
 static int64_t refusals(struct fault_scene *scene)
 {
-    static const char *const words[] = {"FATAL:  remaining connection slots are reserved",
-                                        "FATAL:  sorry, too many clients already"};
-    struct buffer log = BUFFER_INIT;
-    int64_t count = 0;
+    const struct process *server = &scene->rt->services[TARGET_POSTGRES];
 
-    if (buffer_read_file(&log, scene->rt->services[TARGET_POSTGRES].log, LOG_BYTES_MAX) == 0 &&
-        log.size > 0) {
-        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-            for (const char *at = log.data; (at = strstr(at, words[i])) != NULL; at++) {
-                count++;
-            }
-        }
-    }
-    buffer_release(&log);
-    return count;
+    return process_said(server, "FATAL:  remaining connection slots are reserved") +
+           process_said(server, "FATAL:  sorry, too many clients already");
 }
 
 /* Without those that the session itself met with. */

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LOG_BYTES_MAX (64 << 20)
 #define POLL_MS 100
 #define OUTPUT_BYTES_MAX (1 << 20)
 #define TERMINATE_MS 10000
@@ -180,6 +181,20 @@ const char *process_end(const struct process *p, char *text, size_t size)
         snprintf(text, size, "exit code %d", WEXITSTATUS(p->status));
     }
     return text;
+}
+
+int64_t process_said(const struct process *p, const char *words)
+{
+    struct buffer log = BUFFER_INIT;
+    int64_t count = 0;
+
+    if (buffer_read_file(&log, p->log, LOG_BYTES_MAX) == 0 && log.size > 0) {
+        for (const char *at = log.data; (at = strstr(at, words)) != NULL; at++) {
+            count++;
+        }
+    }
+    buffer_release(&log);
+    return count;
 }
 
 void process_signal(struct process *p, int number)

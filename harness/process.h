@@ -62,6 +62,9 @@ bool process_runs(struct process *p);
 bool process_succeeded(const struct process *p);
 const char *process_end(const struct process *p, char *text, size_t size);
 
+/* How often these words stand in its log, which may be that of others before it, too. */
+int64_t process_said(const struct process *p, const char *words);
+
 void process_signal(struct process *p, int number); /* nothing when it does not run */
 
 /* Wait for its end; false when interrupted, or not ended within `wait_ms`. */

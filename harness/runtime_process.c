@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "harness/record.h"
 #include "harness/tokens.h"
+#include "harness/volume.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -257,6 +258,9 @@ static void stop(struct runtime *rt)
 
 static void remove_all(struct runtime *rt)
 {
+    char data[PATH_MAX];
+
+    volume_unmount(runtime_data(rt, data));
     remove_tree(rt->folder);
 }
 

@@ -55,6 +55,7 @@ KINDS = [
     Kind("lock counters", "lock counters for {ms} ms", stores=POSTGRES),
     Kind("hold transaction", "hold transaction for {ms} ms", (50, 200), stores=POSTGRES,
          stops=False),
+    Kind("fill disk", "fill disk for {ms} ms", (100, 300), stops=False, times=1),
     Kind("power-cut store", "power-cut store, restart after {ms} ms"),
     Kind("power-cut torn", "power-cut store torn by {number}, restart after {ms} ms"),
     *[Kind("%s clients" % how, "%s clients for {ms} ms" % how, (100, 800)) for how in NETWORK],
@@ -230,6 +231,15 @@ def draw_cell(kind, store, seed):
     return draw(kind.name, store, seed, [kind] * kind.times, shape, 300)
 
 
+def without_clashes(kinds):
+    """A volume that is filled cannot lose its power in the same run: the first stays."""
+    families = ("fill disk", "power-cut")
+    first = next((family for kind in kinds for family in families
+                  if kind.name.startswith(family)), None)
+    return [kind for kind in kinds
+            if not kind.name.startswith(families) or kind.name.startswith(first)]
+
+
 def draw_mixed(seed, stores, names=None):
     """Of the soak, on processes: faults of several kinds, of these rows."""
     dice = random.Random("soak/%s/%d" % ("+".join(stores), seed))
@@ -237,5 +247,5 @@ def draw_mixed(seed, stores, names=None):
     kinds = [kind for kind in KINDS if kind.fits(store) and kind.runtime == "process" and
              kind.name in (names or ROWS)]
     shape = Shape(dice.randint(1, 5), dice.randint(1, 4), dice.randint(1, 4))
-    return draw("soak", store, seed, dice.choices(kinds, k=dice.randint(1, 5)), shape,
-                dice.choice((100, 300, 1000)))
+    drawn = without_clashes(dice.choices(kinds, k=dice.randint(1, 5)))
+    return draw("soak", store, seed, drawn, shape, dice.choice((100, 300, 1000)))

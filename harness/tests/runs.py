@@ -462,6 +462,48 @@ def power_cuts_of_sqlite(folder):
     run_with_power_cuts(folder, "sqlite")
 
 
+FULL_DISK = "fault = after 60 acks: fill disk for 100 ms"
+
+
+def run_with_a_full_disk(folder, store):
+    scenario = make_scenario(folder, *MAPPING, f"store = {store}", FULL_DISK, lines=2000)
+    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
+    check_valid(code, run, "process", acknowledged=4000, store=store)
+    history = (run.dir() / "history" / "harness.jsonl").read_text()
+    assert re.search(r'"bit":[1-9]\d*,"unit":"refused writes"', history), history
+
+
+@test
+def a_full_disk_of_postgres(folder):
+    run_with_a_full_disk(folder, "postgres")
+
+
+@test
+def a_full_disk_of_sqlite(folder):
+    run_with_a_full_disk(folder, "sqlite")
+
+
+@test
+def worker_killed_with_a_full_disk(folder):
+    """Its volume goes with it."""
+    scenario = make_scenario(folder, *MAPPING, FULL_DISK.replace("100 ms", "600000 ms"), lines=2000)
+    run = Run(folder, "run", "--runtime", "process", scenario)
+    run.wait_for_fault("begin")
+    os.kill(run.worker(), signal.SIGKILL)
+    assert run.wait() == 255, run.text()
+    check_nothing_left(run)
+    assert run.id() not in Path("/proc/self/mounts").read_text()
+
+
+@test
+def a_full_disk_and_a_power_cut(folder):
+    scenario = make_scenario(folder, *MAPPING, POWER_CUTS[0], POWER_CUTS[1].replace(
+        "power-cut store torn by 3, restart after", "fill disk for"))
+    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
+    assert code == 255 and "cannot be in one scenario" in run.text(), run.text()
+    check_nothing_left(run)
+
+
 @test
 def power_cut_without_fsync_is_caught(folder):
     """A kill would not tell: the page cache outlives it."""
