@@ -190,6 +190,11 @@ int64_t *check_empty_times(const struct checking *k, size_t consumer);
 const char *check_proof_of_loss(const struct checking *k, const struct stray *gap,
                                 const int64_t *empty_ns);
 
+/* A consume without an answer, while the message was to come: it may have been in the answer.
+ * Each explains one message: `used`, a byte for each of the consumer's requests, remembers. */
+bool check_lost_reply(const struct checking *k, const struct stream *stream,
+                      const struct stray *gap, unsigned char *used);
+
 /* ---- the parts -------------------------------------------------------------------- */
 
 void check_fates(struct checking *k);

@@ -352,23 +352,35 @@ static size_t empty_cause(const struct naming *n, const struct stray *gap)
     return FINDING_ROOT;
 }
 
-/* A consume without an answer, while the message was to come: it may have been in the answer.
- * Each explains one message. */
-static bool taken_by_lost_reply(struct naming *n, const struct stray *gap)
+/* Which of several messages with one text is missing, nobody can tell. */
+static bool has_twin(const struct checking *k, const struct stray *gap)
 {
-    const struct history_consumer *c = &n->k->h->consumers[n->stream->consumer];
+    const struct topic_log *log = &k->logs[gap->topic];
+    size_t alike = 0;
+
+    for (size_t i = 0; i < log->count && alike < 2; i++) {
+        alike += log->items[i].message == log->items[gap->index].message;
+    }
+    return alike > 1;
+}
+
+bool check_lost_reply(const struct checking *k, const struct stream *stream,
+                      const struct stray *gap, unsigned char *used)
+{
+    const struct history_consumer *c = &k->h->consumers[stream->consumer];
+    bool at_any_time = has_twin(k, gap);
     int64_t from_ns =
-        gap->low == 0 ? 0 : stream_item(n->k, n->stream, (size_t)gap->low - 1).time_ns;
-    int64_t to_ns = gap->high == INT64_MAX
+        gap->low == 0 || at_any_time ? 0 : stream_item(k, stream, (size_t)gap->low - 1).time_ns;
+    int64_t to_ns = gap->high == INT64_MAX || at_any_time
                         ? INT64_MAX
-                        : stream_item(n->k, n->stream, (size_t)gap->high - 1).time_ns;
+                        : stream_item(k, stream, (size_t)gap->high - 1).time_ns;
 
     for (size_t i = 0; i < c->requests.count; i++) {
         const struct history_request *r = &c->requests.items[i];
         bool lost = r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN;
-        if (lost && r->is_consume && r->topic == gap->topic && !n->replies_used[i] &&
-            r->begin_ns <= to_ns && (r->end_ns == TIME_NONE || r->end_ns >= from_ns)) {
-            n->replies_used[i] = 1;
+        if (lost && r->is_consume && r->topic == gap->topic && !used[i] && r->begin_ns <= to_ns &&
+            (r->end_ns == TIME_NONE || r->end_ns >= from_ns)) {
+            used[i] = 1;
             return true;
         }
     }
@@ -389,7 +401,8 @@ static void say_gap(struct naming *n, const struct stray *gap)
     int64_t acked_ns = entry_acked_ns(n->k, entry);
     const char *proof =
         received ? "; it was received" : check_proof_of_loss(n->k, gap, n->empty_ns);
-    bool by_call = n->k->plain && !received && taken_by_lost_reply(n, gap);
+    bool by_call =
+        n->k->plain && !received && check_lost_reply(n->k, n->stream, gap, n->replies_used);
     bool excused = by_call || (!received && loss_excused(n->k, gap->topic, acked_ns));
     enum finding_kind kind = proof == NULL           ? FINDING_UNSEEN
                              : acked_ns != TIME_NONE ? FINDING_LOST

@@ -646,19 +646,23 @@ static void unstored_accuse(struct checking *k, const struct stream *streams, si
     }
 }
 
-/* Its first reader's gaps are enough to look at: what somebody got is not lost for all. */
+/* Its first reader's gaps are enough to look at: what somebody got is not lost for all, nor is
+ * what may have been in an answer that it did not get. */
 static void unstored_check(struct checking *k, const struct stream *streams, size_t topic)
 {
     const struct stream *one = &streams[k->s->topics[topic].consumers[0]];
     int64_t *empty_ns = check_empty_times(k, one->consumer);
+    unsigned char *used = memory_zeroed(k->h->consumers[one->consumer].requests.count, 1);
 
     for (size_t i = 0; i < one->strays.count; i++) {
         const struct stray *gap = &one->strays.items[i];
-        if (gap->is_gap && gap->topic == topic && check_proof_of_loss(k, gap, empty_ns) != NULL) {
+        if (gap->is_gap && gap->topic == topic && check_proof_of_loss(k, gap, empty_ns) != NULL &&
+            !(k->plain && check_lost_reply(k, one, gap, used))) {
             unstored_accuse(k, streams, topic, gap);
         }
     }
     topic_log_close(&k->logs[topic]);
+    free(used);
     free(empty_ns);
 }
 

@@ -1230,25 +1230,36 @@ static void plain_lost(struct folder *f)
           {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "later ones were"});
 }
 
+/* Instead of the message that this line of C's history receives, its consume got no answer. */
+static void reply_lost(struct folder *f, int consumer, size_t at)
+{
+    char name[48];
+    char time[32];
+    char invoke[256];
+    char info[256];
+
+    snprintf(name, sizeof name, "history/C%d.jsonl", consumer);
+    struct file *c = file_of(f, name);
+    size_t line = strtoul(strstr(c->lines[at], "\"line\":") + 7, NULL, 10);
+    snprintf(time, sizeof time, "%.*s", (int)strcspn(c->lines[at] + 5, ","), c->lines[at] + 5);
+    snprintf(invoke, sizeof invoke,
+             "{\"t\":%s,\"process\":\"C%d\",\"op\":\"request\",\"type\":\"invoke\",\"id\":800,"
+             "\"path\":\"/consumer/consume\",\"topic\":\"T1\"}",
+             time, consumer);
+    snprintf(info, sizeof info,
+             "{\"t\":%s,\"process\":\"C%d\",\"op\":\"request\",\"type\":\"info\",\"id\":800}", time,
+             consumer);
+    line_set(c, at, invoke);
+    line_insert(c, at + 1, info);
+    lines_renumber(c);
+    snprintf(name, sizeof name, "consumer_%d.txt", consumer);
+    line_remove(file_of(f, name), line - 1);
+}
+
 /* A consume got no answer just then: it took the message with it. */
 static void plain_reply_lost(struct folder *f)
 {
-    struct file *c2 = file_of(f, "history/C2.jsonl");
-    size_t at = receive_at(c2, 7);
-    char time[32];
-    snprintf(time, sizeof time, "%.*s", (int)strcspn(c2->lines[at] + 5, ","), c2->lines[at] + 5);
-    char invoke[256];
-    char info[256];
-    snprintf(invoke, sizeof invoke,
-             "{\"t\":%s,\"process\":\"C2\",\"op\":\"request\",\"type\":\"invoke\",\"id\":800,"
-             "\"path\":\"/consumer/consume\",\"topic\":\"T1\"}",
-             time);
-    snprintf(info, sizeof info,
-             "{\"t\":%s,\"process\":\"C2\",\"op\":\"request\",\"type\":\"info\",\"id\":800}", time);
-    line_set(c2, at, invoke);
-    line_insert(c2, at + 1, info);
-    lines_renumber(c2);
-    line_remove(file_of(f, "consumer_2.txt"), 7);
+    reply_lost(f, 2, receive_at(file_of(f, "history/C2.jsonl"), 7));
     plain_make(f, CLAIMS_ALL);
     struct judged o = folder_check(f);
     if (o.c->verdict != VERDICT_VALID) {
@@ -1257,6 +1268,23 @@ static void plain_reply_lost(struct folder *f)
     CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
     CU_ASSERT_EQUAL(o.c->findings.count, 1);
     CU_ASSERT(o.c->findings.items[0].excused);
+    judged_release(&o);
+}
+
+/* The same message, of all its consumers: a kill can take an answer from each. */
+static void plain_replies_lost(struct folder *f)
+{
+    struct file *c1 = file_of(f, "history/C1.jsonl");
+
+    reply_lost(f, 1, line_with(c1, "\"topic\":\"T1\",\"offset\":7,", "receive", 0));
+    reply_lost(f, 2, receive_at(file_of(f, "history/C2.jsonl"), 7));
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    if (o.c->verdict != VERDICT_VALID) {
+        judged_print(&o);
+    }
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    CU_ASSERT_EQUAL(o.c->findings.count, 2);
     judged_release(&o);
 }
 
@@ -1320,6 +1348,7 @@ static void test_plain(void)
     WITH_BOTH(plain_good)
     WITH_BOTH(plain_lost)
     WITH_BOTH(plain_reply_lost)
+    WITH_BOTH(plain_replies_lost)
     WITH_BOTH(plain_forgotten)
     WITH_BOTH(plain_twice)
     WITH_BOTH(plain_swapped)
