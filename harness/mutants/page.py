@@ -126,7 +126,7 @@ def html_cell(row, fault):
     shown = escape(words)
     cell = row["cells"].get(fault)
     if cell and cell["run"]:
-        shown = '<a href="%s/latest/report.html">%s</a>' % (escape(cell["run"]), shown)
+        shown = '<a href="%s/report.html">%s</a>' % (escape(cell["run"]), shown)
     return '<td class="%s">%s</td>' % (kind, shown)
 
 
@@ -145,7 +145,7 @@ def html_control(result):
         bad.setdefault(cell["fault"], []).append(cell)
     cells = ""
     for fault in result["faults"]:
-        links = "".join('<a href="%s/latest/report.html">✗ %s, seed %d</a><br>' % (
+        links = "".join('<a href="%s/report.html">✗ %s, seed %d</a><br>' % (
             escape(cell["run"]), escape(", ".join(cell["findings"] + cell["unknowns"])),
             cell["seed"]) for cell in bad.get(fault["name"], []))
         cells += '<td class="%s">%s</td>' % ("missed" if links else "caught",

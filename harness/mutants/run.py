@@ -8,6 +8,7 @@
   faults/*.conf    the faults: a scenario each; `none` is the load without any
   trees.py         patches and builds copies of the product
   loads.py         scenario folders from faults/*.conf and a seed
+  plain.py         runs those named plain… with nothing but the assignment's seven calls
   page.py          the table, for people
 
 Every mutant is run under every fault. It is caught when its finding is there under each of the
@@ -47,6 +48,8 @@ QUICK_FAULTS = ("kill-broker", "none")
 TRIES = 4  # seeds for a mutant under its own fault
 STALL_S = 8  # what was lost never comes: give up soon, and judge what there is
 LIMIT_S = 60
+PLAIN_STORE = "myqueue-postgres"  # harness/sut
+NO_FAULT = ("none", "plain")
 
 
 class Runs:
@@ -79,31 +82,47 @@ class Runs:
                 self.children.discard(child)
         return child.returncode, output
 
+    def harness(self, programs, scenario, name):
+        """A run by the harness; exit code, output, and its folder."""
+        reports = os.path.join(self.reports, "runs")
+        code, output = self.start(
+            [os.path.join(programs, "myqueue-harness"), "run", "--root", ROOT, "--runtime",
+             "process", "--reports", reports, "--name", name, "--stall", str(STALL_S), "--limit",
+             str(LIMIT_S), scenario])
+        return code, output, os.path.join("runs", name, "latest")
+
+    def plain(self, programs, scenario, name):
+        """The same with plain calls."""
+        folder = os.path.join("runs", name)
+        path = os.path.join(self.reports, folder)
+        code, output = self.start([os.path.join(HERE, "plain.py"), scenario, path, programs,
+                                   PLAIN_STORE])
+        if code == 0:
+            code, output = self.start([os.path.join(programs, "myqueue-harness"), "check", path])
+        return code, output, folder
+
     def cell(self, mutant, fault, seed, programs):
         """One run: what was found."""
         begin = time.monotonic()
-        name = "%s.%s" % (mutant, fault)
+        name = "%s.%s.%d" % (mutant, fault, seed)
         with tempfile.TemporaryDirectory(prefix="myqueue-mutant-") as folder:
-            scenario = os.path.join(folder, name)
-            loads.write(scenario, os.path.join(HERE, "faults", fault + ".conf"), seed)
-            code, output = self.start(
-                [os.path.join(programs, "myqueue-harness"), "run", "--root", ROOT,
-                 "--runtime", "process", "--reports", os.path.join(self.reports, "runs"),
-                 "--name", "%s.%d" % (name, seed), "--stall", str(STALL_S),
-                 "--limit", str(LIMIT_S), scenario])
-        run = os.path.join("runs", "%s.%d" % (name, seed))
-        cell = {"mutant": mutant, "fault": fault, "seed": seed, "run": run, "exit": code,
+            scenario = os.path.join(folder, "scenario")
+            loads.write(scenario, conf_of(fault), seed)
+            run = self.plain if fault.startswith("plain") else self.harness
+            code, output, run_folder = run(programs, scenario, name)
+        cell = {"mutant": mutant, "fault": fault, "seed": seed, "run": run_folder, "exit": code,
                 "seconds": round(time.monotonic() - begin, 1)}
-        if code not in (0, 1, 2):
-            raise trees.Refused("%s under %s, seed %d: the harness ended with %d:\n%s" % (
+        result = os.path.join(self.reports, run_folder, "result.json")
+        if code not in (0, 1, 2) or not os.path.exists(result):
+            raise trees.Refused("%s under %s, seed %d: the run ended with %d:\n%s" % (
                 mutant, fault, seed, code, output[-2000:]))
-        with open(os.path.join(self.reports, run, "latest", "result.json"), encoding="utf-8") as f:
+        with open(result, encoding="utf-8") as f:
             result = json.load(f)
         cell["verdict"] = result["verdict"]
         cell["findings"] = sorted({f["name"] for f in result["violations"]})
         cell["unknowns"] = sorted({f["name"] for f in result["unknowns"]})
         if result["verdict"] == "valid":
-            shutil.rmtree(os.path.join(self.reports, run))
+            shutil.rmtree(os.path.join(self.reports, "runs", name))
             cell["run"] = None
         return cell
 
@@ -143,7 +162,7 @@ def run_all(arguments, runs, mutants, faults):
             programs = dict(zip(mutants, pool.map(tree.build_mutant, mutants)))
             jobs = [pool.submit(tried, runs, mutant, fault, arguments.seed, programs[mutant])
                     for mutant in mutants for fault in faults
-                    if not arguments.quick or fault in mutant.under + ["none"]]
+                    if not arguments.quick or fault in (*mutant.under, "none")]
             jobs += [pool.submit(runs.cell, "control", fault, arguments.seed + i, control)
                      for i in range(arguments.seeds) for fault in faults]
             cells = []
@@ -166,7 +185,7 @@ def judged(mutant, cells):
     for cell in cells:
         if cell["wanted"] and not cell["found"]:
             wrong.append("not found under %s, seeds tried: %d" % (cell["fault"], cell["tries"]))
-        elif cell["found"] and cell["fault"] == "none" and not cell["wanted"]:
+        elif cell["found"] and cell["fault"] in NO_FAULT and not cell["wanted"]:
             wrong.append("found without any fault")
     missing = set(mutant.under) - {cell["fault"] for cell in cells}
     return wrong + ["not run under %s" % fault for fault in sorted(missing)]

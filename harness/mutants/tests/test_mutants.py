@@ -173,7 +173,7 @@ class Pages(Folder):
         self.assertIn("1 of 1 mutants were caught", page.text(result))
         self.assertIn("| a bug | · | ✓ lost |", page.markdown(result))
         self.assertIn("valid in 4 runs (2 seeds, 2 faults)", page.markdown(result))
-        self.assertIn('<a href="runs/x/latest/report.html">✓ lost</a>', page.page(result))
+        self.assertIn('<a href="runs/x/report.html">✓ lost</a>', page.page(result))
 
     def test_not_caught(self):
         result = self.result(False)
