@@ -34,17 +34,20 @@ import tempfile
 import threading
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(os.path.dirname(HERE), "matrix"))
+
 import loads
 import page
+import runs as matrix
 import trees
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 TREES = os.path.join(os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build")),
                      "mutants")
 REPORTS = os.path.join(ROOT, "reports", "mutants")
 QUICK = ("new-called-duplicate", "deduplication-in-memory", "messages-swapped")
-QUICK_FAULTS = ("kill-broker", "none")
+QUICK_FAULTS = ("kill-broker", "kill-postgres", "none")
 TRIES = 4  # seeds for a mutant under its own fault
 STALL_S = 8  # what was lost never comes: give up soon, and judge what there is
 LIMIT_S = 60
@@ -155,6 +158,11 @@ def say(cell):
 
 def run_all(arguments, runs, mutants, faults):
     """[cell] of all mutants, and of the control."""
+    with matrix.cluster_made_once(["postgres"]):
+        return run_cells(arguments, runs, mutants, faults)
+
+
+def run_cells(arguments, runs, mutants, faults):
     tree = trees.Trees(ROOT, TREES)
     control = tree.build_base()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
