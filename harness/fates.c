@@ -87,6 +87,7 @@ static void sends_take(struct fates *f, const struct history *h)
             histogram_record(&f->acknowledged, send->end_ns - send->begin_ns);
             if (place != NULL) {
                 place->sent_ns = send->begin_ns;
+                place->message = send->message;
             }
         }
     }
@@ -98,7 +99,8 @@ static void receives_take(struct fates *f, const struct history *h)
         for (size_t i = 0; i < h->consumers[c].receives.count; i++) {
             const struct history_receive *receive = &h->consumers[c].receives.items[i];
             struct fate_place *place = place_at(f, receive->topic, receive->offset);
-            if (place == NULL || place->sent_ns == TIME_NONE || place->latest == c + 1) {
+            if (place == NULL || place->sent_ns == TIME_NONE || place->latest == c + 1 ||
+                place->message != receive->message) {
                 continue;
             }
             place->latest = (uint16_t)(c + 1);
@@ -112,8 +114,9 @@ static void rows_take(struct fates *f, const struct history *h)
 {
     f->rows_read = h->rows_read;
     for (size_t i = 0; i < h->rows.count; i++) {
-        struct fate_place *place = place_at(f, h->rows.items[i].topic, h->rows.items[i].offset);
-        if (place != NULL) {
+        const struct history_row *row = &h->rows.items[i];
+        struct fate_place *place = place_at(f, row->topic, row->offset);
+        if (place != NULL && row->message == place->message) {
             place->stored = true;
         }
     }
@@ -131,8 +134,11 @@ enum fate fate_of(const struct fates *f, const struct history_send *send)
         if (place == NULL) {
             return FATE_UNPLACED;
         }
-        if (f->rows_read && !place->stored) {
+        if (f->rows_read && (!place->stored || place->message != send->message)) {
             return FATE_NOT_STORED;
+        }
+        if (place->message != send->message) {
+            return FATE_UNDELIVERED;
         }
         return place->consumers < f->s->topics[f->topics[send->topic]].consumer_count
                    ? FATE_UNDELIVERED

@@ -29,6 +29,7 @@ enum fate {
 /* A place in a topic's log, as far as an acknowledgement told of it. */
 struct fate_place {
     int64_t sent_ns;    /* the send's begin; TIME_NONE: nobody was told of this offset */
+    uint32_t message;   /* … and text: an offset that is given twice is the later one's */
     uint16_t consumers; /* that received it */
     uint16_t latest;    /* the last that did, from 1 */
     bool stored;        /* there is a row */

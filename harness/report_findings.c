@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define CARDS_MAX 30       /* the findings behind them have a line each */
 #define SURROUNDED_MAX 12  /* cards that show what was around */
 #define PLACES_EACH_SIDE 2 /* of the offset */
 #define REQUESTS_SHOWN 7
@@ -210,7 +211,9 @@ static void request_put(const struct page *p, const struct history_request *r, b
 
     buffer_printf(p->b, "<tr%s><td>", here ? " class=\"here\"" : "");
     moment_put(p, r->begin_ns);
-    page_put(p, r->is_produce ? "</td><td>produce" : "</td><td>consume or other");
+    page_put(p, r->is_produce   ? "</td><td>produce"
+                : r->is_consume ? "</td><td>consume"
+                                : "</td><td>other");
     page_put(p, "</td><td>");
     text_put(p, r->topic);
     page_put(p, "</td><td>");
@@ -326,11 +329,21 @@ static void evidence_put(const struct page *p, const struct finding *f)
     page_put(p, "</ul>\n");
 }
 
+static void line_put(const struct page *p, const struct finding *f)
+{
+    struct buffer line = BUFFER_INIT;
+
+    summary_finding(&line, p->s, f);
+    page_put(p, "<li>");
+    html_slice(p->b, buffer_slice(&line));
+    page_put(p, "</li>\n");
+    buffer_release(&line);
+}
+
 static void consequences_put(const struct page *p, size_t root)
 {
     const struct findings *all = &p->c->findings;
     size_t end = root + 1;
-    struct buffer line = BUFFER_INIT;
 
     while (end < all->count && all->items[end].cause == root) {
         end++;
@@ -342,14 +355,9 @@ static void consequences_put(const struct page *p, size_t root)
     word_count(p->b, (int64_t)(end - root - 1), "finding");
     page_put(p, "</summary>\n<ul>\n");
     for (size_t i = root + 1; i < end; i++) {
-        buffer_clear(&line);
-        summary_finding(&line, p->s, &all->items[i]);
-        page_put(p, "<li>");
-        html_slice(p->b, buffer_slice(&line));
-        page_put(p, "</li>\n");
+        line_put(p, &all->items[i]);
     }
     page_put(p, "</ul></details>\n");
-    buffer_release(&line);
 }
 
 /* `number` counts the cards from 0. */
@@ -393,6 +401,20 @@ static void card_put(const struct cards *k, size_t at, size_t number)
 static bool is_card(const struct page *p, size_t i)
 {
     return p->c->findings.items[i].cause == FINDING_ROOT;
+}
+
+/* The last `count` causes. */
+static void rest_put(const struct page *p, size_t count)
+{
+    page_put(p, "<details><summary>");
+    word_count(p->b, (int64_t)count, "more finding");
+    page_put(p, "</summary>\n<ul>\n");
+    for (size_t i = 0, seen = 0; i < p->c->findings.count; i++) {
+        if (is_card(p, i) && seen++ >= CARDS_MAX) {
+            line_put(p, &p->c->findings.items[i]);
+        }
+    }
+    page_put(p, "</ul></details>\n");
 }
 
 static void places_take(struct cards *k)
@@ -454,11 +476,15 @@ void report_findings(const struct page *p)
     logs_take(&k);
     page_put(p, "<section id=\"findings\">\n<h2>What was found</h2>\n<div class=\"cards\">\n");
     for (size_t i = 0; i < p->c->findings.count; i++) {
-        if (is_card(p, i)) {
-            card_put(&k, i, cards++);
+        if (is_card(p, i) && cards++ < CARDS_MAX) {
+            card_put(&k, i, cards - 1);
         }
     }
-    page_put(p, "</div>\n</section>\n");
+    page_put(p, "</div>\n");
+    if (cards > CARDS_MAX) {
+        rest_put(p, cards - CARDS_MAX);
+    }
+    page_put(p, "</section>\n");
     places_release(&k.places);
     logs_release(&k.logs);
 }

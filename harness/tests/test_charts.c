@@ -73,6 +73,20 @@ static void test_fates_bad(void)
     folder_destroy(f);
 }
 
+/* The offsets began again: of two messages at one place only the later can be there. */
+static void test_fates_offset_twice(void)
+{
+    struct folder *f = folder_good(false);
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+
+    line_edit(p2, line_with(p2, "\"send\"", "\"type\":\"ok\"", 6),
+              "\"offset\":", "\"offset\":0,\"was\":");
+    struct loaded l = folder_load(f);
+    CU_ASSERT_EQUAL(l.fates->counts[FATE_NOT_STORED], 2); /* it, and the one that was there */
+    loaded_release(&l);
+    folder_destroy(f);
+}
+
 /* A system that gives no offsets: what was acknowledged is known, not who received it. */
 static void test_fates_plain(void)
 {
@@ -98,4 +112,5 @@ static void test_fates_plain(void)
 SUITE("charts",
 
       {"fates of a good run", test_fates_good}, {"fates of a bad run", test_fates_bad},
+      {"fates at an offset that is given twice", test_fates_offset_twice},
       {"fates without offsets", test_fates_plain})
