@@ -9,8 +9,7 @@
 
 #include "common/clock.h"
 #include "harness/clients.h"
-#include "harness/fault.h"
-#include "harness/fault_kind.h"
+#include "harness/driver.h"
 #include "harness/index.h"
 #include "harness/judge.h"
 #include "harness/record.h"
@@ -33,13 +32,9 @@
 #include <unistd.h>
 
 #define HEALTHY_LIMIT_MS 90000
-#define HEALTH_REQUEST_MIN_MS 50
-#define HEALTH_REQUEST_MAX_MS 1000
-#define HEALTH_EVERY_MS 5
 #define TOPIC_LIMIT_MS 20000
 #define TOPIC_ATTEMPT_MS 500
 #define REGISTERED_LIMIT_MS 90000
-#define FAULT_LIMIT_MS 120000 /* beyond its own time */
 #define TICK_MS 100
 #define CLIENTS_END_MS 3000 /* for clients that were asked to end */
 #define DOWN_LIMIT_MS 60000
@@ -59,209 +54,15 @@ struct run {
     struct runtime_settings settings;
     struct runtime *rt;
     struct clients clients;
-    struct injector injector;
-    struct fault_scene scene; /* of the fault that is next or under way */
+    struct driver driver;
     struct watch_counts counts;
-    int64_t starting_ms; /* when a service was started last */
-    int64_t fault_ms;    /* when the fault that is under way began */
-    int64_t began_ms;    /* when the producers' gate opened; 0: not yet */
-    int64_t alive_ms;    /* when the counts changed last */
+    int64_t began_ms; /* when the producers' gate opened; 0: not yet */
+    int64_t alive_ms; /* when the counts changed last */
     char name[NAME_BYTES_MAX + 1];
     char reason[512];
     char command[PATH_MAX + 128];
     char ended_early[256];
 };
-
-/* A question to what is just coming up can hang, and while we wait for its answer we miss
- * the moment; a machine may also be slow. So the longer it takes, the more patience. */
-static bool healthy(const struct run *run)
-{
-    int64_t wait_ms = (clock_now_ms() - run->starting_ms) / 10;
-
-    wait_ms = wait_ms < HEALTH_REQUEST_MIN_MS ? HEALTH_REQUEST_MIN_MS : wait_ms;
-    wait_ms = wait_ms > HEALTH_REQUEST_MAX_MS ? HEALTH_REQUEST_MAX_MS : wait_ms;
-    return myqueue_health(run->rt->broker, (int)wait_ms, NULL) == MYQUEUE_OK;
-}
-
-/* Which service has ended without a fault's doing? NULL: none has. */
-static struct process *ended_service(struct run *run)
-{
-    const struct injector *i = &run->injector;
-
-    for (int target = 0; target < RUNTIME_TARGETS; target++) {
-        bool ours = injector_busy(i) && i->state != INJECTOR_HEALING &&
-                    i->faults[i->current].target == (enum fault_target)target;
-        if (!ours && runtime_has(run->rt, (enum fault_target)target) &&
-            !process_runs(&run->rt->services[target])) {
-            return &run->rt->services[target];
-        }
-    }
-    return NULL;
-}
-
-/* ---- faults --------------------------------------------------------------------------- */
-
-/* As the functions of fault `number` see the run. */
-static struct fault_scene *scene_of(struct run *run, size_t number)
-{
-    struct fault_scene *scene = &run->scene;
-
-    if (scene->number != number) {
-        *scene = (struct fault_scene){.rt = run->rt,
-                                      .clients = &run->clients,
-                                      .scenario = run->scenario,
-                                      .fault = &run->scenario->faults[number - 1],
-                                      .number = number};
-    }
-    scene->in_flight = run->counts.open;
-    return scene;
-}
-
-static const struct fault_ops *ops_of(const struct fault_scene *scene)
-{
-    return fault_kind(scene->fault->action)->ops;
-}
-
-static bool prepare_faults(struct run *run)
-{
-    for (size_t number = 1; number <= run->scenario->fault_count; number++) {
-        struct fault_scene *scene = scene_of(run, number);
-        if (ops_of(scene)->prepare != NULL && !ops_of(scene)->prepare(scene)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void release_faults(struct run *run)
-{
-    size_t number = run->injector.current + 1;
-
-    if (number <= run->scenario->fault_count && injector_busy(&run->injector)) {
-        struct fault_scene *scene = scene_of(run, number);
-        if (ops_of(scene)->release != NULL) {
-            ops_of(scene)->release(scene);
-        }
-    }
-}
-
-static bool fault_begin(struct run *run, struct fault_scene *scene)
-{
-    record_fault_begin(&run->record, scene->number, scene->fault, run->counts.acknowledged,
-                       scene->in_flight);
-    scene->bit = scene->in_flight;
-    run->fault_ms = clock_now_ms();
-    return ops_of(scene)->begin == NULL || ops_of(scene)->begin(scene);
-}
-
-/* What it has hit, as its kind counts it. */
-static int64_t fault_bit(struct fault_scene *scene)
-{
-    if (ops_of(scene)->bitten != NULL) {
-        scene->bit = ops_of(scene)->bitten(scene);
-    }
-    return scene->bit;
-}
-
-static void fault_record_hit(struct run *run, struct fault_scene *scene)
-{
-    record_fault_hit(&run->record, scene->number, scene->bit,
-                     fault_kind(scene->fault->action)->unit, scene->more);
-}
-
-/* A window has hit something until it closes, the others when they happen. */
-static void fault_hit(struct run *run, struct fault_scene *scene)
-{
-    if (fault_kind(scene->fault->action)->shape != SHAPE_WINDOW) {
-        fault_bit(scene);
-        fault_record_hit(run, scene);
-    }
-}
-
-static bool fault_undo(struct run *run, struct fault_scene *scene)
-{
-    if (fault_kind(scene->fault->action)->shape == SHAPE_WINDOW) {
-        fault_record_hit(run, scene);
-    }
-    record_fault(&run->record, scene->number, "restart");
-    run->starting_ms = clock_now_ms();
-    return ops_of(scene)->end == NULL || ops_of(scene)->end(scene);
-}
-
-static bool fault_end(struct run *run, struct fault_scene *scene)
-{
-    record_fault(&run->record, scene->number, "end");
-    if (ops_of(scene)->release != NULL) {
-        ops_of(scene)->release(scene);
-    }
-    return scene->fault->target >= RUNTIME_TARGETS ||
-           run->rt->ops->started(run->rt, scene->fault->target);
-}
-
-static struct injector_view fault_view(struct run *run)
-{
-    struct injector *i = &run->injector;
-    struct injector_view view = {
-        .acks = run->counts.acknowledged,
-        .in_flight = run->counts.open,
-        .now_ms = clock_now_ms(),
-        .running_ms = run->began_ms == 0 ? -1 : clock_now_ms() - run->began_ms,
-    };
-
-    if (!injector_busy(i)) {
-        return view;
-    }
-    struct fault_scene *scene = scene_of(run, i->current + 1);
-    const struct fault_ops *ops = ops_of(scene);
-    view.hit = i->state == INJECTOR_BEGUN && (ops->hit == NULL || ops->hit(scene));
-    if (i->state == INJECTOR_HELD && view.now_ms >= i->until_ms) {
-        view.bit = fault_kind(scene->fault->action)->shape == SHAPE_WINDOW ? fault_bit(scene) : 0;
-    }
-    view.healthy =
-        i->state == INJECTOR_HEALING && (ops->healed == NULL || ops->healed(scene)) && healthy(run);
-    return view;
-}
-
-/* Do what is due about the faults. */
-static bool drive_faults(struct run *run)
-{
-    struct injector *i = &run->injector;
-
-    while (i->current < i->fault_count) {
-        struct injector_view view = fault_view(run);
-        struct fault_scene *scene = scene_of(run, i->current + 1);
-        bool done = true;
-
-        switch (injector_step(i, &view)) {
-        case INJECTOR_NOTHING:
-            return !run->control.failed;
-        case INJECTOR_FREEZE:
-            run->fault_ms = view.now_ms;
-            scene->frozen = run->rt->ops->freeze(run->rt, scene->fault->target);
-            break;
-        case INJECTOR_THAW:
-            scene->frozen = false;
-            run->rt->ops->thaw(run->rt, scene->fault->target);
-            break;
-        case INJECTOR_BEGIN:
-            done = fault_begin(run, scene);
-            break;
-        case INJECTOR_HIT:
-            fault_hit(run, scene);
-            break;
-        case INJECTOR_UNDO:
-            done = fault_undo(run, scene);
-            break;
-        case INJECTOR_END:
-            done = fault_end(run, scene);
-            break;
-        }
-        if (!done || run->control.failed) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* ---- bringing up ---------------------------------------------------------------------- */
 
@@ -274,14 +75,14 @@ static bool start_services(struct run *run)
     char how[32];
 
     control_step(c, "starting %sthe broker", has_postgres ? "PostgreSQL and " : "");
-    run->starting_ms = clock_now_ms();
+    driver_starting(&run->driver);
     /* Both at once: the broker waits for its store. */
-    if (!drive_faults(run) || (has_postgres && !rt->ops->start(rt, TARGET_POSTGRES)) ||
+    if (!driver_step(&run->driver) || (has_postgres && !rt->ops->start(rt, TARGET_POSTGRES)) ||
         !rt->ops->start(rt, TARGET_BROKER)) {
         return false;
     }
-    while (!healthy(run)) {
-        const struct process *ended = ended_service(run);
+    while (!driver_healthy(&run->driver)) {
+        const struct process *ended = driver_ended_service(&run->driver);
         if (ended != NULL) {
             return control_fail(c, ended->log, "%s did not start: %s", ended->name,
                                 process_end(ended, how, sizeof how));
@@ -291,7 +92,7 @@ static bool start_services(struct run *run)
                                 "the broker on %s was not healthy within %d s", rt->broker,
                                 HEALTHY_LIMIT_MS / 1000);
         }
-        if (!drive_faults(run) || !control_wait(c, HEALTH_EVERY_MS)) {
+        if (!driver_step(&run->driver) || !control_wait(c, DRIVER_EVERY_MS)) {
             return false;
         }
     }
@@ -307,7 +108,7 @@ static bool create_topic(struct run *run, const char *topic)
     int64_t deadline_ms = clock_now_ms() + TOPIC_LIMIT_MS;
 
     for (;;) {
-        bool busy = injector_busy(&run->injector);
+        bool busy = driver_busy(&run->driver);
         enum myqueue_status status = myqueue_create_topic(
             run->rt->broker, topic, busy ? TOPIC_ATTEMPT_MS : TOPIC_LIMIT_MS, error);
         /* The store is new: a topic that is there was created by a lost answer. */
@@ -318,7 +119,7 @@ static bool create_topic(struct run *run, const char *topic)
             return control_fail(&run->control, run->rt->services[TARGET_BROKER].log,
                                 "topic '%s' could not be created: %s", topic, error);
         }
-        if (!drive_faults(run) || !control_wait(&run->control, HEALTH_EVERY_MS)) {
+        if (!driver_step(&run->driver) || !control_wait(&run->control, DRIVER_EVERY_MS)) {
             return false;
         }
     }
@@ -328,7 +129,7 @@ static bool create_topics(struct run *run)
 {
     control_step(&run->control, "creating %zu topics", run->scenario->topic_count);
     for (size_t i = 0; i < run->scenario->topic_count; i++) {
-        if (!create_topic(run, run->scenario->topics[i].name) || !drive_faults(run) ||
+        if (!create_topic(run, run->scenario->topics[i].name) || !driver_step(&run->driver) ||
             !control_wait(&run->control, 0)) {
             return false;
         }
@@ -347,7 +148,8 @@ static bool start_clients_of(struct run *run, enum client_kind kind)
         return false;
     }
     for (;;) {
-        if (!clients_registered(&run->clients, kind, &all, &registered) || !drive_faults(run)) {
+        if (!clients_registered(&run->clients, kind, &all, &registered) ||
+            !driver_step(&run->driver)) {
             return false;
         }
         if (registered == all) {
@@ -359,8 +161,7 @@ static bool start_clients_of(struct run *run, enum client_kind kind)
                 &run->control, NULL, "only %zu of %zu %s registered within %d s", registered, all,
                 kind == CLIENT_PRODUCER ? "producers" : "consumers", REGISTERED_LIMIT_MS / 1000);
         }
-        if (!control_wait(&run->control,
-                          injector_busy(&run->injector) ? HEALTH_EVERY_MS : TICK_MS)) {
+        if (!control_wait(&run->control, driver_idle_ms(&run->driver, TICK_MS))) {
             return false;
         }
     }
@@ -403,7 +204,7 @@ static bool set_options(struct run *run)
 
 static bool run_up(struct run *run)
 {
-    return set_options(run) && run->rt->ops->prepare(run->rt) && prepare_faults(run) &&
+    return set_options(run) && run->rt->ops->prepare(run->rt) && driver_prepare(&run->driver) &&
            start_services(run) && create_topics(run) && start_clients(run);
 }
 
@@ -411,32 +212,14 @@ static bool run_up(struct run *run)
 
 static void show_progress(struct run *run, const char *running)
 {
-    const struct injector *i = &run->injector;
-    struct buffer fault = BUFFER_INIT;
+    struct buffer faults = BUFFER_INIT;
 
-    if (injector_busy(i)) {
-        buffer_append_string(&fault, i->state == INJECTOR_HEALING ? ", healing after " : ", ");
-        fault_append_words(&fault, &i->faults[i->current]);
-    }
-    control_detail(
-        &run->control, "%lld of %lld acknowledged, %lld received, %zu of %zu faults%s%s%s",
-        (long long)run->counts.acknowledged, (long long)run->scenario->expected,
-        (long long)run->counts.received, i->current, i->fault_count,
-        fault.size > 0 ? fault.data : "", running[0] != '\0' ? ", running: " : "", running);
-    buffer_release(&fault);
-}
-
-/* Is a fault under way for so long that it will not end? One that waits for its step may. */
-static bool fault_is_endless(const struct run *run)
-{
-    const struct injector *i = &run->injector;
-
-    if (!injector_busy(i) || i->state == INJECTOR_FROZEN) { /* not begun */
-        return false;
-    }
-    const struct scenario_fault *fault = &i->faults[i->current];
-    bool waits = i->state == INJECTOR_BEGUN && fault_kind(fault->action)->from_start;
-    return !waits && clock_now_ms() - run->fault_ms > fault->hold_ms + FAULT_LIMIT_MS;
+    driver_append(&faults, &run->driver);
+    control_detail(&run->control, "%lld of %lld acknowledged, %lld received, %s%s%s",
+                   (long long)run->counts.acknowledged, (long long)run->scenario->expected,
+                   (long long)run->counts.received, faults.data,
+                   running[0] != '\0' ? ", running: " : "", running);
+    buffer_release(&faults);
 }
 
 /* Is there a reason to give the run up? It goes to ended_early. */
@@ -444,16 +227,16 @@ static bool give_up(struct run *run, const char *running)
 {
     const struct run_options *o = run->options;
     int64_t now_ms = clock_now_ms();
-    const struct process *ended = ended_service(run);
+    const struct process *ended = driver_ended_service(&run->driver);
+    size_t endless = driver_endless(&run->driver);
     char how[32];
 
     if (ended != NULL) {
         snprintf(run->ended_early, sizeof run->ended_early, "%s ended by itself: %s", ended->name,
                  process_end(ended, how, sizeof how));
-    } else if (fault_is_endless(run)) {
+    } else if (endless != 0) {
         snprintf(run->ended_early, sizeof run->ended_early,
-                 "fault %zu was not over after %d s; still running: %.100s",
-                 run->injector.current + 1, FAULT_LIMIT_MS / 1000, running);
+                 "fault %zu did not come to its end; still running: %.100s", endless, running);
     } else if (now_ms - run->began_ms > o->limit_s * 1000) {
         snprintf(run->ended_early, sizeof run->ended_early,
                  "the limit of %lld s was reached; still running: %.100s", (long long)o->limit_s,
@@ -466,37 +249,15 @@ static bool give_up(struct run *run, const char *running)
     return run->ended_early[0] != '\0';
 }
 
-static int64_t next_look_ms(const struct run *run)
-{
-    struct injector_view view = {.now_ms = clock_now_ms(),
-                                 .running_ms = clock_now_ms() - run->began_ms};
-    int64_t idle_ms = injector_idle_ms(&run->injector, &view);
-
-    if (idle_ms >= 0) {
-        return idle_ms < TICK_MS ? idle_ms : TICK_MS;
-    }
-    /* Neither a dead stranger nor a healthy broker wakes us. */
-    return injector_busy(&run->injector) ? HEALTH_EVERY_MS : TICK_MS;
-}
-
 static void read_counts(struct run *run)
 {
     struct watch_counts before = run->counts;
 
     run->counts = clients_read(&run->clients);
     if (run->counts.acknowledged != before.acknowledged ||
-        run->counts.received != before.received || injector_busy(&run->injector)) {
+        run->counts.received != before.received || driver_busy(&run->driver)) {
         run->alive_ms = clock_now_ms();
     }
-}
-
-/* A fault that waits for its step to be passed waits in vain once the clients have ended. */
-static bool faults_are_over(const struct run *run)
-{
-    const struct injector *i = &run->injector;
-
-    return !injector_busy(i) ||
-           (i->state == INJECTOR_BEGUN && fault_kind(i->faults[i->current].action)->from_start);
 }
 
 /* The clients work, the faults hit, until every client has ended. */
@@ -509,17 +270,18 @@ static bool run_clients(struct run *run)
     run->alive_ms = run->began_ms;
     for (;;) {
         read_counts(run);
-        if (!drive_faults(run) || !clients_check(&run->clients)) {
+        if (!driver_step(&run->driver) || !clients_check(&run->clients)) {
             return false;
         }
-        if (clients_running(&run->clients, running, sizeof running) == 0 && faults_are_over(run)) {
+        if (clients_running(&run->clients, running, sizeof running) == 0 &&
+            driver_is_done(&run->driver)) {
             break;
         }
         if (give_up(run, running)) {
             return true;
         }
         show_progress(run, running);
-        if (!control_wait(c, next_look_ms(run))) {
+        if (!control_wait(c, driver_idle_ms(&run->driver, TICK_MS))) {
             return false;
         }
     }
@@ -582,7 +344,7 @@ static void run_down(struct run *run)
 
     c->stopping = true;
     control_step(c, "taking everything down");
-    release_faults(run);
+    driver_release(&run->driver);
     end_clients(run);
     for (;;) {
         run->rt->ops->stop(run->rt);
@@ -821,7 +583,13 @@ static bool prepare(struct run *run)
         return false;
     }
     run->about.runtime = run->rt->ops->name;
-    injector_init(&run->injector, run->scenario->faults, run->scenario->fault_count);
+    run->driver = (struct driver){.rt = run->rt,
+                                  .clients = &run->clients,
+                                  .record = &run->record,
+                                  .scenario = run->scenario,
+                                  .counts = &run->counts,
+                                  .gate_ms = &run->began_ms};
+    driver_init(&run->driver);
     return record_run(&run->record, &run->control, &run->about);
 }
 
