@@ -3,6 +3,7 @@
  */
 #include "harness/clients.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,20 @@ void clients_release(struct clients *clients)
     clients->count = 0;
 }
 
+/* Is there a fault that kills it? */
+static bool is_killed(const struct scenario *s, const struct client *client)
+{
+    enum fault_action action =
+        client->kind == CLIENT_PRODUCER ? FAULT_KILL_PRODUCER : FAULT_KILL_CONSUMER;
+
+    for (size_t i = 0; i < s->fault_count; i++) {
+        if (s->faults[i].action == action && s->faults[i].client == client->plan->id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct arguments client_arguments(const struct clients *clients, const struct client *client)
 {
     const char *dir = clients->rt->client_run_dir;
@@ -62,6 +77,10 @@ static struct arguments client_arguments(const struct clients *clients, const st
     arguments_add(&a, "%s", clients->rt->client_broker);
     arguments_add(&a, "--history");
     arguments_add(&a, "%s/history/%s.jsonl", dir, client->name);
+    if (is_killed(clients->scenario, client)) {
+        arguments_add(&a, "--state");
+        arguments_add(&a, "%s/history/%s.state", dir, client->name);
+    }
     arguments_add(&a, "--logs");
     if (client->kind == CLIENT_PRODUCER) {
         arguments_add(&a, "%s/scenario", dir);
@@ -81,21 +100,42 @@ static struct arguments client_arguments(const struct clients *clients, const st
     return a;
 }
 
-static bool client_start(struct clients *clients, struct client *client)
+static bool client_run(struct clients *clients, struct client *client)
 {
     static const char *const programs[] = {
         [CLIENT_PRODUCER] = "myqueue-produce", [CLIENT_CONSUMER] = "myqueue-consume"};
     struct runtime *rt = clients->rt;
-    char path[PATH_MAX];
 
-    record_path(clients->record, path, "history/%s.jsonl", client->name);
-    if (!watch_open(&client->history, rt->control, path)) {
-        return false;
-    }
     struct arguments a = client_arguments(clients, client);
     bool done = rt->ops->client(rt, &client->process, client->name, programs[client->kind], &a);
     arguments_release(&a);
     return done;
+}
+
+static bool client_start(struct clients *clients, struct client *client)
+{
+    char path[PATH_MAX];
+
+    record_path(clients->record, path, "history/%s.jsonl", client->name);
+    return watch_open(&client->history, clients->rt->control, path) && client_run(clients, client);
+}
+
+struct client *clients_find(struct clients *clients, enum client_kind kind, int64_t id)
+{
+    size_t i = 0;
+
+    while (clients->items[i].kind != kind || clients->items[i].plan->id != id) {
+        i++;
+        assert(i < clients->count);
+    }
+    return &clients->items[i];
+}
+
+bool clients_start_again(struct clients *clients, struct client *client)
+{
+    client->counted_out = false;
+    client->lives_before = client->counts.lives;
+    return client_run(clients, client);
 }
 
 bool clients_start(struct clients *clients, enum client_kind kind)
@@ -173,7 +213,7 @@ bool clients_check(struct clients *clients)
 {
     for (size_t i = 0; i < clients->count; i++) {
         struct client *client = &clients->items[i];
-        if (client->counted_out || process_runs(&client->process)) {
+        if (client->counted_out || client->killed || process_runs(&client->process)) {
             continue;
         }
         client->counted_out = true;

@@ -22,7 +22,10 @@ struct client {
     struct process process;
     struct watch *history; /* NULL: not started */
     struct watch_counts counts;
-    bool counted_out; /* its end has been looked at */
+    bool counted_out;     /* its end has been looked at */
+    bool killed;          /* by a fault, that is not over */
+    int64_t stopped_ms;   /* when a fault stopped it, to see what is on its way; 0: it is not */
+    int64_t lives_before; /* it had begun when it was last started again */
 };
 
 struct clients {
@@ -43,6 +46,13 @@ void clients_release(struct clients *clients);
 
 /* Start all clients of a kind. */
 bool clients_start(struct clients *clients, enum client_kind kind);
+
+/* The P1, or C1, of the scenario, which has it. */
+struct client *clients_find(struct clients *clients, enum client_kind kind, int64_t id);
+
+/* Start one that was killed, as the same: clients that a fault of the scenario kills keep their
+ * state in RUN/history/P1.state. */
+bool clients_start_again(struct clients *clients, struct client *client);
 
 /* How many of a kind there are, and how many of these have registered for all their topics.
  * A client that has ended already is a failure. */

@@ -82,10 +82,10 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
         .ops = &fault_power_ops},
     [FAULT_KILL_PRODUCER] = {
         .name = "kill", .form = "kill producer ID, restart after MS ms", .targets = PRODUCER,
-        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT},
+        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_client_ops},
     [FAULT_KILL_CONSUMER] = {
         .name = "kill", .form = "kill consumer ID, restart after MS ms", .targets = CONSUMER,
-        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT},
+        .shape = SHAPE_DOWN, .stores = ON_ANY_STORE, .unit = IN_FLIGHT, .ops = &fault_client_ops},
     [FAULT_LOSE_REPLY] = {
         .name = "lose-reply", .form = "lose-reply TARGET for MS ms", .targets = LINKS,
         .shape = SHAPE_WINDOW, .stores = ON_ANY_STORE, .runtime = "process", .why = IN_BETWEEN,

@@ -118,7 +118,8 @@ bool fault_runs_on(const struct scenario_fault *fault, const char *runtime, char
 
 /* ---- for the table: each is described and found where it is built ------------------------- */
 
-extern const struct fault_ops fault_crash_ops; /* fault_crash.c */
+extern const struct fault_ops fault_crash_ops;  /* fault_crash.c */
+extern const struct fault_ops fault_client_ops; /* fault_client.c: kill producer, consumer */
 /* fault_process.c */
 extern const struct fault_ops fault_kill_ops, fault_term_ops, fault_stop_ops, fault_pause_ops,
     fault_disconnect_ops;

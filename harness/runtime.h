@@ -104,6 +104,9 @@ struct runtime_ops {
     bool (*client)(struct runtime *rt, struct process *out, const char *name, const char *program,
                    const struct arguments *arguments);
 
+    /* Send a signal to a client, wherever it runs. */
+    bool (*signal_client)(struct runtime *rt, struct process *client, const char *name, int number);
+
     /* With PostgreSQL, which runs: start psql on it, as runtime_psql() describes. */
     bool (*psql)(struct runtime *rt, const struct runtime_sql *sql, struct process *out);
 

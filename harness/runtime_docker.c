@@ -456,6 +456,19 @@ static bool network(struct runtime *rt, enum fault_target target, bool connected
     return command(rt, "docker network", &a, NULL, COMMAND_LIMIT_MS);
 }
 
+/* The process that is attached to the container ends with it. */
+static bool signal_client(struct runtime *rt, struct process *process, const char *name, int number)
+{
+    struct arguments a = ARGUMENTS_INIT;
+    (void)process;
+
+    arguments_add(&a, "docker");
+    arguments_add(&a, "kill");
+    arguments_add(&a, "--signal=%d", number);
+    arguments_add(&a, "%s-%s", rt->settings->id, name);
+    return command(rt, "docker kill", &a, NULL, COMMAND_LIMIT_MS);
+}
+
 /* ---- the store's rows ---------------------------------------------------------------- */
 
 static bool psql(struct runtime *rt, const struct runtime_sql *sql, struct process *out)
@@ -575,6 +588,7 @@ static const struct runtime_ops docker_ops = {
     .signal = signal_service,
     .network = network,
     .client = client,
+    .signal_client = signal_client,
     .psql = psql,
     .database = database,
     .stop = stop,

@@ -220,6 +220,14 @@ static bool client(struct runtime *rt, struct process *out, const char *name, co
     return done;
 }
 
+static bool signal_client(struct runtime *rt, struct process *process, const char *name, int number)
+{
+    (void)rt;
+    (void)name;
+    process_signal(process, number);
+    return true;
+}
+
 static bool psql(struct runtime *rt, const struct runtime_sql *sql, struct process *out)
 {
     struct arguments a = ARGUMENTS_INIT;
@@ -276,6 +284,7 @@ static const struct runtime_ops process_ops = {
     .set_aside = set_aside,
     .signal = signal_service,
     .client = client,
+    .signal_client = signal_client,
     .psql = psql,
     .database = database,
     .stop = stop,

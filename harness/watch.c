@@ -36,6 +36,9 @@ static void count_line(struct watch_counts *counts, const char *line, size_t siz
         counts->received++;
     } else if (has(line, size, "\"op\":\"register\"")) {
         counts->registered++;
+    } else if (has(line, size, "\"op\":\"start\"")) {
+        counts->lives++;
+        counts->open = 0;
     }
 }
 

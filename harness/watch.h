@@ -21,7 +21,8 @@ struct watch_counts {
     int64_t registered;   /* topics */
     int64_t acknowledged; /* sends */
     int64_t received;     /* messages */
-    int64_t open;         /* HTTP requests that have begun and not ended */
+    int64_t open;         /* HTTP requests that have begun and not ended, in its latest life */
+    int64_t lives;        /* that have begun */
 };
 
 struct watch; /* one client's history */

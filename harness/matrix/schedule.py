@@ -65,6 +65,8 @@ KINDS = [
          times=1),
     Kind("disconnect postgres", "disconnect postgres for {ms} ms", (200, 1500), stores=POSTGRES,
          runtime="docker", times=1),
+    Kind("kill producer", "kill producer {producer}, restart after {ms} ms", stops=False),
+    Kind("kill consumer", "kill consumer {consumer}, restart after {ms} ms", stops=False),
     Kind("step clock", "step clock by {seconds} s for {ms} ms", (50, 200)),
 ]
 

@@ -383,6 +383,31 @@ def faults_of_the_broker_in_containers(folder):
                     "after 500 acks: disconnect postgres for 100 ms")
 
 
+FAULTS_OF_CLIENTS = ("after 50 acks: kill producer 1, restart after 20 ms",
+                     "after 250 acks: kill consumer 2, restart after 20 ms",
+                     "after 450 acks: kill producer 2, restart after 20 ms",
+                     "after 650 acks: kill consumer 1, restart after 0 ms")
+
+
+@test
+def faults_of_clients_on_processes(folder):
+    run_with_faults(folder, "process", *FAULTS_OF_CLIENTS)
+
+
+@test
+def faults_of_clients_in_containers(folder):
+    need_docker()
+    run_with_faults(folder, "docker", *FAULTS_OF_CLIENTS[:2], store="sqlite")
+
+
+@test
+def a_crash_needs_a_build_with_crash_points(folder):
+    scenario = make_scenario(folder, *MAPPING,
+                             "fault = crash broker at commit.done hit 1, restart after 9 ms")
+    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
+    assert code == 255 and "CRASH_POINTS=1" in run.text(), run.text()
+
+
 @test
 def faults_that_cannot_be_had(folder):
     """Refused before anything is started, with the reason."""

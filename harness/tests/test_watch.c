@@ -87,6 +87,24 @@ static void test_open_requests(void)
     buffer_release(&partial);
 }
 
+/* What a life that ended had begun is not on its way any more. */
+static void test_lives(void)
+{
+    static const char start[] =
+        "{\"t\":9,\"process\":\"P1\",\"op\":\"start\",\"type\":\"ok\",\"incarnation\":2}\n";
+    struct watch_counts counts = {0};
+    struct buffer partial = BUFFER_INIT;
+
+    buffer_append_string(&partial, begun);
+    buffer_append_string(&partial, acked);
+    buffer_append_string(&partial, start);
+    watch_count(&counts, &partial);
+    CU_ASSERT_EQUAL(counts.open, 0);
+    CU_ASSERT_EQUAL(counts.lives, 1);
+    CU_ASSERT_EQUAL(counts.acknowledged, 1);
+    buffer_release(&partial);
+}
+
 static void test_unfinished_lines_wait(void)
 {
     struct watch_counts counts = {0};
@@ -146,6 +164,6 @@ static void test_missing_folder(void)
 
 SUITE("watch", {"each kind of line", test_kinds},
       {"a message's text is not taken for more", test_text_is_not_taken_for_more},
-      {"requests that are open", test_open_requests},
+      {"requests that are open", test_open_requests}, {"lives", test_lives},
       {"unfinished lines wait", test_unfinished_lines_wait},
       {"follows a file", test_follows_a_file}, {"a missing folder", test_missing_folder})
