@@ -168,7 +168,7 @@ def make_scenario(folder, *conf, lines=200, producers=2):
     scenario.mkdir()
     for producer in range(1, producers + 1):
         (scenario / f"producer_{producer}.txt").write_text("".join(
-            f"21:52:{i // 60:02}\tline {i} of {producer}\t\tP{producer}-{i // 3}\t\tT{1 + i % 2}\n"
+            f"21:52:{i // 60 % 60:02}\tline {i} of {producer}\t\tP{producer}-{i // 3}\t\tT{1 + i % 2}\n"
             for i in range(lines)))
     if conf:
         (scenario / "scenario.conf").write_text("\n".join(conf) + "\n")
