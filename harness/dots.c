@@ -52,13 +52,15 @@ struct dots {
     const struct fates *fates;
     int64_t begin_ns;
     double lane_y;
-    unsigned char *cells; /* by row, then column: taken by a dot of the present fate */
+    unsigned char *cells; /* by row, then column: a bit for each fate that has a dot there */
     size_t columns;
     size_t rows;
+    struct buffer paths[FATES];
 };
 
-static void dot_draw(struct dots *d, const struct history_send *send, enum fate fate)
+static void dot_draw(struct dots *d, const struct history_send *send)
 {
+    enum fate fate = fate_of(d->fates, send);
     double x = chart_x(&d->chart, (double)(send->begin_ns - d->begin_ns) / NS_PER_S);
     bool timed = send->end_ns != TIME_NONE && send->outcome != OUTCOME_OPEN;
     double y = timed ? chart_y(&d->chart, (double)(send->end_ns - send->begin_ns)) : d->lane_y;
@@ -69,27 +71,23 @@ static void dot_draw(struct dots *d, const struct history_send *send, enum fate 
         return;
     }
     unsigned char *cell = &d->cells[(size_t)row * d->columns + (size_t)column];
-    if (*cell != fate + 1) {
-        *cell = (unsigned char)(fate + 1);
-        buffer_printf(d->chart.b, "M%.1f %.1f%s", x, y, looks[fate].shape);
+    if ((*cell & 1U << fate) == 0) {
+        *cell = (unsigned char)(*cell | 1U << fate);
+        buffer_printf(&d->paths[fate], "M%.1f %.1f%s", x, y, looks[fate].shape);
     }
 }
 
-static void fate_draw(struct dots *d, enum fate fate)
+/* What went well first, so that the rest lies upon it. */
+static void paths_put(struct dots *d)
 {
-    if (d->fates->counts[fate] == 0) {
-        return;
-    }
-    buffer_printf(d->chart.b, "<path class=\"dots %s\" d=\"", looks[fate].class);
-    for (size_t p = 0; p < d->h->producer_count; p++) {
-        for (size_t i = 0; i < d->h->producers[p].sends.count; i++) {
-            const struct history_send *send = &d->h->producers[p].sends.items[i];
-            if (fate_of(d->fates, send) == fate) {
-                dot_draw(d, send, fate);
-            }
+    for (enum fate fate = 0; fate < FATES; fate++) {
+        if (d->paths[fate].size > 0) {
+            buffer_printf(d->chart.b, "<path class=\"dots %s\" d=\"", looks[fate].class);
+            buffer_append_slice(d->chart.b, buffer_slice(&d->paths[fate]));
+            buffer_append_string(d->chart.b, "\"/>\n");
         }
+        buffer_release(&d->paths[fate]);
     }
-    buffer_append_string(d->chart.b, "\"/>\n");
 }
 
 /* The shortest and the longest span that a send took; false: one took no end. */
@@ -130,9 +128,11 @@ void dots_draw(const struct chart *c, const struct history *h, const struct fate
     if (!all) {
         svg_text(c->b, "tick", "end", c->left - 8, d.lane_y + 4, "no answer");
     }
-    /* What went well first, so that the rest lies upon it. */
-    for (enum fate fate = FATE_DELIVERED; fate < FATES; fate++) {
-        fate_draw(&d, fate);
+    for (size_t p = 0; p < h->producer_count; p++) {
+        for (size_t i = 0; i < h->producers[p].sends.count; i++) {
+            dot_draw(&d, &h->producers[p].sends.items[i]);
+        }
     }
+    paths_put(&d);
     free(d.cells);
 }
