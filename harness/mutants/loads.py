@@ -12,14 +12,15 @@ import re
 PRODUCERS = 4
 TOPICS = ("T1", "T2")
 ROUNDS = 120
+PLAIN_ROUNDS = 45  # a request for each message takes its time
 ROUND_LINES_MAX = 6
 MOMENT = re.compile(r"\{(\d+)-(\d+)\}")
 
 
-def write_log(path, producer, draw):
+def write_log(path, producer, rounds, draw):
     with open(path, "w", encoding="utf-8") as out:
         number = 0
-        for round_number in range(1, ROUNDS + 1):
+        for round_number in range(1, rounds + 1):
             topic = draw.choice(TOPICS)
             for _ in range(draw.choice((1, 1, 2, ROUND_LINES_MAX))):
                 number += 1
@@ -27,7 +28,7 @@ def write_log(path, producer, draw):
                     producer, number, draw.randrange(10 ** 6), producer, round_number, topic))
 
 
-def write(folder, conf, seed):
+def write(folder, conf, seed, rounds=ROUNDS):
     """The scenario of a faults/NAME.conf, as this seed has it."""
     draw = random.Random("%s %d" % (os.path.basename(conf), seed))
     os.makedirs(folder)
@@ -37,7 +38,7 @@ def write(folder, conf, seed):
     with open(os.path.join(folder, "scenario.conf"), "w", encoding="utf-8") as out:
         out.write(text)
     for producer in range(1, PRODUCERS + 1):
-        write_log(os.path.join(folder, "producer_%d.txt" % producer), producer, draw)
+        write_log(os.path.join(folder, "producer_%d.txt" % producer), producer, rounds, draw)
 
 
 def words(conf):

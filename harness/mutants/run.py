@@ -110,8 +110,10 @@ class Runs:
         name = "%s.%s.%d" % (mutant, fault, seed)
         with tempfile.TemporaryDirectory(prefix="myqueue-mutant-") as folder:
             scenario = os.path.join(folder, "scenario")
-            loads.write(scenario, conf_of(fault), seed)
-            run = self.plain if fault.startswith("plain") else self.harness
+            plain = fault.startswith("plain")
+            loads.write(scenario, conf_of(fault), seed,
+                        loads.PLAIN_ROUNDS if plain else loads.ROUNDS)
+            run = self.plain if plain else self.harness
             code, output, run_folder = run(programs, scenario, name)
         cell = {"mutant": mutant, "fault": fault, "seed": seed, "run": run_folder, "exit": code,
                 "seconds": round(time.monotonic() - begin, 1)}
