@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """run.py - builds the product with one deliberate bug at a time, and demands that the harness finds it.
 
-    BUILD=build harness/mutants/run.py [--quick] [--seeds N] [--seed N] [-k PATTERN] [FAULT...]
+    BUILD=build harness/mutants/run.py [--quick] [--own] [--seeds N] [--seed N] [-k PATTERN] [FAULT...]
     harness/mutants/run.py --readme FILE
 
   *.patch          the mutants: each a bug, the finding that must name it, and under which faults
@@ -18,7 +18,7 @@ control: it must be valid under every fault, for each of --seeds seeds.
 
 Writes reports/mutants/TIME/: index.html, table.md, result.json and the runs in which something was
 found; `latest` points to it. The last line is `N passed, N failed`, counted in mutants, and in
-seeds of the control. --quick is for `make test`: a few mutants under their own faults, and one seed.
+seeds of the control. --quick is for `make test`: a few mutants, --own, and one seed.
 """
 
 import argparse
@@ -135,6 +135,12 @@ class Runs:
 # ---- what is run ------------------------------------------------------------------------------
 
 
+def own_faults(mutant):
+    """Those that its header names, and the same load without any."""
+    return {*mutant.under, *("plain" if fault.startswith("plain") else "none"
+                             for fault in mutant.under)}
+
+
 def tried(runs, mutant, fault, seed, programs):
     """A mutant's cell; with further seeds where it must be found and was not."""
     wanted = fault in mutant.under
@@ -172,7 +178,7 @@ def run_cells(arguments, runs, mutants, faults):
             programs = dict(zip(mutants, pool.map(tree.build_mutant, mutants)))
             jobs = [pool.submit(tried, runs, mutant, fault, arguments.seed, programs[mutant])
                     for mutant in mutants for fault in faults
-                    if not arguments.quick or fault in (*mutant.under, "none")]
+                    if not arguments.own or fault in own_faults(mutant)]
             jobs += [pool.submit(runs.cell, "control", fault, arguments.seed + i, control)
                      for i in range(arguments.seeds) for fault in faults]
             cells = []
@@ -250,17 +256,22 @@ def parse():
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="these only; default: all")
     parser.add_argument("-k", metavar="PATTERN", default="*", help="these mutants only")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--own", action="store_true",
+                        help="each mutant under its own faults and without any only")
     parser.add_argument("--seeds", type=int, help="of the control; default: 20, quick: 1")
     parser.add_argument("--seed", type=int, default=1, help="the first one; default: 1")
     parser.add_argument("--readme", metavar="FILE", help="put the last table into FILE, run nothing")
     arguments = parser.parse_args()
+    arguments.own |= arguments.quick
     if arguments.seeds is None:
         arguments.seeds = 1 if arguments.quick else 20
-    known = named(os.path.join(HERE, "faults"), ".conf")
+    known = sorted(named(os.path.join(HERE, "faults"), ".conf"),
+                   key=lambda fault: (fault not in NO_FAULT, fault))
     for fault in arguments.faults:
         if fault not in known:
             parser.error("there is no fault '%s'; there are %s" % (fault, ", ".join(known)))
-    arguments.faults = arguments.faults or (list(QUICK_FAULTS) if arguments.quick else known)
+    wanted = arguments.faults or (QUICK_FAULTS if arguments.quick else known)
+    arguments.faults = [fault for fault in known if fault in wanted]
     return arguments
 
 
