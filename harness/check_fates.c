@@ -224,7 +224,8 @@ static void producer_order_check(struct checking *k, size_t p)
     for (size_t i = 0; i < producer->line_count; i++) {
         struct line_ref at = {(uint32_t)p, (uint32_t)i};
         size_t topic = producer->lines[i].topic;
-        if (line_fate(k, at)->offset == OFFSET_NONE || k->logs[topic].ambiguous) {
+        if (line_fate(k, at)->offset == OFFSET_NONE || line_fate(k, at)->unplaced ||
+            k->logs[topic].ambiguous) {
             continue;
         }
         struct line_ref before = {(uint32_t)p, (uint32_t)(last[topic] - 1)};

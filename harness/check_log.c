@@ -360,16 +360,20 @@ static void row_compare_to_ack(struct joining *j, const struct history_row *row,
     }
 }
 
-/* All acknowledgements at one offset, and its row (or NULL). */
+/* All acknowledgements at one offset, and its row (or NULL). A row that is another line's as it
+ * was sent is that line's; else it is what became of the first that was acknowledged. */
 static void offset_join(struct joining *j, const struct ack *acks, size_t count,
                         const struct history_row *row)
 {
     size_t chosen = 0;
+    struct line_ref other;
 
-    if (row != NULL) {
-        while (chosen < count && !row_is_of(j, row, acks[chosen].line)) {
-            chosen++;
-        }
+    while (row != NULL && chosen < count && !row_is_of(j, row, acks[chosen].line)) {
+        chosen++;
+    }
+    if (row != NULL && chosen == count && line_by_sequence(j, identity_of(j, row), row, &other)) {
+        MEMORY_PUSH(&j->orphans, row);
+    } else if (row != NULL) {
         chosen = chosen < count ? chosen : 0;
         row_compare_to_ack(j, row, acks[chosen].line);
         entry_add(j, row->offset, acks[chosen].line, true);
@@ -464,17 +468,52 @@ static void say_lost(struct joining *j, struct line_ref at, int64_t offset)
     entry_add(j, offset, at, false);
 }
 
+/* Where it should be is another one, and it is nowhere else. */
+static void say_displaced(struct joining *j, struct line_ref at, int64_t offset, size_t cause)
+{
+    struct findings *f = &j->k->c->findings;
+    size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
+                                  producer_name(j->k, at.producer).text, j->topic, cause, false);
+    struct evidence *e = findings_count(f, finding);
+
+    if (e != NULL) {
+        e->line = line_number(j->k, at);
+        e->offset = offset;
+        e->text = line_message(j->k, at);
+        e->time_ns = fate_acked_ns(j->k, at);
+        evidence_say(e, "line %" PRId64 " (%s) was acknowledged; the store has no row of it",
+                     e->line, shown_text(j->k, e->text).text);
+    }
+}
+
+static bool row_find(const struct joining *j, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = j->row_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (j->rows[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < j->row_count && j->rows[low].offset == offset;
+}
+
 /* Acknowledged, and no row of it anywhere; or it shares its offset with another. */
 static void unplaced_report(struct joining *j)
 {
     for (size_t i = 0; i < j->acks.count; i++) {
         struct line_ref at = j->acks.items[i].line;
         int64_t offset = j->acks.items[i].offset;
-        bool shared = (i > 0 && j->acks.items[i - 1].offset == offset) ||
-                      (i + 1 < j->acks.count && j->acks.items[i + 1].offset == offset);
         if (!line_fate(j->k, at)->unplaced) {
             continue;
         }
+        bool shared = (i > 0 && j->acks.items[i - 1].offset == offset) ||
+                      (i + 1 < j->acks.count && j->acks.items[i + 1].offset == offset) ||
+                      row_find(j, offset);
         if (!shared && offset < j->removed) {
             entry_add(j, offset, at, false);
             continue;
@@ -483,12 +522,16 @@ static void unplaced_report(struct joining *j)
             say_lost(j, at, offset);
             continue;
         }
+        size_t first = j->log->accused.count;
         struct evidence *e =
             accuse_line(j, FINDING_INCONSISTENT_OFFSET, at, offset, line_message(j->k, at));
         evidence_say(e,
                      "line %" PRId64 " was acknowledged at offset %" PRId64
                      ", which belongs to another message",
                      line_number(j->k, at), offset);
+        if (j->k->h->rows_read) {
+            say_displaced(j, at, offset, j->log->accused.items[first].finding);
+        }
     }
 }
 

@@ -6,11 +6,14 @@
  *
  *   gap + extra, same topic, same message                out-of-order: moved
  *   gap + extra, same message, same place, two topics    misrouted
- *   gap + extra, same topic, same place                  corrupt: changed
+ *   gap + extra, same topic, same place                  corrupt: changed; or, when the text
+ *                                                        is another message's of the topic,
+ *                                                        inconsistent-offset
+ *   extra, message known to its topic, other offset      inconsistent-offset
  *   extra, message known to its topic                    redelivered
  *   extra, message known to other topics only            misrouted
  *   extra, message known to nobody                       phantom
- *   gap                                                  lost, or unseen
+ *   gap                                                  lost, skipped, or unseen
  *
  * "Same place" is what `low` and `high` of struct stray say; in a history the offset
  * must be the same besides. Each step sorts the strays and walks once, so it is n log n.
@@ -288,6 +291,31 @@ static void say_again(struct naming *n, const struct stream_item *item)
     }
 }
 
+/* The entry that the item says it is, and that is another message; NULL: there is none. */
+static const struct log_entry *other_entry(const struct naming *n, const struct stream_item *item)
+{
+    size_t index;
+
+    if (n->stream->by_text || item->topic == FINDING_TOPIC_NONE ||
+        !topic_log_find(&n->k->logs[item->topic], item->offset, &index) ||
+        n->k->logs[item->topic].items[index].message == item->message) {
+        return NULL;
+    }
+    return &n->k->logs[item->topic].items[index];
+}
+
+/* The entry itself was received as well, or nobody owes it. */
+static void say_second(struct naming *n, const struct stream_item *item,
+                       const struct log_entry *entry)
+{
+    cell_of(n, item->topic)->corrupt++;
+    struct evidence *e = accuse(n, FINDING_INCONSISTENT_OFFSET, item->topic,
+                                cause_of(n, item->topic, entry), false, item);
+    evidence_say(e, "line %" PRId64 " reads %s; offset %" PRId64 " is %s", item->line,
+                 shown_text(n->k, item->message).text, item->offset,
+                 shown_text(n->k, entry->message).text);
+}
+
 static void say_foreign(struct naming *n, const struct stream_item *item, bool known)
 {
     struct shown_text text = shown_text(n->k, item->message);
@@ -311,7 +339,10 @@ static void say_extra(struct naming *n, const struct stray *extra)
         n->stream->by_text || (extra->topic != FINDING_TOPIC_NONE &&
                                topic_log_find(&n->k->logs[extra->topic], item.offset, &ignored));
 
-    if (known && at_entry) {
+    const struct log_entry *other = other_entry(n, &item);
+    if (known && other != NULL) {
+        say_second(n, &item, other);
+    } else if (known && at_entry) {
         say_again(n, &item);
     } else if (known && n->k->vague) {
         return;
@@ -471,7 +502,7 @@ void check_strays(struct checking *k, struct stream *stream, const struct stream
     }
     strays_pair(&n, by_topic_message, true, say_moved);
     strays_pair(&n, by_message, false, say_misrouted);
-    strays_pair(&n, by_topic, false, say_changed);
+    strays_pair(&n, by_topic, !stream->by_text, say_changed);
     for (size_t i = 0; i < n.open_count; i++) {
         if (n.open[i]->is_gap) {
             say_gap(&n, n.open[i]);
