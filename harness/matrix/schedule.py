@@ -28,6 +28,7 @@ class Kind:
     stops: bool = True  # nothing is acknowledged meanwhile
     runtime: str = "process"
     times: int = 2      # in a run of the matrix; 1 where nobody may be sending any more by then
+    weight: float = 1   # how often it is drawn for the soak
 
     def fits(self, store):
         return ("sqlite" if store == "memory" else store) in self.stores
@@ -41,6 +42,15 @@ class Kind:
 
 
 POSTGRES = ("postgres",)
+
+# Past every limit of time that the two sides have: 15 s a request of the library's, 10 s for the
+# store.
+LONG = [("pause broker", (16000, 18000), STORES),
+        ("pause postgres", (11000, 13000), POSTGRES),
+        ("half-open clients", (16000, 18000), STORES),
+        ("half-open store", (11000, 13000), POSTGRES),
+        ("lock counters", (11000, 13000), POSTGRES)]
+
 KINDS = [
     Kind("kill broker", "kill broker, restart after {ms} ms"),
     Kind("kill postgres", "kill postgres, restart after {ms} ms", stores=POSTGRES),
@@ -65,27 +75,23 @@ KINDS = [
          times=1),
     Kind("disconnect postgres", "disconnect postgres for {ms} ms", (200, 1500), stores=POSTGRES,
          runtime="docker", times=1),
-    Kind("kill producer", "kill producer {producer}, restart after {ms} ms", stops=False),
-    Kind("kill consumer", "kill consumer {consumer}, restart after {ms} ms", stops=False),
+    Kind("kill producer", "kill producer {producer}, restart after {ms} ms", (20, 200),
+         stops=False),
+    Kind("kill consumer", "kill consumer {consumer}, restart after {ms} ms", (20, 200),
+         stops=False),
+    *[Kind(what + " long", what + " for {ms} ms", span, stores, times=1, weight=0.1)
+      for what, span, stores in LONG],
     Kind("step clock", "step clock by {seconds} s for {ms} ms", (50, 200)),
 ]
 
 ROWS = [kind.name for kind in KINDS]
 
 
-def kind_of(words):
-    """The row that a fault of a schedule belongs to."""
-    for kind in KINDS:
-        pattern = re.escape(kind.words).replace(r"\{", "{").replace(r"\}", "}")
-        if re.fullmatch(re.sub(r"{\w+}", r"-?\\d+", pattern), words):
-            return kind
-    raise ValueError("no row of the matrix is '%s'" % words)
-
-
 @dataclass(frozen=True)
 class Fault:
     acks: int  # it begins when so many sends are acknowledged
     words: str
+    row: str = ""
 
     def line(self):
         return "fault = after %d acks: %s" % (self.acks, self.words)
@@ -218,7 +224,7 @@ def draw(name, store, seed, kinds, shape, room):
     for kind in kinds:
         acks += dice.randint(room // 2, room)
         words = kind.draw(dice, shape)
-        faults.append(Fault(acks, words))
+        faults.append(Fault(acks, words, kind.name))
         acks += 0 if kind.stops else kind.ms[1] * ACKS_PER_MS
     lines = -(-(acks + room) // shape.producers)
     topics = draw_topics(dice, shape)

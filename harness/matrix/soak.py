@@ -68,9 +68,8 @@ class Soak:
         totals["seconds"] = round(time.monotonic() - self.began, 1)
         add(totals["stores"], drawn.store)
         for fault, (hit, unit) in zip(drawn.faults, outcome.hits()):
-            name = schedule.kind_of(fault.words).name
-            add(totals["faults"], name)
-            add(totals["hits"].setdefault(name, {}), unit, hit)
+            add(totals["faults"], fault.row)
+            add(totals["hits"].setdefault(fault.row, {}), unit, hit)
         if outcome.failed():
             totals["failed"] += 1
             self.found = self.found or (drawn, folder, outcome)
