@@ -411,7 +411,6 @@ static struct scenario_conf *conf_of_logs(const struct scenario *s, const struct
 {
     struct scenario_conf *conf = memory_zeroed(1, sizeof *conf);
 
-    conf->seed = SEED_NONE;
     for (size_t t = 0; t < names->count; t++) {
         struct conf_topic topic = {.name = memory_string(slice_of(names->items[t]))};
         for (size_t p = 0; p < s->producer_count; p++) {
@@ -596,6 +595,7 @@ bool scenario_load(const char *dir, int64_t consumers, enum scenario_store store
 
     *out = NULL;
     l.s = memory_zeroed(1, sizeof *l.s);
+    l.s->seed = SEED_NONE;
     l.s->store = store;
     snprintf(l.conf_path, sizeof l.conf_path, "%s/" CONF_NAME, dir);
     if (!load(&l, consumers)) {

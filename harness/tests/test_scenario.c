@@ -171,6 +171,7 @@ static void test_no_conf(void)
     CU_ASSERT_EQUAL(s->consumer_count, 2);
     CU_ASSERT_EQUAL(s->consumers[1].expected, 3);
     CU_ASSERT_EQUAL(s->fault_count, 0);
+    CU_ASSERT_EQUAL(s->seed, SEED_NONE);
     CU_ASSERT_STRING_EQUAL(s->title, strrchr(t.dir, '/') + 1);
     scenario_destroy(s);
     dir_remove(t.dir);
