@@ -2,7 +2,8 @@
  * cut.c - what was not synced is counted, some of it is let through, and the folder is
  * built anew from the disk's names and contents.
  *
- * The new folder is made beside the old one and then takes its place in one step.
+ * The folder itself stays: by its inode PostgreSQL finds, and removes, the shared memory that
+ * a killed server left behind.
  */
 #include "harness/powercut/cut.h"
 
@@ -300,6 +301,35 @@ static void build(const struct disk *d, const char *key, const char *path)
     names_release(&names);
 }
 
+/* Move all that is in `from` to `to`; `to` NULL: remove it. */
+static void clear_into(const char *from, const char *to)
+{
+    char path[PATH_MAX];
+    char moved[PATH_MAX];
+    int fd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        disk_fail("open", from);
+    }
+    DIR *entries = read_folder(fd);
+    for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
+        if (disk_is_dots(e->d_name)) {
+            continue;
+        }
+        snprintf(path, sizeof path, "%.3800s/%.255s", from, e->d_name);
+        if (to == NULL) {
+            remove_tree(path);
+            continue;
+        }
+        snprintf(moved, sizeof moved, "%.3800s/%.255s", to, e->d_name);
+        if (rename(path, moved) != 0) {
+            disk_fail("put back", moved);
+        }
+    }
+    closedir(entries);
+    close(fd);
+}
+
 void disk_cut(const struct disk *d, uint64_t seed, struct cut_loss *out)
 {
     struct cut c = {.disk = d, .seed = seed};
@@ -314,9 +344,8 @@ void disk_cut(const struct disk *d, uint64_t seed, struct cut_loss *out)
     close(fd);
     snprintf(made, sizeof made, "%.4000s/folder", d->state);
     build(d, folder.key, made);
-    if (renameat2(AT_FDCWD, made, AT_FDCWD, d->folder, RENAME_EXCHANGE) != 0) {
-        disk_fail("put back", d->folder);
-    }
+    clear_into(d->folder, NULL);
+    clear_into(made, d->folder);
     disk_begin(d);
     *out = c.loss;
 }

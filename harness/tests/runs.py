@@ -487,6 +487,29 @@ def power_cuts_of_sqlite(folder):
     run_with_power_cuts(folder, "sqlite")
 
 
+@test
+def no_shared_memory_is_left(folder):
+    """Each incarnation of PostgreSQL has a segment of the few that a system has."""
+    scenario = make_scenario(folder, *MAPPING, KILL_STORE.replace("150", "30"), *POWER_CUTS,
+                             lines=400)
+    run = Run(folder, "run", "--runtime", "process", scenario)
+    used = set()
+
+    def seen_to_its_end():
+        for path in Path("/tmp").glob(f"myqueue-*-{run.process.pid}-*/data/postmaster.pid"):
+            try:
+                used.update(line.split()[1] for line in path.read_text().splitlines()[6:7])
+            except OSError:
+                pass  # the server or the power has just gone
+        return run.ended()
+
+    wait_until(seen_to_its_end, "end of the run")
+    assert run.wait() == 0, run.text()
+    assert len(used) > 1, used
+    there = {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()}
+    assert not used & there, f"{len(used & there)} of {len(used)} are left"
+
+
 FULL_DISK = "fault = after 60 acks: fill disk for 100 ms"
 
 

@@ -492,7 +492,7 @@ class PostgreSQL(Folder):
         super().setUp()
         subprocess.run([ROOT / "tools/postgres", "init", self.top], check=True)
         self.server = None
-        self.addCleanup(self.kill)
+        self.addCleanup(self.quit)
 
     def start(self, *settings):
         log = open(self.top / "log", "ab")
@@ -502,6 +502,12 @@ class PostgreSQL(Folder):
             stdin=subprocess.DEVNULL, env=self.environment())
         log.close()
         subprocess.run([ROOT / "tools/postgres", "wait", self.top], check=True)
+
+    def quit(self):
+        """A killed server would leave its shared memory behind."""
+        if self.server:
+            self.server.send_signal(signal.SIGQUIT)
+            self.server.wait(LIMIT_S)
 
     def kill(self):
         """All at once: first nobody runs any more, then nobody is."""
