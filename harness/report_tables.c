@@ -107,8 +107,8 @@ static void fault_put(const struct page *p, size_t i)
     page_span(p, check_span_ns(f->struck_ns, f->end_ns));
     page_span(p, check_span_ns(f->struck_ns, f->first_ack_ns));
     page_put(p, f->bit == 0 ? "<td class=\"left warn\">? " : "<td class=\"left\">");
-    word_number(p->b, f->bit);
-    buffer_printf(p->b, " %s</td>", fault_kind(f->planned.action)->unit);
+    word_units(p->b, f->bit, fault_kind(f->planned.action)->unit);
+    page_put(p, "</td>");
     page_number(p, f->interrupted);
     page_put(p, "</tr>\n");
 }

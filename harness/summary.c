@@ -102,8 +102,8 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
         buffer_append_string(b, ": at ");
         word_count(b, f->acks, "ack");
         buffer_append_string(b, ", hit ");
-        word_number(b, f->bit);
-        buffer_printf(b, " %s, lasted ", fault_kind(f->planned.action)->unit);
+        word_units(b, f->bit, fault_kind(f->planned.action)->unit);
+        buffer_append_string(b, ", lasted ");
         word_span(b, check_span_ns(f->struck_ns, f->end_ns));
         buffer_append_string(b, ", first ack after ");
         word_span(b, check_span_ns(f->struck_ns, f->first_ack_ns));

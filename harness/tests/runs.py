@@ -465,6 +465,23 @@ def memory_is_lost_by_a_kill(folder):
     assert "the broker no longer knew" in result["reason"], result
 
 
+@test
+def tap_has_standard_output_for_itself(folder):
+    """And the run is in the list of reports."""
+    scenario = make_scenario(folder, *MAPPING, KILL)
+    done = subprocess.run(
+        [HARNESS, "run", "--root", ROOT, "--runtime", "process", "--store", "sqlite", "--output",
+         "tap", scenario], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "TAP version 14" and re.fullmatch(r"1\.\.\d+", lines[1]), done.stdout
+    points = [line for line in lines[2:] if not line.startswith("# ")]
+    assert len(points) == int(lines[1][3:]), done.stdout
+    assert all(re.match(rf"ok {i} - ", line) for i, line in enumerate(points, 1)), done.stdout
+    assert "running" in done.stderr, done.stderr
+    assert "small/" in (Path(folder) / "reports/index.html").read_text()
+
+
 POWER_CUTS = ("fault = after 60 acks: power-cut store, restart after 20 ms",
               "fault = after 200 acks: power-cut store torn by 3, restart after 20 ms")
 

@@ -395,10 +395,35 @@ static void test_explained(void)
     folder_destroy(f);
 }
 
+static void test_units(void)
+{
+    static const struct {
+        int64_t count;
+        const char *plural;
+        const char *words;
+    } cases[] = {
+        {8, "requests in flight", "8 requests in flight"},
+        {1, "requests in flight", "1 request in flight"},
+        {1, "replies lost", "1 reply lost"},
+        {1, "crashes", "1 crash"},
+        {1, "refused writes", "1 refused write"},
+        {0, "bytes delayed", "0 bytes delayed"},
+        {1, "seconds the broker's clock moved", "1 second the broker's clock moved"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer b = BUFFER_INIT;
+        word_units(&b, cases[i].count, cases[i].plural);
+        CU_ASSERT_STRING_EQUAL(b.data, cases[i].words);
+        buffer_release(&b);
+    }
+}
+
 SUITE("judge", {"a valid run", test_valid}, {"what was found is explained", test_explained},
       {"a valid run for machines", test_machines_valid},
       {"an invalid run for machines", test_machines_invalid},
       {"an unknown run for machines", test_machines_unknown}, {"the list of runs", test_index},
       {"what comes from outside is escaped", test_escaped}, {"bytes that are no text", test_bytes},
       {"a run in which nothing was sent", test_nothing_sent}, {"a torn last line", test_torn},
-      {"files that cannot be understood", test_failed}, {"numbers in words", test_wording})
+      {"files that cannot be understood", test_failed}, {"numbers in words", test_wording},
+      {"units in words", test_units})
