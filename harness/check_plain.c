@@ -5,9 +5,10 @@
  * is stored nor which one it gives: only texts are to be seen. So the order of a topic is what
  * its consumers saw:
  *
- *   - the consumer that got most, and least besides, gives the order; what others got besides is
- * woven in where they got it. A text is taken as often as it was sent, no more, unless every
- * consumer got it more often: then it is stored twice
+ *   - the consumer that got most, and least besides, gives the order; what others got besides
+ *     is woven in where they got it, and where that leaves a choice, as it was sent. A text is
+ *     taken as often as it was sent, no more, unless every consumer got it more often: then it
+ *     is stored twice
  *   - each place gets a line with that text, those that were sent first before others
  *   - what was acknowledged and nobody got comes before the first message that was sent after
  *     that acknowledgement
@@ -148,28 +149,71 @@ static void place_add(struct weaving *w, struct places *order, uint32_t text)
     }
 }
 
+/* The first line with this text, which there is. */
+static struct sent_line *line_with(const struct weaving *w, uint32_t text)
+{
+    size_t low = 0;
+    size_t high = w->lines.count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (w->lines.items[middle].text < text) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return &w->lines.items[low];
+}
+
+/* Are both one line's each, and was this one sent first? */
+static bool sent_before(const struct weaving *w, uint32_t text, uint32_t other)
+{
+    return w->lines_of[text] == 1 && w->lines_of[other] == 1 &&
+           line_with(w, text)->begin_ns < line_with(w, other)->begin_ns;
+}
+
+/* Between two messages that both got, each got some that the other did not: nobody saw which of
+ * them came first, so those that were sent first do. */
+static void between_weave(struct weaving *w, struct places *woven, const struct place *ours,
+                          size_t our_count, const uint32_t *theirs, size_t their_count)
+{
+    size_t a = 0;
+    size_t b = 0;
+
+    while (a < our_count || b < their_count) {
+        if (a == our_count || (b < their_count && sent_before(w, theirs[b], ours[a].text))) {
+            place_add(w, woven, theirs[b++]);
+        } else {
+            MEMORY_PUSH(woven, ours[a++]);
+        }
+    }
+}
+
 /* What this consumer got and those before it did not comes in where it got it. */
 static void consumer_weave(struct weaving *w, const struct text_list *got)
 {
     struct places woven = {NULL, 0, 0};
     uint32_t *texts = memory_zeroed(w->order.count, sizeof *texts);
     size_t *match = memory_zeroed(w->order.count, sizeof *match);
-    size_t next = 0; /* of `got` */
+    size_t ours = 0;   /* of the order: what comes next */
+    size_t theirs = 0; /* of `got` */
 
     for (size_t i = 0; i < w->order.count; i++) {
         texts[i] = w->order.items[i].text;
     }
     diff_match(texts, w->order.count, got->items, got->count, match);
     for (size_t i = 0; i < w->order.count; i++) {
-        for (; match[i] != DIFF_NONE && next < match[i]; next++) {
-            place_add(w, &woven, got->items[next]);
+        if (match[i] != DIFF_NONE) {
+            between_weave(w, &woven, w->order.items + ours, i - ours, got->items + theirs,
+                          match[i] - theirs);
+            MEMORY_PUSH(&woven, w->order.items[i]);
+            ours = i + 1;
+            theirs = match[i] + 1;
         }
-        next = match[i] != DIFF_NONE ? match[i] + 1 : next;
-        MEMORY_PUSH(&woven, w->order.items[i]);
     }
-    for (; next < got->count; next++) {
-        place_add(w, &woven, got->items[next]);
-    }
+    between_weave(w, &woven, w->order.items + ours, w->order.count - ours, got->items + theirs,
+                  got->count - theirs);
     free(texts);
     free(match);
     free(w->order.items);
@@ -220,23 +264,6 @@ static void order_weave(struct weaving *w)
 }
 
 /* ---- whose line is where ---------------------------------------------------------------- */
-
-/* The first line with this text, which there is. */
-static struct sent_line *line_with(const struct weaving *w, uint32_t text)
-{
-    size_t low = 0;
-    size_t high = w->lines.count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (w->lines.items[middle].text < text) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return &w->lines.items[low];
-}
 
 static void lines_assign(struct weaving *w)
 {

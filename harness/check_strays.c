@@ -395,16 +395,31 @@ static bool has_twin(const struct checking *k, const struct stray *gap)
     return alike > 1;
 }
 
+/* The time of the topic's `count`th item from the stream's item `at` on, which counts itself,
+ * backwards or forwards; 0 or INT64_MAX: there are not so many. */
+static int64_t item_time(const struct checking *k, const struct stream *stream, size_t topic,
+                         int64_t at, int step, size_t count)
+{
+    for (; at >= 0 && at < (int64_t)stream->count; at += step) {
+        struct stream_item item = stream_item(k, stream, (size_t)at);
+        if (item.topic == topic && --count == 0) {
+            return item.time_ns;
+        }
+    }
+    return step < 0 ? 0 : INT64_MAX;
+}
+
 bool check_lost_reply(const struct checking *k, const struct stream *stream,
                       const struct stray *gap, unsigned char *used)
 {
     const struct history_consumer *c = &k->h->consumers[stream->consumer];
     bool at_any_time = has_twin(k, gap);
-    int64_t from_ns =
-        gap->low == 0 || at_any_time ? 0 : stream_item(k, stream, (size_t)gap->low - 1).time_ns;
+    /* Other consumers may have lost a reply just then as well: its place is a guess. */
+    size_t slack = k->s->topics[gap->topic].consumer_count;
+    int64_t from_ns = at_any_time ? 0 : item_time(k, stream, gap->topic, gap->low - 1, -1, slack);
     int64_t to_ns = gap->high == INT64_MAX || at_any_time
                         ? INT64_MAX
-                        : stream_item(k, stream, (size_t)gap->high - 1).time_ns;
+                        : item_time(k, stream, gap->topic, gap->high - 1, 1, slack);
 
     for (size_t i = 0; i < c->requests.count; i++) {
         const struct history_request *r = &c->requests.items[i];

@@ -1288,6 +1288,21 @@ static void plain_replies_lost(struct folder *f)
     judged_release(&o);
 }
 
+/* Two neighbours, each lost by another consumer: nobody saw which of them was first. */
+static void plain_neighbours_lost(struct folder *f)
+{
+    reply_lost(f, 1, receive_at(file_of(f, "history/C1.jsonl"), 7));
+    reply_lost(f, 2, receive_at(file_of(f, "history/C2.jsonl"), 7));
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    if (o.c->verdict != VERDICT_VALID) {
+        judged_print(&o);
+    }
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    CU_ASSERT_EQUAL(o.c->findings.count, 2);
+    judged_release(&o);
+}
+
 /* Before the kill at the fifth round; whoever keeps messages is blamed, who does not is not. */
 static void plain_forgotten(struct folder *f)
 {
@@ -1349,6 +1364,7 @@ static void test_plain(void)
     WITH_BOTH(plain_lost)
     WITH_BOTH(plain_reply_lost)
     WITH_BOTH(plain_replies_lost)
+    WITH_BOTH(plain_neighbours_lost)
     WITH_BOTH(plain_forgotten)
     WITH_BOTH(plain_twice)
     WITH_BOTH(plain_swapped)
