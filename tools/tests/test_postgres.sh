@@ -103,6 +103,19 @@ refuses() { # WORDS CMD...: CMD fails, and says WORDS in one line
     [[ $said == *"$words"* ]] && [ "$(wc -l <<<"$said")" = 1 ]
 }
 
+# A copy is a cluster of its own, with the role and the database.
+test_copies_a_template() {
+    local template=$work/template copy=$work/copy
+    "$tools/postgres" init "$template" || return 1
+    POSTGRES_TEMPLATE=$template "$tools/postgres" init "$copy" || return 1
+    "$tools/postgres" run "$copy" >>"$work/server.log" 2>&1 &
+    servers+=("$!")
+    "$tools/postgres" wait "$copy" || return 1
+    [ "$(psql -qXAt "$("$tools/postgres" url "$copy")" -c 'SELECT current_database()')" = myqueue ] &&
+        POSTGRES_TEMPLATE=$work/none refuses "no cluster can be copied from $work/none/data" \
+            "$tools/postgres" init "$work/other"
+}
+
 test_too_long() {
     local long
     printf -v long '%*s' 100 ''
@@ -143,6 +156,7 @@ check "init makes a cluster" "$tools/postgres" init "$dir"
 check "killed and run again, nothing is lost" test_kill_and_run_again
 check "one server at a time" test_one_at_a_time
 check "init keeps what is there" test_init_keeps_what_is_there
+check "init copies a template" test_copies_a_template
 check "a folder that is too long is refused" test_too_long
 check "run without a cluster is refused" refuses "run 'postgres init" \
     "$tools/postgres" run "$work/none"
