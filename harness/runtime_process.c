@@ -3,8 +3,8 @@
  *
  * The store lies in a temporary folder, below TMPDIR. PostgreSQL is a private cluster there,
  * reached by its Unix socket. Its server is many processes, each in a session of its own. To kill
- * it: stop the postmaster, so that it makes no more of them, then all its descendants, and kill all. The harness
- * is their subreaper (see supervisor.h), so it can wait for each.
+ * it: stop the postmaster, so that it makes no more of them, then all its descendants, and kill
+ * all. The harness is their subreaper (see supervisor.h), so it can wait for each.
  */
 #include "harness/runtime.h"
 
