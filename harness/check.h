@@ -10,7 +10,7 @@
  * any finding, else valid.
  *
  * It only computes: no files, no clock, nothing printed.
- * Threads: any; one check belongs to one thread.
+ * Threads: any; one check belongs to one thread. It starts threads of its own and ends them.
  */
 #ifndef HARNESS_CHECK_H
 #define HARNESS_CHECK_H

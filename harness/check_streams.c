@@ -18,8 +18,12 @@
 #include "harness/memory.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define ALIGNERS_MAX 16
 
 /* ---- streams ----------------------------------------------------------------------- */
 
@@ -683,6 +687,52 @@ static void deliveries_take(struct checking *k, const struct stream *streams)
     }
 }
 
+/* Streams do not touch each other, and the logs only are read: each thread takes every n-th. */
+struct aligner {
+    pthread_t thread;
+    const struct checking *k;
+    struct stream *streams;
+    size_t first;
+    size_t step;
+};
+
+static void *aligner_run(void *arg)
+{
+    const struct aligner *a = arg;
+
+    for (size_t i = a->first; i < a->k->s->consumer_count; i += a->step) {
+        if (!is_file_alone(&a->streams[i])) {
+            stream_align(a->k, &a->streams[i]);
+        }
+    }
+    return NULL;
+}
+
+static void aligners_run(const struct checking *k, struct stream *streams)
+{
+    struct aligner aligners[ALIGNERS_MAX];
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t count = k->s->consumer_count < ALIGNERS_MAX ? k->s->consumer_count : ALIGNERS_MAX;
+    size_t started = 1;
+
+    count = processors > 0 && (size_t)processors < count ? (size_t)processors : count;
+    for (size_t i = 0; i < count; i++) {
+        aligners[i] = (struct aligner){.k = k, .streams = streams, .first = i, .step = count};
+    }
+    while (started < count &&
+           pthread_create(&aligners[started].thread, NULL, aligner_run, &aligners[started]) == 0) {
+        started++;
+    }
+    aligner_run(&aligners[0]);
+    for (size_t i = 1; i < count; i++) {
+        if (i < started) {
+            pthread_join(aligners[i].thread, NULL);
+        } else {
+            aligner_run(&aligners[i]); /* no thread was to be had */
+        }
+    }
+}
+
 static void streams_align(struct checking *k, struct stream *streams)
 {
     for (size_t i = 0; i < k->s->consumer_count; i++) {
@@ -693,10 +743,10 @@ static void streams_align(struct checking *k, struct stream *streams)
                                       consumer_name(k, i).text, FINDING_TOPIC_NONE),
                          "there is no history/C%" PRId64 ".jsonl", k->s->consumers[i].id);
         }
-        if (!is_file_alone(&streams[i])) {
-            stream_align(k, &streams[i]);
-            extras_take(k, &streams[i]);
-        }
+    }
+    aligners_run(k, streams);
+    for (size_t i = 0; i < k->s->consumer_count; i++) {
+        extras_take(k, &streams[i]);
     }
 }
 
