@@ -9,7 +9,8 @@
  *     is woven in where they got it, and where that leaves a choice, as it was sent. A text is
  *     taken as often as it was sent, no more, unless every consumer got it more often: then it
  *     is stored twice
- *   - each place gets a line with that text, those that were sent first before others
+ *   - each place gets a line with that text, acknowledged ones before others, and those that
+ *     were sent first
  *   - what was acknowledged and nobody got comes before the first message that was sent after
  *     that acknowledgement
  *
@@ -29,6 +30,7 @@
 struct sent_line {
     uint32_t text;
     bool refused; /* taken last */
+    bool unknown; /* taken before those: of alike lines it may be the one that never was */
     bool used;
     int64_t begin_ns;
     int64_t acked_ns;
@@ -69,6 +71,9 @@ static int sent_compare(const void *a, const void *b)
     if (x->refused != y->refused) {
         return x->refused ? 1 : -1;
     }
+    if (x->unknown != y->unknown) {
+        return x->unknown ? 1 : -1;
+    }
     return (x->begin_ns > y->begin_ns) - (x->begin_ns < y->begin_ns);
 }
 
@@ -87,6 +92,7 @@ static void lines_collect(struct weaving *w)
             MEMORY_PUSH(&w->lines,
                         (struct sent_line){.text = line_message(k, at),
                                            .refused = fate_outcome(k, at) == OUTCOME_FAIL,
+                                           .unknown = fate_acked_ns(k, at) == TIME_NONE,
                                            .begin_ns = fate_begin_ns(k, at),
                                            .acked_ns = fate_acked_ns(k, at),
                                            .at = at});
