@@ -146,7 +146,7 @@ def html_control(result):
     cells = ""
     for fault in result["faults"]:
         links = "".join('<a href="%s/report.html">✗ %s, seed %d</a><br>' % (
-            escape(cell["run"]), escape(", ".join(cell["findings"] + cell["unknowns"])),
+            escape(cell["run"] or "."), escape(", ".join(cell["findings"] + cell["unknowns"])),
             cell["seed"]) for cell in bad.get(fault["name"], []))
         cells += '<td class="%s">%s</td>' % ("missed" if links else "caught",
                                             links or "valid × %d" % result["control"]["seeds"])

@@ -26,6 +26,10 @@ def kills_of(conf):
     return [int(kill[1]) for kill in kills]
 
 
+def interrupted(number, frame):
+    raise KeyboardInterrupt  # what was started is ended on the way out
+
+
 def main(scenario, folder, programs, store):
     os.environ["BUILD"] = programs
     sys.path.insert(0, JUDGING)
@@ -34,7 +38,7 @@ def main(scenario, folder, programs, store):
     import run
     import sut
     description = sut.load(os.path.join(os.path.dirname(HERE), "sut", store + ".conf"))
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, interrupted)
     run.Run(folder, os.path.basename(scenario), logs.load(scenario), description, calls.Dialect(),
             kills_of(os.path.join(scenario, "scenario.conf")), "make mutants").go()
 

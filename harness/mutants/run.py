@@ -104,32 +104,36 @@ class Runs:
             code, output = self.start([os.path.join(programs, "myqueue-harness"), "check", path])
         return code, output, folder
 
+    def result(self, code, run):
+        """What the checker said of a run; `failed` if there is nothing to say."""
+        path = os.path.join(self.reports, run, "result.json")
+        if code not in (0, 1, 2) or not os.path.exists(path):
+            return {"verdict": "failed", "violations": [], "unknowns": [{"name": "no run"}]}
+        with open(path, encoding="utf-8") as f:
+            return json.load(f)
+
     def cell(self, mutant, fault, seed, programs):
         """One run: what was found."""
         begin = time.monotonic()
         name = "%s.%s.%d" % (mutant, fault, seed)
+        plain = fault.startswith("plain")
         with tempfile.TemporaryDirectory(prefix="myqueue-mutant-") as folder:
             scenario = os.path.join(folder, "scenario")
-            plain = fault.startswith("plain")
             loads.write(scenario, conf_of(fault), seed,
                         loads.PLAIN_ROUNDS if plain else loads.ROUNDS)
-            run = self.plain if plain else self.harness
-            code, output, run_folder = run(programs, scenario, name)
-        cell = {"mutant": mutant, "fault": fault, "seed": seed, "run": run_folder, "exit": code,
-                "seconds": round(time.monotonic() - begin, 1)}
-        result = os.path.join(self.reports, run_folder, "result.json")
-        if code not in (0, 1, 2) or not os.path.exists(result):
-            raise trees.Refused("%s under %s, seed %d: the run ended with %d:\n%s" % (
-                mutant, fault, seed, code, output[-2000:]))
-        with open(result, encoding="utf-8") as f:
-            result = json.load(f)
-        cell["verdict"] = result["verdict"]
-        cell["findings"] = sorted({f["name"] for f in result["violations"]})
-        cell["unknowns"] = sorted({f["name"] for f in result["unknowns"]})
-        if result["verdict"] == "valid":
+            code, output, run = (self.plain if plain else self.harness)(programs, scenario, name)
+        result = self.result(code, run)
+        verdict = result["verdict"]
+        if verdict == "failed":
+            print("  %s: the run ended with %d:\n    %s" % (
+                name, code, output.strip()[-600:].replace("\n", "\n    ")), flush=True)
+        elif verdict == "valid":
             shutil.rmtree(os.path.join(self.reports, "runs", name))
-            cell["run"] = None
-        return cell
+        return {"mutant": mutant, "fault": fault, "seed": seed, "verdict": verdict,
+                "findings": sorted({f["name"] for f in result["violations"]}),
+                "unknowns": sorted({f["name"] for f in result["unknowns"]}),
+                "run": run if verdict in ("invalid", "unknown") else None,
+                "seconds": round(time.monotonic() - begin, 1)}
 
 
 # ---- what is run ------------------------------------------------------------------------------
@@ -290,6 +294,10 @@ def readme(path):
         page.into_readme(path, page.markdown(json.load(f)))
 
 
+def interrupted(number, frame):
+    raise KeyboardInterrupt
+
+
 def main():
     arguments = parse()
     if arguments.readme:
@@ -301,7 +309,7 @@ def main():
                                                os.getpid()))
     os.makedirs(reports)
     runs = Runs(reports)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, interrupted)
     mutants = chosen(arguments)
     cells = run_all(arguments, runs, mutants, arguments.faults)
     result = summed_up(arguments, mutants, arguments.faults, cells, started,
