@@ -47,7 +47,7 @@ TREES = os.path.join(os.path.abspath(os.environ.get("BUILD") or os.path.join(ROO
                      "mutants")
 REPORTS = os.path.join(ROOT, "reports", "mutants")
 QUICK = ("new-called-duplicate", "deduplication-in-memory", "messages-swapped")
-QUICK_FAULTS = ("kill-broker", "kill-postgres", "none")
+QUICK_FAULTS = ("crash-after-commit", "kill-postgres", "none")
 TRIES = 4  # seeds for a mutant under its own fault
 STALL_S = 8  # what was lost never comes: give up soon, and judge what there is
 LIMIT_S = 60
