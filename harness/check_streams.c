@@ -716,7 +716,8 @@ static void aligners_run(const struct checking *k, struct stream *streams)
     size_t started = 1;
 
     count = processors > 0 && (size_t)processors < count ? (size_t)processors : count;
-    for (size_t i = 0; i < count; i++) {
+    aligners[0] = (struct aligner){.k = k, .streams = streams, .first = 0, .step = count};
+    for (size_t i = 1; i < count; i++) {
         aligners[i] = (struct aligner){.k = k, .streams = streams, .first = i, .step = count};
     }
     while (started < count &&
