@@ -1288,6 +1288,37 @@ static void plain_replies_lost(struct folder *f)
     judged_release(&o);
 }
 
+/* An early send was never answered, and nobody got it; that there are lines like it, which were
+ * acknowledged, makes no difference. */
+static void plain_unknown_send(struct folder *f)
+{
+    struct file *p1 = file_of(f, "history/P1.jsonl");
+    size_t end = line_with(p1, "\"op\":\"send\",\"type\":\"ok\"", "\"topic\":\"T1\"", 1);
+    char offset[32];
+
+    snprintf(offset, sizeof offset, "\"topic\":\"T1\",%.*s,",
+             (int)strcspn(strstr(p1->lines[end], "\"offset\""), ",}"),
+             strstr(p1->lines[end], "\"offset\""));
+    line_edit(p1, end, "\"ok\"", "\"info\"");
+    for (int consumer = 1; consumer <= 2; consumer++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", consumer);
+        struct file *c = file_of(f, name);
+        size_t at = line_with(c, offset, "receive", 0);
+        size_t line = strtoul(strstr(c->lines[at], "\"line\":") + 7, NULL, 10);
+        line_remove(c, at);
+        lines_renumber(c);
+        snprintf(name, sizeof name, "consumer_%d.txt", consumer);
+        line_remove(file_of(f, name), line - 1);
+    }
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    for (size_t i = 0; i < o.c->findings.count; i++) {
+        CU_ASSERT_NOT_EQUAL(o.c->findings.items[i].kind, FINDING_LOST);
+    }
+    judged_release(&o);
+}
+
 /* Two neighbours, each lost by another consumer: nobody saw which of them was first. */
 static void plain_neighbours_lost(struct folder *f)
 {
@@ -1365,6 +1396,7 @@ static void test_plain(void)
     WITH_BOTH(plain_reply_lost)
     WITH_BOTH(plain_replies_lost)
     WITH_BOTH(plain_neighbours_lost)
+    WITH_BOTH(plain_unknown_send)
     WITH_BOTH(plain_forgotten)
     WITH_BOTH(plain_twice)
     WITH_BOTH(plain_swapped)
