@@ -120,8 +120,11 @@ def sums_of(hits):
 def parse():
     parser = runs.arguments(__doc__.splitlines()[0], schedule.STORES, list(KINDS))
     parser.add_argument("--seed", type=int, default=1, help="the first (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=1, help="how many (default: %(default)s)")
-    return parser.parse_args()
+    parser.add_argument("--seeds", type=runs.at_least_1, default=1, help="how many (default: %(default)s)")
+    args = parser.parse_args()
+    if not any(KINDS[name].fits(store) for name in args.faults for store in args.stores):
+        parser.error("none of these faults can be had on %s" % " or ".join(args.stores))
+    return args
 
 
 def main():
@@ -133,8 +136,8 @@ def main():
         matrix.write()
     print("\n%s\n%s" % (page.sentence(matrix.result),
                         runs.from_root(os.path.join(matrix.folder, "index.html"))))
-    return 0 if all(run["verdict"] == "valid"
-                    for cell in matrix.result["cells"] for run in cell["runs"]) else 1
+    verdicts = {run["verdict"] for cell in matrix.result["cells"] for run in cell["runs"]}
+    return 0 if verdicts == {"valid"} else 1
 
 
 if __name__ == "__main__":

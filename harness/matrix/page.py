@@ -73,7 +73,9 @@ def sentence(result):
     totals = "%d runs of %d faults on %d stores, %s messages" % (
         len(runs), len({c["fault"] for c in cells}), len({c["store"] for c in cells}),
         format(sum(run["messages"] for run in runs), ","))
-    if valid == len(runs) and runs:
+    if not runs:
+        return "Nothing was run"
+    if valid == len(runs):
         return "All valid: " + totals
     return "%d of %d runs are not valid: %s" % (len(runs) - valid, len(runs), totals)
 
@@ -107,7 +109,7 @@ def html_cell(cell):
 
 def html(result):
     stores, rows = grid(result)
-    good = all(run["verdict"] == "valid" for cell in result["cells"] for run in cell["runs"])
+    good = {run["verdict"] for cell in result["cells"] for run in cell["runs"]} == {"valid"}
     table = "".join('<tr><th scope="row">%s</th>%s</tr>' % (
         escape(fault), "".join(html_cell(cells.get(store)) for store in stores))
         for fault, cells in rows)

@@ -183,6 +183,13 @@ def list_of(known, what):
     return parse
 
 
+def at_least_1(text):
+    """For argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("'%s' is no number from 1 on" % text)
+    return int(text)
+
+
 def arguments(description, stores, faults):
     """What both programs take."""
     parser = argparse.ArgumentParser(description=description)
@@ -191,7 +198,7 @@ def arguments(description, stores, faults):
                         help="with commas between (default: %(default)s)")
     parser.add_argument("--faults", default="", type=list_of(faults, "row of the matrix"),
                         help="rows of the matrix, with commas between (default: all)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(),
+    parser.add_argument("--jobs", type=at_least_1, default=os.cpu_count(),
                         help="runs at a time (default: %(default)s)")
     parser.add_argument("--reports", required=True, help="where this one's folder is made")
     return parser

@@ -4,9 +4,10 @@
 What fails is repeated with fewer faults and shorter logs, as long as it fails the same way. Writes
 REPORTS/TIME-PID/: result.json and totals.md (updated as it goes), failing/ and shrunk/ (scenario
 folders), runs/ (of valid ones the last few), and points REPORTS/latest to it. The exit code is 0
-when nothing failed.
+when nothing failed and something was valid.
 """
 
+import argparse
 import os
 import shutil
 import signal
@@ -32,7 +33,7 @@ class Soak:
         self.lock = threading.Lock()
         self.kept, self.found, self.next_seed = [], None, args.seed
         self.began = self.told = time.monotonic()
-        self.totals = {"verdict": "valid", "seed": args.seed, "runs": 0, "valid": 0, "unknown": 0,
+        self.totals = {"verdict": "unknown", "seed": args.seed, "runs": 0, "valid": 0, "unknown": 0,
                        "failed": 0, "messages": 0, "deliveries": 0, "violations": 0, "stores": {},
                        "faults": {}, "hits": {}, "unknowns": []}
 
@@ -75,6 +76,7 @@ class Soak:
             self.found = self.found or (drawn, folder, outcome)
         elif outcome.verdict == "valid":
             totals["valid"] += 1
+            totals["verdict"] = "valid"
             self.keep(outcome)
             shutil.rmtree(folder)
         else:
@@ -170,11 +172,21 @@ def add(counts, name, more=1):
     counts[name] = counts.get(name, 0) + more
 
 
+def minutes_of(text):
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0
+    if not 0 < minutes < 1e6:
+        raise argparse.ArgumentTypeError("'%s' is no number of minutes" % text)
+    return minutes
+
+
 def parse():
     parser = runs.arguments(__doc__.splitlines()[0], schedule.STORES, schedule.ROWS)
     parser.add_argument("--seed", type=int, default=int(time.time()),
                         help="the first (default: the time)")
-    parser.add_argument("--minutes", type=float, default=60, help="(default: %(default)s)")
+    parser.add_argument("--minutes", type=minutes_of, default=60, help="(default: %(default)s)")
     parser.add_argument("--shrink-minutes", type=float, default=10,
                         help="at most, for a run that failed (default: %(default)s)")
     return parser.parse_args()
@@ -193,7 +205,9 @@ def main():
             soak.report_failure()
     soak.write()
     print("\n%s\n%s" % (soak.sentence(), runs.from_root(os.path.join(soak.folder, "result.json"))))
-    return 1 if soak.found else 130 if soak.runner.ended else 0
+    if soak.runner.ended and not soak.found:
+        return 130
+    return 0 if soak.totals["verdict"] == "valid" else 1
 
 
 if __name__ == "__main__":

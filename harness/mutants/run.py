@@ -283,6 +283,9 @@ def chosen(arguments):
     names = [name for name in named(HERE, ".patch") if fnmatch.fnmatch(name, arguments.k)]
     if arguments.quick:
         names = [name for name in names if name in QUICK]
+    if not names:
+        raise trees.Refused("there is no mutant '%s'; there are %s" % (
+            arguments.k, ", ".join(named(HERE, ".patch"))))
     return [trees.Mutant(os.path.join(HERE, name + ".patch")) for name in names]
 
 
