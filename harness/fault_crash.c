@@ -19,30 +19,23 @@
 
 #define VARIABLE "MYQUEUE_CRASH_AT"
 
-static const char *step_wrong(const struct fault_scene *scene)
+bool fault_crash_can_be_had(const struct scenario_fault *fault, enum scenario_store store,
+                            char *reason, size_t reason_size)
 {
-    const char *name = scene->fault->step;
-    enum crash_step step = crashpoint_find(name, strlen(name));
+    enum crash_step step = crashpoint_find(fault->step, strlen(fault->step));
+    const char *wrong = NULL;
 
-    if (!crashpoints_built()) {
-        return "this build has no crash points: make BUILD=build/crash CRASH_POINTS=1";
-    }
     if (step == CRASH_STEP_COUNT) {
-        return "there is no such step: myqueue-broker --crash-at list";
+        wrong = "there is no such step; common/crashpoint.h has them all";
+    } else if (strstr(crash_steps[step].stores, scenario_store_name(store)) == NULL) {
+        wrong = "this store's broker does not pass that step";
+    } else if (!crashpoints_built()) {
+        wrong = "this build has no crash points: make BUILD=build/crash CRASH_POINTS=1";
     }
-    if (strstr(crash_steps[step].stores, scenario_store_name(scene->scenario->store)) == NULL) {
-        return "this store's broker does not pass that step";
+    if (wrong != NULL) {
+        snprintf(reason, reason_size, "crash broker at %s: %s", fault->step, wrong);
     }
-    return NULL;
-}
-
-static bool crash_prepare(struct fault_scene *scene)
-{
-    const char *wrong = step_wrong(scene);
-
-    return wrong == NULL ||
-           control_fail(scene->rt->control, NULL, "fault %zu, crash broker at %s: %s",
-                        scene->number, scene->fault->step, wrong);
+    return wrong == NULL;
 }
 
 static void arm(struct fault_scene *scene)
@@ -99,8 +92,5 @@ static bool crash_end(struct fault_scene *scene)
     return scene->rt->ops->start(scene->rt, TARGET_BROKER);
 }
 
-const struct fault_ops fault_crash_ops = {.prepare = crash_prepare,
-                                          .begin = crash_begin,
-                                          .hit = crash_hit,
-                                          .bitten = crash_bitten,
-                                          .end = crash_end};
+const struct fault_ops fault_crash_ops = {
+    .begin = crash_begin, .hit = crash_hit, .bitten = crash_bitten, .end = crash_end};

@@ -309,6 +309,17 @@ static void form_append(struct buffer *b, const struct fault_kind *kind)
     }
 }
 
+/* Is there a row before it that begins with the same word? */
+static bool named_before(int row)
+{
+    int i = 0;
+
+    while (i < row && strcmp(kinds[i].name, kinds[row].name) != 0) {
+        i++;
+    }
+    return i < row;
+}
+
 /* The forms that begin with `first`; all names, if none does. */
 static void forms_append(struct buffer *b, struct slice first)
 {
@@ -327,7 +338,7 @@ static void forms_append(struct buffer *b, struct slice first)
     }
     buffer_append_string(b, "write 'after N acks|ms: FAULT'; there are ");
     for (int i = 0; i < FAULT_ACTIONS; i++) {
-        if (i > 0 && strcmp(kinds[i].name, kinds[i - 1].name) == 0) {
+        if (named_before(i)) {
             continue;
         }
         buffer_append_string(b, separator);

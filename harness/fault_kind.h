@@ -116,6 +116,11 @@ void fault_append_words(struct buffer *b, const struct scenario_fault *fault);
 bool fault_runs_on(const struct scenario_fault *fault, const char *runtime, char *reason,
                    size_t reason_size);
 
+/* Of a crash: has this build its step, and does the broker of this store pass it? In fault_crash.c
+ */
+bool fault_crash_can_be_had(const struct scenario_fault *fault, enum scenario_store store,
+                            char *reason, size_t reason_size);
+
 /* ---- for the table: each is described and found where it is built ------------------------- */
 
 extern const struct fault_ops fault_crash_ops;  /* fault_crash.c */

@@ -476,7 +476,10 @@ static bool faults_run_on(const struct run *run, const char *runtime, char *reas
         return false;
     }
     for (size_t i = 0; i < run->scenario->fault_count; i++) {
-        if (!fault_runs_on(&run->scenario->faults[i], runtime, reason, size)) {
+        const struct scenario_fault *fault = &run->scenario->faults[i];
+        if (!fault_runs_on(fault, runtime, reason, size) ||
+            (fault->action == FAULT_CRASH &&
+             !fault_crash_can_be_had(fault, run->scenario->store, reason, size))) {
             return false;
         }
     }

@@ -402,10 +402,12 @@ def faults_of_clients_in_containers(folder):
 
 @test
 def a_crash_needs_a_build_with_crash_points(folder):
-    scenario = make_scenario(folder, *MAPPING,
-                             "fault = crash broker at commit.done hit 1, restart after 9 ms")
-    code, run = run_to_end(folder, "run", "--runtime", "process", scenario)
-    assert code == 255 and "CRASH_POINTS=1" in run.text(), run.text()
+    scenario = make_scenario(folder)
+    for step, says in (("commit.done", "CRASH_POINTS=1"), ("commit.typo", "no such step"),
+                       ("commit.rows", "this store's broker")):
+        (scenario / "scenario.conf").write_text("\n".join(
+            (*MAPPING, f"fault = crash broker at {step} hit 1, restart after 9 ms")) + "\n")
+        refused(folder, "run", "--runtime", "process", scenario, says=[step, says])
 
 
 @test
