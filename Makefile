@@ -61,7 +61,8 @@ API_OBJECTS      := $(call objects,$(wildcard broker/api/*.c))
 LIBRARY_OBJECTS  := $(call objects,$(wildcard myqueue/src/*.c))
 SCENARIO_OBJECTS := $(call objects,$(filter-out scenarios/produce.c scenarios/consume.c,$(wildcard scenarios/*.c)))
 BENCH_OBJECTS    := $(call objects,$(filter-out bench/load.c bench/bare.c,$(wildcard bench/*.c)))
-HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c)))
+HARNESS_FOLDERS  := run runtime scenario faults history check report
+HARNESS_OBJECTS  := $(call objects,$(filter-out harness/main.c,$(wildcard harness/*.c $(HARNESS_FOLDERS:%=harness/%/*.c))))
 POWERCUT_OBJECTS := $(patsubst %,$(BUILD)/obj/harness/powercut/%.o,disk names cut main)
 SHIM_OBJECTS     := $(patsubst %,$(BUILD)/shim/harness/powercut/%.o,disk names shim)
 PROXY_OBJECTS    := $(call objects,$(wildcard harness/proxy/*.c) harness/memory.c)
@@ -358,7 +359,7 @@ tests: all $(TESTS) ## Build the test programs
 
 SOURCES := $(wildcard common/*.[ch] common/tests/*.[ch] broker/*.[ch] broker/*/*.[ch] broker/*/tests/*.[ch] \
              myqueue/include/*.h myqueue/*/*.[ch] scenarios/*.[ch] scenarios/tests/*.[ch] \
-             harness/*.[ch] harness/powercut/*.[ch] harness/proxy/*.[ch] harness/tests/*.[ch] bench/*.[ch] bench/tests/*.[ch] \
+             harness/*.[ch] harness/*/*.[ch] bench/*.[ch] bench/tests/*.[ch] \
              fuzz/*.[ch] fuzz/tests/*.[ch])
 
 .PHONY: lint

@@ -3,14 +3,14 @@
  */
 #include "harness/judge.h"
 
-#include "harness/check.h"
-#include "harness/explain.h"
+#include "harness/check/check.h"
+#include "harness/report/explain.h"
 #include "harness/file.h"
-#include "harness/junit.h"
-#include "harness/report.h"
-#include "harness/result.h"
-#include "harness/summary.h"
-#include "harness/tap.h"
+#include "harness/report/junit.h"
+#include "harness/report/report.h"
+#include "harness/report/result.h"
+#include "harness/report/summary.h"
+#include "harness/report/tap.h"
 
 #include <limits.h>
 #include <string.h>

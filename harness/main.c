@@ -2,10 +2,10 @@
  * main.c - myqueue-harness: run a scenario, judge a saved run again, list the reports.
  */
 #include "common/options.h"
-#include "harness/index.h"
+#include "harness/report/index.h"
 #include "harness/judge.h"
-#include "harness/run.h"
-#include "harness/scenario.h"
+#include "harness/run/run.h"
+#include "harness/scenario/scenario.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-"""logs.py - who sends what to whom: a scenario's folder, as harness/scenario.h describes it.
+"""logs.py - who sends what to whom: a scenario's folder, as harness/scenario/scenario.h describes it.
 
 Only what a judged run needs: topics, producers with their log files, consumers. The scenario's own
 faults are left out; a run has its own.

@@ -1,6 +1,6 @@
 """run.py - producers and consumers with a system that is killed on the way, recorded.
 
-Makes a run folder as harness/record.h describes it (run.json with "calls": "plain", scenario/,
+Makes a run folder as harness/run/record.h describes it (run.json with "calls": "plain", scenario/,
 history/, consumer_N.txt), which `myqueue-harness check` judges.
 
 Always: an event is on disk before the request that it announces is sent. A produce whose outcome

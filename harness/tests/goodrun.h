@@ -10,7 +10,7 @@
 #ifndef HARNESS_TESTS_GOODRUN_H
 #define HARNESS_TESTS_GOODRUN_H
 
-#include "harness/check.h"
+#include "harness/check/check.h"
 
 #include <ftw.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
  * test_charts.c - what the pictures are drawn from: the fates of sends.
  */
 #include "common/tests/suite.h"
-#include "harness/fates.h"
+#include "harness/report/fates.h"
 #include "harness/memory.h"
 #include "harness/tests/goodrun.h"
 

@@ -2,7 +2,7 @@
  * test_diff.c - matches against a slow and simple longest common subsequence.
  */
 #include "common/tests/suite.h"
-#include "harness/diff.h"
+#include "harness/check/diff.h"
 
 #include <stdlib.h>
 #include <string.h>

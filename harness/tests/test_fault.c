@@ -2,7 +2,7 @@
  * test_fault.c - when a fault is due, and in which order its parts come.
  */
 #include "common/tests/suite.h"
-#include "harness/fault.h"
+#include "harness/faults/fault.h"
 
 static const struct scenario_fault two[] = {
     {.after = 100, .action = FAULT_KILL, .target = TARGET_BROKER, .hold_ms = 500},

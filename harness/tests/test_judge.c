@@ -4,10 +4,10 @@
 #include "common/json.h"
 #include "common/tests/suite.h"
 #include "common/utf8.h"
-#include "harness/index.h"
+#include "harness/report/index.h"
 #include "harness/judge.h"
 #include "harness/tests/goodrun.h"
-#include "harness/wording.h"
+#include "harness/report/wording.h"
 
 #define FILE_BYTES_MAX (16 * 1024 * 1024)
 

@@ -2,7 +2,7 @@
  * test_process.c - children: their output, their end, their descendants.
  */
 #include "common/tests/suite.h"
-#include "harness/process.h"
+#include "harness/runtime/process.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * test_scenario.c - what a scenario.conf may say, and how it is told that it is wrong.
  */
 #include "common/tests/suite.h"
-#include "harness/fault_kind.h"
-#include "harness/scenario.h"
+#include "harness/faults/fault_kind.h"
+#include "harness/scenario/scenario.h"
 #include "harness/tests/goodrun.h"
 
 struct temp {

@@ -3,8 +3,8 @@
  * services' logs.
  */
 #include "common/tests/suite.h"
-#include "harness/logs.h"
-#include "harness/places.h"
+#include "harness/report/logs.h"
+#include "harness/report/places.h"
 #include "harness/tests/goodrun.h"
 
 #define WALL_NS INT64_C(1763708357000000000) /* 2025-11-21T06:59:17Z, at 0 of our clock */

@@ -2,7 +2,7 @@
  * test_watch.c - counting acknowledgements in a history that grows.
  */
 #include "common/tests/suite.h"
-#include "harness/watch.h"
+#include "harness/run/watch.h"
 
 #include <fcntl.h>
 #include <stdio.h>

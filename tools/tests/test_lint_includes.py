@@ -20,14 +20,14 @@ HEADERS = [
     "myqueue/include/myqueue.h",
     "myqueue/src/batch.h",
     "scenarios/logfile.h",
-    "harness/check.h",
+    "harness/check/check.h",
 ]
 
 ALLOWED = [
     ("common/http.c", "<microhttpd.h>"),
     ("common/pg.c", "<libpq-fe.h>"),
     ("fuzz/json.c", "<cjson/cJSON.h>"),
-    ("harness/rows.c", "<sqlite3.h>"),
+    ("harness/run/rows.c", "<sqlite3.h>"),
     ("common/tests/test_buffer.c", "<CUnit/Basic.h>"),
     ("common/tests/test_buffer.c", '"common/tests/suite.h"'),
     ("broker/store/postgres_log.c", "<libpq-fe.h>"),
@@ -39,8 +39,8 @@ ALLOWED = [
     ("myqueue/src/reply.c", "<cjson/cJSON.h>"),
     ("myqueue/examples/producer.c", '"myqueue.h"'),
     ("scenarios/produce.c", '"scenarios/logfile.h"'),
-    ("harness/run.c", '"scenarios/logfile.h"'),
-    ("harness/run.c", '"myqueue.h"'),
+    ("harness/run/run.c", '"scenarios/logfile.h"'),
+    ("harness/run/run.c", '"myqueue.h"'),
     ("harness/tests/test_check.c", '"common/tests/suite.h"'),
     ("scenarios/tests/test_logfile.c", '"common/tests/suite.h"'),
     ("myqueue/tests/broker.h", "<cjson/cJSON.h>"),
@@ -58,8 +58,8 @@ REFUSED = [
     ("common/list.c", "<CUnit/Basic.h>", "may only be seen by */tests/*"),
     ("broker/core/topic.c", '"broker/store/stores.h"', "broker/core/ may not include"),
     ("broker/core/topic.c", '"broker/api/api.h"', "broker/core/ may not include"),
-    ("harness/run.c", "<sqlite3.h>", "may only be seen by broker/store/sqlite*, "
-     "broker/store/tests/test_sqlite.c, broker/store/tests/faulty_disk.c, harness/rows.c"),
+    ("harness/run/run.c", "<sqlite3.h>", "may only be seen by broker/store/sqlite*, "
+     "broker/store/tests/test_sqlite.c, broker/store/tests/faulty_disk.c, harness/run/rows.c"),
     ("broker/core/topic.c", "<libpq-fe.h>", "may only be seen by common/pg*"),
     ("broker/store/memory.c", '"broker/core/queue.h"', "broker/store/ may not include"),
     ("broker/store/memory.c", "<libpq-fe.h>", "may only be seen by"),
@@ -70,8 +70,8 @@ REFUSED = [
     ("scenarios/produce.c", '"myqueue/src/batch.h"', "scenarios/ may not include"),
     ("scenarios/produce.c", '"common/buffer.h"', "scenarios/ may not include"),
     ("myqueue/tests/test_batch.c", '"common/tests/suite.h"', "myqueue/ may not include"),
-    ("harness/run.c", '"broker/core/queue.h"', "harness/ may not include"),
-    ("harness/run.c", "<cjson/cJSON.h>", "may only be seen by"),
+    ("harness/run/run.c", '"broker/core/queue.h"', "harness/ may not include"),
+    ("harness/run/run.c", "<cjson/cJSON.h>", "may only be seen by"),
     ("elsewhere/a.c", "<stdio.h>", "has no row"),
 ]
 

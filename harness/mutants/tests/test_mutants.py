@@ -65,8 +65,8 @@ class Patches(Folder):
             self.mutant("what?\n\n" + DIFF)
 
     def test_nothing_but_the_product_may_be_changed(self):
-        with self.assertRaisesRegex(trees.Refused, "harness/check.c, which is not the product's"):
-            self.mutant(HEADER + DIFF.replace("broker/x.c", "harness/check.c"))
+        with self.assertRaisesRegex(trees.Refused, "harness/check/check.c, which is not the product's"):
+            self.mutant(HEADER + DIFF.replace("broker/x.c", "harness/check/check.c"))
 
     def test_all_that_we_have(self):
         faults = run.named(os.path.join(MUTANTS, "faults"), ".conf")

@@ -1,0 +1,252 @@
+/*
+ * check.c - the parts in their order, and the verdict from what they found.
+ */
+#include "harness/check/check.h"
+
+#include "harness/check/check_parts.h"
+#include "harness/faults/fault_kind.h"
+#include "harness/memory.h"
+
+#include <stdlib.h>
+
+static int time_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void latency_take(struct check_producer *out, const struct history_producer *from)
+{
+    int64_t *spans = memory_zeroed(from->sends.count, sizeof *spans);
+    size_t count = 0;
+
+    for (size_t i = 0; i < from->sends.count; i++) {
+        const struct history_send *send = &from->sends.items[i];
+        if (send->outcome != OUTCOME_OK) {
+            continue;
+        }
+        spans[count++] = send->end_ns - send->begin_ns;
+        if (send->end_ns - send->begin_ns > out->slowest_ns) {
+            out->slowest_ns = send->end_ns - send->begin_ns;
+            out->slowest_line = send->line;
+        }
+        out->last_ns = send->end_ns > out->last_ns ? send->end_ns : out->last_ns;
+    }
+    if (count > 0) {
+        qsort(spans, count, sizeof *spans, time_compare);
+        out->median_ns = spans[count / 2];
+    }
+    free(spans);
+}
+
+/* A request with the sequence of the topic's request before it is that one again. */
+static void retries_take(const struct checking *k, struct check_producer *out,
+                         const struct history_producer *from)
+{
+    int64_t *last = memory_zeroed(k->s->topic_count, sizeof *last); /* sequence + 1 */
+
+    for (size_t i = 0; i < from->requests.count; i++) {
+        const struct history_request *r = &from->requests.items[i];
+        size_t topic = topic_of(k, r->topic);
+        out->requests += r->is_produce;
+        if (!r->is_produce || topic == FINDING_TOPIC_NONE || r->sequence == NUMBER_NONE) {
+            continue;
+        }
+        out->retries += last[topic] == r->sequence + 1;
+        last[topic] = r->sequence + 1;
+    }
+    free(last);
+}
+
+static void producers_take(struct checking *k)
+{
+    struct check *c = k->c;
+
+    c->producers = memory_zeroed(k->s->producer_count, sizeof *c->producers);
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        const struct history_producer *from = &k->h->producers[p];
+        struct check_producer *out = &c->producers[p];
+        *out = (struct check_producer){.lines = k->s->producers[p].expected,
+                                       .first_ns = TIME_NONE,
+                                       .last_ns = TIME_NONE,
+                                       .median_ns = TIME_NONE,
+                                       .slowest_ns = TIME_NONE,
+                                       .slowest_line = NUMBER_NONE};
+        for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
+            struct line_ref at = {(uint32_t)p, (uint32_t)i};
+            out->acknowledged += fate_outcome(k, at) == OUTCOME_OK;
+        }
+        if (from->sends.count > 0) {
+            out->first_ns = from->sends.items[0].begin_ns;
+        }
+        latency_take(out, from);
+        retries_take(k, out, from);
+    }
+}
+
+static void times_take(struct checking *k)
+{
+    struct check *c = k->c;
+
+    c->begin_ns = TIME_NONE;
+    c->end_ns = TIME_NONE;
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        const struct check_producer *producer = &c->producers[p];
+        if (producer->first_ns != TIME_NONE &&
+            (c->begin_ns == TIME_NONE || producer->first_ns < c->begin_ns)) {
+            c->begin_ns = producer->first_ns;
+        }
+        c->end_ns = producer->last_ns > c->end_ns ? producer->last_ns : c->end_ns;
+    }
+    for (size_t i = 0; i < k->h->consumer_count; i++) {
+        const struct history_consumer *consumer = &k->h->consumers[i];
+        size_t count = consumer->receives.count;
+        if (count > 0 && consumer->receives.items[count - 1].time_ns > c->end_ns) {
+            c->end_ns = consumer->receives.items[count - 1].time_ns;
+        }
+    }
+}
+
+static void verdict_take(struct checking *k)
+{
+    struct findings *f = &k->c->findings;
+
+    findings_sort(f);
+    k->c->verdict = VERDICT_VALID;
+    if (f->count > 0 && !f->items[0].excused) {
+        k->c->verdict = finding_breaks(f->items[0].kind) ? VERDICT_INVALID : VERDICT_UNKNOWN;
+    }
+}
+
+static int64_t requests_of(const struct history *h)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < h->producer_count; i++) {
+        count += h->producers[i].requests.count;
+    }
+    for (size_t i = 0; i < h->consumer_count; i++) {
+        count += h->consumers[i].requests.count;
+    }
+    return (int64_t)count;
+}
+
+static void promises_take(struct checking *k)
+{
+    struct check *c = k->c;
+    struct check_promise *p = c->promises;
+
+    p[PROMISE_ACKNOWLEDGED].checked = k->s->expected;
+    p[PROMISE_STORED].checked = (int64_t)k->h->rows.count;
+    p[PROMISE_OFFSETS].checked = c->acknowledged;
+    p[PROMISE_STORED_ORDER].checked = c->acknowledged;
+    p[PROMISE_REMEMBERED].checked = requests_of(k->h);
+    p[PROMISE_DELIVERED].checked = c->received;
+    p[PROMISE_ONCE].checked = c->received;
+    p[PROMISE_ONE_ORDER].checked = c->received;
+    p[PROMISE_GENUINE].checked = c->received;
+    for (size_t i = 0; i < k->s->fault_count; i++) {
+        p[PROMISE_FAULTS].checked += c->faults[i].bit > 0;
+    }
+    for (size_t i = 0; i < c->findings.count; i++) {
+        const struct finding *f = &c->findings.items[i];
+        enum promise promise = finding_promise(f);
+        if (promise == PROMISES) {
+            continue;
+        }
+        *(f->excused                ? &p[promise].excused
+          : finding_breaks(f->kind) ? &p[promise].broken
+                                    : &p[promise].unknown) += f->count;
+    }
+}
+
+static void checking_release(struct checking *k)
+{
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        free(k->fates[p]);
+    }
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        free(k->logs[t].items);
+        free(k->logs[t].accused.items);
+    }
+    free(k->fates);
+    free(k->logs);
+    free(k->restarts.items);
+    free(k->forgotten.items);
+    free(k->false_empties.items);
+    free(k->sent);
+}
+
+/* Of the broker or of what it keeps its messages in; not of a client, or of a link. */
+static bool is_restart(const struct checking *k, const struct history_fault *fault)
+{
+    if (fault->number < 1 || (uint64_t)fault->number > k->s->fault_count) {
+        return true; /* by who runs the system under test */
+    }
+    const struct scenario_fault *planned = &k->s->faults[fault->number - 1];
+    return (planned->target == TARGET_BROKER || planned->target == TARGET_POSTGRES) &&
+           (fault_kind(planned->action)->shape == SHAPE_DOWN || planned->action == FAULT_REPLACE);
+}
+
+/* What the run as a whole says: was it given up, when was the broker started again? */
+static void run_take(struct checking *k)
+{
+    struct findings *f = &k->c->findings;
+
+    k->plain = k->h->run.plain;
+    k->ended_early = FINDING_ROOT;
+    if (k->h->run.ended_early != NULL) {
+        k->ended_early = findings_get(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "",
+                                      FINDING_TOPIC_NONE, FINDING_ROOT, false);
+        evidence_say(findings_count(f, k->ended_early), "%s", k->h->run.ended_early);
+    }
+    for (size_t i = 0; i < k->h->faults.count; i++) {
+        const struct history_fault *fault = &k->h->faults.items[i];
+        if (fault->hit_ns != TIME_NONE && fault->restart_ns != TIME_NONE && is_restart(k, fault)) {
+            MEMORY_PUSH(&k->restarts,
+                        (struct restart){fault->number, fault->hit_ns, fault->restart_ns});
+        }
+    }
+}
+
+struct check *check_run(const struct scenario *s, struct history *h)
+{
+    struct checking k = {.s = s, .h = h, .c = memory_zeroed(1, sizeof *k.c)};
+
+    k.fates = memory_zeroed(s->producer_count, sizeof *k.fates);
+    k.logs = memory_zeroed(s->topic_count, sizeof *k.logs);
+    run_take(&k);
+    check_fates(&k);
+    check_forgotten(&k);
+    if (k.plain) {
+        check_plain(&k);
+    } else {
+        check_log(&k);
+    }
+    check_debts(&k);
+    check_time(&k);
+    check_streams(&k);
+    check_faults(&k);
+    producers_take(&k);
+    times_take(&k);
+    verdict_take(&k);
+    promises_take(&k);
+    check_sentence(&k);
+    checking_release(&k);
+    return k.c;
+}
+
+void check_destroy(struct check *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    findings_release(&c->findings);
+    free(c->sentence);
+    free(c->reason);
+    free(c->deliveries);
+    free(c->producers);
+    free(c->faults);
+    free(c);
+}

@@ -1,0 +1,824 @@
+/*
+ * check_log.c - which message is at which offset, and is that as it should be?
+ *
+ * Two witnesses tell where a message is: the acknowledgement that its producer got, and
+ * the store's row. Where both speak of an offset they must agree. Where only one does:
+ *
+ *   an acknowledgement without a row    the row is elsewhere (inconsistent-offset),
+ *                                       or there is none (lost)
+ *   a row without an acknowledgement    of a send whose outcome is unknown: fine, that is
+ *                                       how it ended; of a message that has its row
+ *                                       already: duplicate; of a refused one: aborted-read;
+ *                                       of nobody's: phantom
+ *
+ * A row names its sender by the broker's producer id and the sequence, which counts the
+ * producer's messages of that topic from 0; when it has none, the next unknown send with
+ * the same text is taken.
+ *
+ * When the rows were not read (a memory store has none), what consumers were given at
+ * offsets that nobody was acknowledged stands in for them.
+ */
+#include "harness/check/check_parts.h"
+
+#include "harness/memory.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- witnesses ------------------------------------------------------------------- */
+
+/* A line that was acknowledged at an offset. */
+struct ack {
+    int64_t offset;
+    struct line_ref line;
+};
+
+CHECK_LIST_TYPE(acks, struct ack)
+CHECK_LIST_TYPE(row_refs, const struct history_row *)
+CHECK_LIST_TYPE(row_list, struct history_row)
+CHECK_LIST_TYPE(line_refs, struct line_ref)
+
+/* The broker's producer id belongs to one of ours, in one topic. */
+struct identity {
+    size_t producer;
+    size_t topic;
+    bool first; /* its sequences count from the producer's first line of the topic */
+};
+
+CHECK_LIST_TYPE(identities, struct identity)
+
+/* One topic while its log is made. */
+struct joining {
+    struct checking *k;
+    size_t topic;
+    struct topic_log *log;
+    struct acks acks;               /* by offset */
+    const struct history_row *rows; /* by offset */
+    size_t row_count;
+    int64_t removed;         /* what lies before has been removed by the log's limits; 0: nothing */
+    struct row_refs orphans; /* rows without an acknowledgement at their offset */
+    struct line_refs maybe;  /* lines whose outcome is unknown; filled when first asked for */
+    bool maybe_filled;
+    const struct intmap *identity_of; /* producer id -> index into identities */
+    const struct identity *identities;
+    uint32_t *const *topic_lines; /* by producer: this topic's lines, indices, in order */
+    const size_t *topic_line_counts;
+};
+
+/* Least significant digits first; offsets are small numbers, so there are few digits. */
+static void acks_sort(struct acks *acks)
+{
+    enum { BITS = 11, DIGITS = 1 << BITS };
+    struct ack *other = memory_zeroed(acks->count, sizeof *other);
+    int64_t highest = 0;
+    bool sorted = true;
+
+    for (size_t i = 0; i < acks->count; i++) {
+        sorted = sorted && (i == 0 || acks->items[i - 1].offset <= acks->items[i].offset);
+        highest = acks->items[i].offset > highest ? acks->items[i].offset : highest;
+    }
+    for (int shift = 0; !sorted && shift < 63 && highest >> shift > 0; shift += BITS) {
+        size_t starts[DIGITS + 1] = {0};
+        for (size_t i = 0; i < acks->count; i++) {
+            starts[(acks->items[i].offset >> shift & (DIGITS - 1)) + 1]++;
+        }
+        for (size_t d = 0; d < DIGITS; d++) {
+            starts[d + 1] += starts[d];
+        }
+        for (size_t i = 0; i < acks->count; i++) {
+            other[starts[acks->items[i].offset >> shift & (DIGITS - 1)]++] = acks->items[i];
+        }
+        struct ack *items = acks->items;
+        acks->items = other;
+        other = items;
+    }
+    free(other);
+}
+
+static int row_compare(const void *a, const void *b)
+{
+    const struct history_row *x = a;
+    const struct history_row *y = b;
+    if (x->topic != y->topic) {
+        return x->topic < y->topic ? -1 : 1;
+    }
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static int entry_compare(const void *a, const void *b)
+{
+    const struct log_entry *x = a;
+    const struct log_entry *y = b;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static void entry_add(struct joining *j, int64_t offset, struct line_ref at, bool has_row)
+{
+    bool row = has_row || !j->k->h->rows_read;
+
+    line_fate(j->k, at)->offset = offset;
+    MEMORY_PUSH(j->log, (struct log_entry){.offset = offset,
+                                           .message = line_message(j->k, at),
+                                           .line = at.line,
+                                           .producer = (uint16_t)at.producer,
+                                           .flags = row ? ENTRY_ROW : 0});
+}
+
+/* A row that no consumer has to get: a copy of the line, or (NULL) nobody's. */
+static void extra_add(struct joining *j, const struct history_row *row, const struct line_ref *of)
+{
+    MEMORY_PUSH(j->log, (struct log_entry){.offset = row->offset,
+                                           .message = row->message,
+                                           .line = of == NULL ? 0 : of->line,
+                                           .producer = of == NULL ? PRODUCER_NOBODY
+                                                                  : (uint16_t)of->producer,
+                                           .flags = ENTRY_ROW | ENTRY_EXTRA});
+}
+
+/* What is delivered of this offset follows from it. */
+static struct evidence *accuse(struct joining *j, enum finding_kind kind, size_t producer,
+                               int64_t offset, uint32_t text)
+{
+    struct findings *f = &j->k->c->findings;
+    struct process_name process = {""};
+
+    if (producer != PRODUCER_NOBODY) {
+        process = producer_name(j->k, producer);
+    }
+    size_t finding = findings_get(f, kind, j->k->h->rows_read ? SOURCE_STORE : SOURCE_HISTORY,
+                                  process.text, j->topic, FINDING_ROOT, false);
+    topic_log_accuse(j->log, offset, finding);
+    struct evidence *e = findings_count(f, finding);
+    if (e != NULL) {
+        e->offset = offset;
+        e->text = text;
+    }
+    return e;
+}
+
+static struct evidence *accuse_line(struct joining *j, enum finding_kind kind, struct line_ref at,
+                                    int64_t offset, uint32_t text)
+{
+    struct evidence *e = accuse(j, kind, at.producer, offset, text);
+    if (e != NULL) {
+        e->line = line_number(j->k, at);
+        e->time_ns = fate_acked_ns(j->k, at);
+    }
+    return e;
+}
+
+/* ---- rows without an acknowledgement --------------------------------------------- */
+
+static const struct identity *identity_of(const struct joining *j, const struct history_row *row)
+{
+    size_t index;
+    if (!intmap_get(j->identity_of, row->producer_id, &index) ||
+        j->identities[index].topic != j->topic) {
+        return NULL;
+    }
+    return &j->identities[index];
+}
+
+/* The line that a row's sequence names, if its text is the row's. */
+static bool line_by_sequence(const struct joining *j, const struct identity *who,
+                             const struct history_row *row, struct line_ref *out)
+{
+    if (who == NULL || !who->first || row->sequence < 0 ||
+        (uint64_t)row->sequence >= j->topic_line_counts[who->producer]) {
+        return false;
+    }
+    *out = (struct line_ref){(uint32_t)who->producer, j->topic_lines[who->producer][row->sequence]};
+    return line_message(j->k, *out) == row->message;
+}
+
+static void maybe_fill(struct joining *j)
+{
+    for (size_t p = 0; p < j->k->s->producer_count && !j->maybe_filled; p++) {
+        for (size_t i = 0; i < j->topic_line_counts[p]; i++) {
+            struct line_ref at = {(uint32_t)p, j->topic_lines[p][i]};
+            if (maybe_executed(j->k, at)) {
+                MEMORY_PUSH(&j->maybe, at);
+            }
+        }
+    }
+    j->maybe_filled = true;
+}
+
+/* The next line whose send may have been executed and has the row's text: the producer's, or
+ * anybody's when nobody says whose row it is. */
+static bool line_by_text(struct joining *j, const struct identity *who,
+                         const struct history_row *row, struct line_ref *out)
+{
+    maybe_fill(j);
+    for (size_t i = 0; i < j->maybe.count; i++) {
+        *out = j->maybe.items[i];
+        if ((who == NULL || who->producer == out->producer) &&
+            line_message(j->k, *out) == row->message && maybe_executed(j->k, *out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Without rows, or of a row that has no sequence: a line with the text, refused or already placed;
+ * the producer's, or anybody's when nobody says whose it is. */
+static bool line_by_any(struct joining *j, const struct identity *who,
+                        const struct history_row *row, struct line_ref *out)
+{
+    bool found = false;
+
+    for (size_t p = 0; p < j->k->s->producer_count; p++) {
+        for (size_t i = 0; i < j->topic_line_counts[p] && (who == NULL || who->producer == p);
+             i++) {
+            struct line_ref at = {(uint32_t)p, j->topic_lines[p][i]};
+            if (line_message(j->k, at) != row->message || line_fate(j->k, at)->first == SEND_NONE) {
+                continue;
+            }
+            if (!found || line_fate(j->k, at)->offset == OFFSET_NONE) {
+                *out = at;
+                found = true;
+            }
+        }
+    }
+    return found;
+}
+
+/* Was the line, or the request that held it, sent more than once? */
+static bool was_retried(const struct joining *j, struct line_ref at)
+{
+    const struct history_producer *producer = &j->k->h->producers[at.producer];
+    const struct line_fate *fate = line_fate(j->k, at);
+    const uint32_t *lines = j->topic_lines[at.producer];
+    int64_t sequence = 0;
+    int64_t sent = 0;
+
+    while (lines[sequence] != at.line) {
+        sequence++;
+    }
+    for (size_t i = 0; i < producer->requests.count; i++) {
+        const struct history_request *r = &producer->requests.items[i];
+        sent += r->is_produce && r->topic == j->topic && r->sequence >= 0 &&
+                r->sequence <= sequence && sequence < r->sequence + r->count;
+    }
+    return sent > 1 || fate->first != fate->best;
+}
+
+static void say_copy(struct joining *j, const struct history_row *row, struct line_ref at)
+{
+    struct evidence *e = accuse_line(j, FINDING_DUPLICATE, at, row->offset, row->message);
+    extra_add(j, row, &at);
+    if (e == NULL) {
+        return;
+    }
+    evidence_say(e, "line %" PRId64 " is at offset %" PRId64 " and again at %" PRId64 ", %s",
+                 line_number(j->k, at), line_fate(j->k, at)->offset, row->offset,
+                 was_retried(j, at) ? "by a retry" : "by the broker: it was sent once");
+}
+
+/* A row that names a line of ours. */
+static void orphan_place(struct joining *j, const struct history_row *row, struct line_ref at)
+{
+    struct line_fate *fate = line_fate(j->k, at);
+    struct evidence *e;
+
+    if (fate->unplaced) {
+        fate->unplaced = false;
+        e = accuse_line(j, FINDING_INCONSISTENT_OFFSET, at, row->offset, row->message);
+        evidence_say(e,
+                     "line %" PRId64 " was acknowledged at offset %" PRId64
+                     ", but the store has it at %" PRId64,
+                     line_number(j->k, at), fate->offset, row->offset);
+        entry_add(j, row->offset, at, true);
+    } else if (fate->offset != OFFSET_NONE) {
+        say_copy(j, row, at);
+    } else if (fate->first == SEND_NONE) {
+        e = accuse_line(j, FINDING_PHANTOM, at, row->offset, row->message);
+        evidence_say(e, "line %" PRId64 " is at offset %" PRId64 ", but was never sent",
+                     line_number(j->k, at), row->offset);
+        extra_add(j, row, NULL);
+    } else {
+        if (fate_outcome(j->k, at) == OUTCOME_FAIL) {
+            struct slice code = texts_get(&j->k->h->texts, fate_code(j->k, at));
+            e = accuse_line(j, FINDING_ABORTED_READ, at, row->offset, row->message);
+            evidence_say(e, "line %" PRId64 " was refused (%.*s), but is at offset %" PRId64,
+                         line_number(j->k, at), (int)code.size, code.data, row->offset);
+        }
+        entry_add(j, row->offset, at, true);
+    }
+}
+
+static void orphan_take(struct joining *j, const struct history_row *row)
+{
+    const struct identity *who = identity_of(j, row);
+    bool rows_read = j->k->h->rows_read;
+    struct line_ref at;
+
+    if ((who != NULL || !rows_read) &&
+        (line_by_sequence(j, who, row, &at) || line_by_text(j, who, row, &at) ||
+         ((!rows_read || row->sequence < 0) && line_by_any(j, who, row, &at)))) {
+        orphan_place(j, row, at);
+        return;
+    }
+    struct evidence *e = accuse(j, FINDING_PHANTOM, who == NULL ? PRODUCER_NOBODY : who->producer,
+                                row->offset, row->message);
+    if (rows_read) {
+        evidence_say(
+            e, "offset %" PRId64 " holds %s of producer id %" PRId64 "; no send accounts for it",
+            row->offset, shown_text(j->k, row->message).text, row->producer_id);
+    } else {
+        evidence_say(e, "offset %" PRId64 " was delivered as %s, which nobody sent", row->offset,
+                     shown_text(j->k, row->message).text);
+    }
+    extra_add(j, row, NULL);
+}
+
+/* ---- one offset ------------------------------------------------------------------- */
+
+static bool row_is_of(const struct joining *j, const struct history_row *row, struct line_ref at)
+{
+    const struct identity *who = identity_of(j, row);
+    return line_message(j->k, at) == row->message && who != NULL && who->producer == at.producer;
+}
+
+/* An acknowledged offset and its row: the same message of the same producer? */
+static void row_compare_to_ack(struct joining *j, const struct history_row *row, struct line_ref at)
+{
+    const struct identity *who = identity_of(j, row);
+    struct evidence *e;
+
+    if (line_message(j->k, at) != row->message) {
+        e = accuse_line(j, FINDING_CORRUPT, at, row->offset, row->message);
+        evidence_say(e, "offset %" PRId64 " holds %s, but line %" PRId64 " was %s", row->offset,
+                     shown_text(j->k, row->message).text, line_number(j->k, at),
+                     shown_text(j->k, line_message(j->k, at)).text);
+    } else if (who == NULL || who->producer != at.producer) {
+        e = accuse_line(j, FINDING_CORRUPT, at, row->offset, row->message);
+        evidence_say(e,
+                     "offset %" PRId64 " is stored as producer id %" PRId64 ", which is not %s's",
+                     row->offset, row->producer_id, producer_name(j->k, at.producer).text);
+    }
+}
+
+/* All acknowledgements at one offset, and its row (or NULL). A row that is another line's as it
+ * was sent is that line's; else it is what became of the first that was acknowledged. */
+static void offset_join(struct joining *j, const struct ack *acks, size_t count,
+                        const struct history_row *row)
+{
+    size_t chosen = 0;
+    struct line_ref other;
+
+    while (row != NULL && chosen < count && !row_is_of(j, row, acks[chosen].line)) {
+        chosen++;
+    }
+    if (row != NULL && chosen == count && line_by_sequence(j, identity_of(j, row), row, &other)) {
+        MEMORY_PUSH(&j->orphans, row);
+    } else if (row != NULL) {
+        chosen = chosen < count ? chosen : 0;
+        row_compare_to_ack(j, row, acks[chosen].line);
+        entry_add(j, row->offset, acks[chosen].line, true);
+    } else if (!j->k->h->rows_read) {
+        entry_add(j, acks[0].offset, acks[0].line, false);
+    } else {
+        chosen = count; /* none has its row here */
+    }
+    for (size_t i = 0; i < count; i++) {
+        line_fate(j->k, acks[i].line)->unplaced = i != chosen;
+    }
+}
+
+/* The store's primary key forbids it; who else would notice? */
+static void row_twice(struct joining *j, const struct history_row *first,
+                      const struct history_row *row)
+{
+    struct evidence *e =
+        accuse(j, FINDING_INCONSISTENT_OFFSET, PRODUCER_NOBODY, row->offset, row->message);
+    if (j->k->h->rows_read) {
+        evidence_say(e, "the store has more than one row at offset %" PRId64, row->offset);
+    } else {
+        evidence_say(e, "offset %" PRId64 " was delivered as %s and as %s", row->offset,
+                     shown_text(j->k, first->message).text, shown_text(j->k, row->message).text);
+    }
+}
+
+static void witnesses_merge(struct joining *j)
+{
+    size_t a = 0;
+    size_t r = 0;
+
+    while (a < j->acks.count || r < j->row_count) {
+        const struct history_row *row = r < j->row_count ? &j->rows[r] : NULL;
+        int64_t offset = a < j->acks.count ? j->acks.items[a].offset : INT64_MAX;
+        if (row != NULL && row->offset < offset) {
+            offset = row->offset;
+        }
+        size_t first = a;
+        while (a < j->acks.count && j->acks.items[a].offset == offset) {
+            a++;
+        }
+        if (row != NULL && row->offset != offset) {
+            row = NULL;
+        }
+        for (size_t n = 0; r < j->row_count && j->rows[r].offset == offset; n++, r++) {
+            if (n == 1) {
+                row_twice(j, row, &j->rows[r]);
+            }
+        }
+        if (a > first) {
+            offset_join(j, &j->acks.items[first], a - first, row);
+        } else {
+            MEMORY_PUSH(&j->orphans, row);
+        }
+    }
+}
+
+/* Where in the log it was: what the store lost at the end was perhaps never written. */
+static const char *place_in_rows(const struct joining *j, int64_t offset)
+{
+    if (j->row_count == 0) {
+        return "; the store has nothing of the topic";
+    }
+    return offset < j->rows[0].offset                  ? ", at the start of the log"
+           : offset > j->rows[j->row_count - 1].offset ? ", at the end of the log"
+                                                       : ", in the middle of the log";
+}
+
+static void say_lost(struct joining *j, struct line_ref at, int64_t offset)
+{
+    struct findings *f = &j->k->c->findings;
+    int64_t acked_ns = fate_acked_ns(j->k, at);
+    size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
+    bool excused =
+        cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, j->topic, acked_ns);
+    size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
+                                  producer_name(j->k, at.producer).text, j->topic, cause, excused);
+    struct evidence *e = findings_count(f, finding);
+
+    topic_log_accuse(j->log, offset, cause != FINDING_ROOT ? cause : finding);
+    if (e != NULL) {
+        e->line = line_number(j->k, at);
+        e->offset = offset;
+        e->text = line_message(j->k, at);
+        e->time_ns = acked_ns;
+        evidence_say(e,
+                     "line %" PRId64 " (%s) was acknowledged at offset %" PRId64
+                     "; the store has no row of it%s",
+                     e->line, shown_text(j->k, e->text).text, offset, place_in_rows(j, offset));
+    }
+    entry_add(j, offset, at, false);
+}
+
+/* Where it should be is another one, and it is nowhere else. */
+static void say_displaced(struct joining *j, struct line_ref at, int64_t offset, size_t cause)
+{
+    struct findings *f = &j->k->c->findings;
+    size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
+                                  producer_name(j->k, at.producer).text, j->topic, cause, false);
+    struct evidence *e = findings_count(f, finding);
+
+    if (e != NULL) {
+        e->line = line_number(j->k, at);
+        e->offset = offset;
+        e->text = line_message(j->k, at);
+        e->time_ns = fate_acked_ns(j->k, at);
+        evidence_say(e, "line %" PRId64 " (%s) was acknowledged; the store has no row of it",
+                     e->line, shown_text(j->k, e->text).text);
+    }
+}
+
+static bool row_find(const struct joining *j, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = j->row_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (j->rows[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < j->row_count && j->rows[low].offset == offset;
+}
+
+/* Acknowledged, and no row of it anywhere; or it shares its offset with another. */
+static void unplaced_report(struct joining *j)
+{
+    for (size_t i = 0; i < j->acks.count; i++) {
+        struct line_ref at = j->acks.items[i].line;
+        int64_t offset = j->acks.items[i].offset;
+        if (!line_fate(j->k, at)->unplaced) {
+            continue;
+        }
+        bool shared = (i > 0 && j->acks.items[i - 1].offset == offset) ||
+                      (i + 1 < j->acks.count && j->acks.items[i + 1].offset == offset) ||
+                      row_find(j, offset);
+        if (!shared && offset < j->removed) {
+            entry_add(j, offset, at, false);
+            continue;
+        }
+        if (!shared) {
+            say_lost(j, at, offset);
+            continue;
+        }
+        size_t first = j->log->accused.count;
+        struct evidence *e =
+            accuse_line(j, FINDING_INCONSISTENT_OFFSET, at, offset, line_message(j->k, at));
+        evidence_say(e,
+                     "line %" PRId64 " was acknowledged at offset %" PRId64
+                     ", which belongs to another message",
+                     line_number(j->k, at), offset);
+        if (j->k->h->rows_read) {
+            say_displaced(j, at, offset, j->log->accused.items[first].finding);
+        }
+    }
+}
+
+/* ---- the log ---------------------------------------------------------------------- */
+
+/* `offset` should have been `expected`: those between are missing. */
+static void gap_report(struct joining *j, int64_t expected, int64_t offset)
+{
+    struct evidence *e = accuse(j, FINDING_NOT_DENSE, PRODUCER_NOBODY, expected, TEXT_NONE);
+    if (offset - expected == 1) {
+        evidence_say(e, "offset %" PRId64 " does not exist, %" PRId64 " does", expected, offset);
+    } else {
+        evidence_say(e, "offsets %" PRId64 " to %" PRId64 " do not exist, %" PRId64 " does",
+                     expected, offset - 1, offset);
+    }
+}
+
+static void density_check(struct joining *j)
+{
+    int64_t expected = 0;
+
+    for (size_t i = 0; i < j->log->count && !j->k->vague; i++) {
+        if (j->log->items[i].offset > expected) {
+            gap_report(j, expected, j->log->items[i].offset);
+        }
+        expected = j->log->items[i].offset + 1;
+    }
+}
+
+static void log_sort(struct topic_log *log)
+{
+    bool sorted = true;
+
+    for (size_t i = 1; i < log->count && sorted; i++) {
+        sorted = log->items[i - 1].offset <= log->items[i].offset;
+    }
+    if (!sorted) {
+        qsort(log->items, log->count, sizeof *log->items, entry_compare);
+    }
+}
+
+/* Without rows: what was acknowledged before the broker forgot the topic is gone with it. */
+static void forgotten_accuse(struct joining *j)
+{
+    for (size_t i = 0; i < j->log->count && !j->k->h->rows_read; i++) {
+        int64_t acked_ns = entry_acked_ns(j->k, &j->log->items[i]);
+        size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
+        if (acked_ns != TIME_NONE && cause != FINDING_ROOT) {
+            topic_log_accuse(j->log, j->log->items[i].offset, cause);
+        }
+    }
+}
+
+static void log_join(struct joining *j)
+{
+    acks_sort(&j->acks);
+    witnesses_merge(j);
+    for (size_t i = 0; i < j->orphans.count; i++) {
+        orphan_take(j, j->orphans.items[i]);
+    }
+    unplaced_report(j);
+    log_sort(j->log);
+    density_check(j);
+    forgotten_accuse(j);
+    topic_log_close(j->log);
+    free(j->orphans.items);
+    free(j->maybe.items);
+}
+
+/* ---- what stands in for rows ------------------------------------------------------- */
+
+static bool offset_is_acked(const struct acks *acks, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = acks->count;
+
+    if (offset >= 0 && (uint64_t)offset < high && acks->items[offset].offset == offset) {
+        return true;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (acks->items[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < acks->count && acks->items[low].offset == offset;
+}
+
+/* What consumers were given where nobody was acknowledged, each message once an offset. */
+static void deliveries_collect(struct joining *j, struct row_list *rows)
+{
+    size_t kept = 0;
+
+    acks_sort(&j->acks);
+    for (size_t c = 0; c < j->k->h->consumer_count; c++) {
+        for (size_t i = 0; i < j->k->h->consumers[c].receives.count; i++) {
+            const struct history_receive *r = &j->k->h->consumers[c].receives.items[i];
+            if (r->topic == j->topic && !offset_is_acked(&j->acks, r->offset)) {
+                MEMORY_PUSH(rows, (struct history_row){r->offset, NUMBER_NONE, NUMBER_NONE,
+                                                       r->topic, r->message});
+            }
+        }
+    }
+    if (rows->count > 0) {
+        qsort(rows->items, rows->count, sizeof *rows->items, row_compare);
+    }
+    for (size_t i = 0; i < rows->count; i++) {
+        bool again = false;
+        for (size_t at = kept; at > 0 && rows->items[at - 1].offset == rows->items[i].offset;
+             at--) {
+            again = again || rows->items[at - 1].message == rows->items[i].message;
+        }
+        if (!again) {
+            rows->items[kept++] = rows->items[i];
+        }
+    }
+    rows->count = kept;
+    j->rows = rows->items;
+    j->row_count = kept;
+}
+
+/* ---- all topics ------------------------------------------------------------------- */
+
+static void identities_collect(const struct checking *k, struct identities *list,
+                               struct intmap *by_id)
+{
+    for (size_t p = 0; p < k->h->producer_count; p++) {
+        bool *seen = memory_zeroed(k->s->topic_count, sizeof *seen);
+        for (size_t i = 0; i < k->h->producers[p].registrations.count; i++) {
+            const struct history_registration *r = &k->h->producers[p].registrations.items[i];
+            size_t topic = topic_of(k, r->topic);
+            size_t ignored;
+            if (topic == FINDING_TOPIC_NONE || r->client_id < 0 ||
+                intmap_get(by_id, r->client_id, &ignored)) {
+                continue; /* who has an id first keeps it: see check_forgotten.c */
+            }
+            intmap_put(by_id, r->client_id, list->count);
+            MEMORY_PUSH(list, (struct identity){p, topic, !seen[topic]});
+            seen[topic] = true;
+        }
+        free(seen);
+    }
+}
+
+/* Per topic and producer: which lines go there. Filled from two arrays, no more. */
+struct topic_lines {
+    uint32_t *indices; /* all lines of all producers, grouped */
+    uint32_t **by_topic_producer;
+    size_t *counts;
+};
+
+static void topic_lines_collect(const struct scenario *s, struct topic_lines *lines)
+{
+    size_t used = 0;
+
+    lines->indices = memory_zeroed((size_t)s->expected, sizeof *lines->indices);
+    lines->counts = memory_zeroed(s->topic_count * s->producer_count, sizeof *lines->counts);
+    lines->by_topic_producer =
+        memory_zeroed(s->topic_count * s->producer_count, sizeof *lines->by_topic_producer);
+    for (size_t p = 0; p < s->producer_count; p++) {
+        for (size_t i = 0; i < s->producers[p].line_count; i++) {
+            lines->counts[s->producers[p].lines[i].topic * s->producer_count + p]++;
+        }
+    }
+    for (size_t at = 0; at < s->topic_count * s->producer_count; at++) {
+        lines->by_topic_producer[at] = lines->indices + used;
+        used += lines->counts[at];
+        lines->counts[at] = 0;
+    }
+    for (size_t p = 0; p < s->producer_count; p++) {
+        for (size_t i = 0; i < s->producers[p].line_count; i++) {
+            size_t at = s->producers[p].lines[i].topic * s->producer_count + p;
+            lines->by_topic_producer[at][lines->counts[at]++] = (uint32_t)i;
+        }
+    }
+}
+
+static void acks_collect(struct joining *j)
+{
+    for (size_t p = 0; p < j->k->s->producer_count; p++) {
+        for (size_t i = 0; i < j->topic_line_counts[p]; i++) {
+            struct line_ref at = {(uint32_t)p, j->topic_lines[p][i]};
+            if (fate_outcome(j->k, at) == OUTCOME_OK) {
+                MEMORY_PUSH(&j->acks, (struct ack){line_fate(j->k, at)->offset, at});
+            }
+        }
+    }
+}
+
+/* The rows by topic and offset, as the query orders them: by the topics' names, which need not
+ * be the scenario's order. */
+static void rows_order(struct checking *k)
+{
+    bool sorted = true;
+
+    for (size_t i = 1; i < k->h->rows.count && sorted; i++) {
+        sorted = row_compare(&k->h->rows.items[i - 1], &k->h->rows.items[i]) <= 0;
+    }
+    if (!sorted) {
+        qsort(k->h->rows.items, k->h->rows.count, sizeof *k->h->rows.items, row_compare);
+    }
+}
+
+static void rows_find(struct joining *j, size_t *next)
+{
+    const struct history *h = j->k->h;
+
+    j->rows = h->rows.items + *next;
+    while (*next < h->rows.count && h->rows.items[*next].topic == j->topic) {
+        ++*next;
+    }
+    j->row_count = (size_t)(h->rows.items + *next - j->rows);
+}
+
+/* Rows of no topic of the scenario come last. */
+static void rows_strange(struct checking *k, size_t next)
+{
+    for (; next < k->h->rows.count; next++) {
+        struct evidence *e =
+            findings_add(&k->c->findings, FINDING_PHANTOM, SOURCE_STORE, "", FINDING_TOPIC_NONE);
+        evidence_say(e, "a row of topic %s, which no producer sends to",
+                     shown_text(k, k->h->rows.items[next].topic).text);
+    }
+}
+
+static int64_t removed_of(const struct history *h, size_t topic)
+{
+    int64_t offset = 0;
+
+    for (size_t i = 0; i < h->removed.count; i++) {
+        offset = h->removed.items[i].topic == topic ? h->removed.items[i].first_offset : offset;
+    }
+    return offset;
+}
+
+static void topic_join(struct checking *k, size_t topic, const struct topic_lines *lines,
+                       const struct intmap *by_id, const struct identities *identities,
+                       size_t *next_row)
+{
+    struct row_list deliveries = {NULL, 0, 0};
+    struct joining j = {.k = k,
+                        .topic = topic,
+                        .log = &k->logs[topic],
+                        .removed = removed_of(k->h, topic),
+                        .identity_of = by_id,
+                        .identities = identities->items,
+                        .topic_lines = &lines->by_topic_producer[topic * k->s->producer_count],
+                        .topic_line_counts = &lines->counts[topic * k->s->producer_count]};
+
+    acks_collect(&j);
+    if (k->h->rows_read) {
+        rows_find(&j, next_row);
+    } else {
+        deliveries_collect(&j, &deliveries);
+    }
+    log_join(&j);
+    free(j.acks.items);
+    free(deliveries.items);
+}
+
+void check_log(struct checking *k)
+{
+    struct identities identities = {NULL, 0, 0};
+    struct intmap by_id = INTMAP_INIT;
+    struct topic_lines lines;
+    size_t next_row = 0;
+
+    identities_collect(k, &identities, &by_id);
+    topic_lines_collect(k->s, &lines);
+    rows_order(k);
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        topic_join(k, t, &lines, &by_id, &identities, &next_row);
+    }
+    rows_strange(k, next_row);
+    intmap_release(&by_id);
+    free(identities.items);
+    free(lines.indices);
+    free(lines.counts);
+    free(lines.by_topic_producer);
+    bool has_rows = k->h->run.store == NULL || (strcmp(k->h->run.store, "memory") != 0 &&
+                                                strcmp(k->h->run.store, "none") != 0);
+    if (!k->h->rows_read && has_rows) {
+        evidence_say(findings_add(&k->c->findings, FINDING_ROWS_UNREAD, SOURCE_STORE, "",
+                                  FINDING_TOPIC_NONE),
+                     "there is no rows.jsonl: what was acknowledged was not compared with the "
+                     "store");
+    }
+}

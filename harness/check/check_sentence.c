@@ -1,0 +1,210 @@
+/*
+ * check_sentence.c - the verdict in one sentence.
+ *
+ * Every kind of finding has its own words, with
+ *   %p the process, or its file    %g got, or has           %n how many messages
+ *   %t the topic                   %l did not get, or lacks %x how many times
+ *   %e the first evidence
+ */
+#include "harness/check/check_parts.h"
+
+#include "harness/memory.h"
+#include "harness/report/wording.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const words[FINDING_KINDS] = {
+    [FINDING_FORGOTTEN] = "the broker no longer knew %p of %t",
+    [FINDING_LOST] = "%p %l %n of %t",
+    [FINDING_SKIPPED] = "%p read past %n of %t",
+    [FINDING_FALSE_EMPTY] = "%p was told %x that there is no message of %t while one was there",
+    [FINDING_REDELIVERED] = "%p %g %n of %t twice",
+    [FINDING_OUT_OF_ORDER] = "%p %g %n of %t out of order",
+    [FINDING_PHANTOM] = "%p %g %n under %t that nobody sent",
+    [FINDING_MISROUTED] = "%p %g %n of another topic under %t",
+    [FINDING_CORRUPT] = "%p %g %n of %t with another text than was sent",
+    [FINDING_ORDER_DISAGREEMENT] = "%p saw %n of %t in another order than other consumers",
+    [FINDING_FILE_DIFFERS] = "the file of %p is not what it received: %e",
+    [FINDING_PRODUCER_ORDER] = "%t does not keep the order of %p: %e",
+    [FINDING_INCONSISTENT_OFFSET] = "an offset of %t is not one message's alone: %e",
+    [FINDING_NOT_DENSE] = "the offsets of %t have gaps: %e",
+    [FINDING_REAL_TIME_ORDER] = "%n of %t stored before what had been acknowledged first: %e",
+    [FINDING_DUPLICATE] = "%n of %p to %t stored twice",
+    [FINDING_ABORTED_READ] = "%n of %p to %t stored although refused",
+    [FINDING_SIZE_WRONG] = "%p was told a size of %t that cannot be: %e",
+    [FINDING_NO_PROGRESS] = "nothing went on after %p: %e",
+    [FINDING_SLOW_RECOVERY] = "slow to recover from %p: %e",
+    [FINDING_UNACKNOWLEDGED] = "%p gave up %n to %t",
+    [FINDING_MISSENT] = "%p sent %n that its log file does not have there",
+    [FINDING_UNSENT] = "%p left %n to %t unsent or without a known end",
+    [FINDING_NO_HISTORY] = "%p left no history",
+    [FINDING_UNSEEN] = "%p did not read %n of %t",
+    [FINDING_HIT_NOTHING] = "%p hit nothing: %e",
+    [FINDING_NOT_FIRED] = "%p was not injected: %e",
+    [FINDING_NO_RECOVERY] = "%p did not end: %e",
+    [FINDING_ROWS_UNREAD] = "the store's rows were not read",
+    [FINDING_ENDED_EARLY] = "the run was given up: %e",
+};
+
+/* For the names that the store's rows have in common with the deliveries. */
+static const char *words_of(const struct finding *f)
+{
+    if (f->kind == FINDING_FORGOTTEN && f->topic == FINDING_TOPIC_NONE) {
+        return "the broker no longer knew %e";
+    }
+    if (f->source != SOURCE_STORE) {
+        return words[f->kind];
+    }
+    switch (f->kind) {
+    case FINDING_LOST:
+        return "the store lost %n of %p to %t after acknowledging";
+    case FINDING_PHANTOM:
+        return "the store has %n of %t that nobody sent";
+    case FINDING_CORRUPT:
+        return "the store has %n of %t with another text or sender than was sent";
+    default:
+        return words[f->kind];
+    }
+}
+
+static void finding_append(struct buffer *b, const struct checking *k, const struct finding *f)
+{
+    for (const char *w = words_of(f); *w != '\0'; w++) {
+        if (*w != '%') {
+            buffer_append_char(b, *w);
+            continue;
+        }
+        switch (*++w) {
+        case 'p':
+            if (f->source == SOURCE_FILE && f->kind != FINDING_FILE_DIFFERS) {
+                buffer_append_string(b, "the file of ");
+            }
+            buffer_append_string(b, f->process[0] == '\0' ? "somebody" : f->process);
+            break;
+        case 'g':
+            buffer_append_string(b, f->source == SOURCE_FILE ? "has" : "got");
+            break;
+        case 'l':
+            buffer_append_string(b, f->source == SOURCE_FILE ? "lacks" : "did not get");
+            break;
+        case 'n':
+            word_count(b, f->count, "message");
+            break;
+        case 'x':
+            word_count(b, f->count, "time");
+            break;
+        case 't':
+            buffer_append_string(b, f->topic == FINDING_TOPIC_NONE ? "an unknown topic"
+                                                                   : k->s->topics[f->topic].name);
+            break;
+        default:
+            buffer_append_string(b, f->evidence[0].detail);
+        }
+    }
+}
+
+static void findings_append(struct buffer *b, const struct checking *k)
+{
+    const struct findings *f = &k->c->findings;
+    int64_t more = 0;
+
+    finding_append(b, k, &f->items[0]);
+    for (size_t i = 1; i < f->count; i++) {
+        more += f->items[i].cause == FINDING_ROOT && !f->items[i].excused;
+    }
+    if (more > 0) {
+        buffer_append_string(b, ", and ");
+        word_count(b, more, "more finding");
+    }
+}
+
+enum fault_group { BROKER_KILLS, POSTGRES_KILLS, OTHERS, FAULT_GROUPS };
+
+static enum fault_group group_of(const struct scenario_fault *fault)
+{
+    if (fault->action != FAULT_KILL) {
+        return OTHERS;
+    }
+    return fault->target == TARGET_BROKER ? BROKER_KILLS : POSTGRES_KILLS;
+}
+
+/* "2 broker kills, 1 PostgreSQL kill and 3 other faults" */
+static void faults_append(struct buffer *b, const struct scenario *s)
+{
+    int64_t counts[FAULT_GROUPS] = {0};
+    int left = 0;
+    int done = 0;
+
+    for (size_t i = 0; i < s->fault_count; i++) {
+        counts[group_of(&s->faults[i])]++;
+    }
+    for (int i = 0; i < FAULT_GROUPS; i++) {
+        left += counts[i] > 0;
+    }
+    const char *const names[] = {"broker kill", "PostgreSQL kill",
+                                 left == 1 ? "fault" : "other fault"};
+    for (int i = 0; i < FAULT_GROUPS; i++) {
+        if (counts[i] > 0) {
+            left--;
+            buffer_append_string(b, done++ == 0 ? "" : left == 0 ? " and " : ", ");
+            word_count(b, counts[i], names[i]);
+        }
+    }
+}
+
+/* What a system under test does not claim may be broken in a valid run. */
+static int64_t excused_of(const struct findings *f)
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; i < f->count; i++) {
+        count += f->items[i].cause == FINDING_ROOT && f->items[i].excused;
+    }
+    return count;
+}
+
+static void success_append(struct buffer *b, const struct checking *k)
+{
+    int64_t excused = excused_of(&k->c->findings);
+
+    if (excused > 0) {
+        buffer_append_string(b, "all that it claims was kept, for ");
+    }
+    word_count(b, k->c->acknowledged, "message");
+    buffer_append_string(b, " from ");
+    word_count(b, (int64_t)k->s->producer_count, "producer");
+    buffer_append_string(b, excused > 0 ? " to " : " arrived exactly once and in order at ");
+    word_count(b, (int64_t)k->s->consumer_count, "consumer");
+    if (k->s->fault_count > 0) {
+        buffer_append_string(b, ", through ");
+        faults_append(b, k->s);
+    }
+    if (excused > 0) {
+        buffer_append_string(b, "; ");
+        word_count(b, excused, "finding");
+        buffer_append_string(b, excused == 1 ? " is" : " are");
+        buffer_append_string(b, " of what it does not claim");
+    }
+}
+
+void check_sentence(struct checking *k)
+{
+    static const char *const names[] = {[VERDICT_VALID] = "Valid: ",
+                                        [VERDICT_INVALID] = "Invalid: ",
+                                        [VERDICT_UNKNOWN] = "Unknown: "};
+    struct buffer b = BUFFER_INIT;
+
+    if (k->c->verdict == VERDICT_VALID) {
+        success_append(&b, k);
+    } else {
+        findings_append(&b, k);
+    }
+    k->c->reason = memory_string(buffer_slice(&b));
+    buffer_clear(&b);
+    buffer_append_string(&b, names[k->c->verdict]);
+    buffer_append_string(&b, k->c->reason);
+    buffer_append_char(&b, '.');
+    k->c->sentence = memory_string(buffer_slice(&b));
+    buffer_release(&b);
+}

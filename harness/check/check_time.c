@@ -1,0 +1,394 @@
+/*
+ * check_time.c - what the clock says about order, empty answers and sizes.
+ *
+ * Everybody's events carry the time of one clock, so of two events it is known which came
+ * first, whoever recorded them. Three things follow, each by one walk over a topic's log:
+ *
+ *   real-time-order   a message that was acknowledged before another was sent lies before it
+ *   false-empty       who asks from an offset on gets no "no message" once a message at that
+ *                     offset or behind it is acknowledged
+ *   size-wrong        a size lies between the fewest and the most messages that the consumer
+ *                     can have had left to take while it asked
+ *
+ * earliest[i] is the first acknowledgement of any entry from i on: an entry that was sent
+ * after earliest[i + 1] is stored before something that was acknowledged first.
+ */
+#include "harness/check/check_parts.h"
+
+#include "harness/memory.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* An entry that producer-order or a finding at its offset has named says nothing more. */
+static bool is_displaced(const struct checking *k, const struct log_entry *entry)
+{
+    return (entry->flags & (ENTRY_EXTRA | ENTRY_ACCUSED)) != 0 ||
+           line_fate(k, (struct line_ref){entry->producer, entry->line})->displaced;
+}
+
+/* By entry, and one more behind the last; INT64_MAX: none was acknowledged. */
+static int64_t *earliest_make(const struct checking *k, const struct topic_log *log)
+{
+    int64_t *earliest = memory_zeroed(log->count + 1, sizeof *earliest);
+
+    earliest[log->count] = INT64_MAX;
+    for (size_t i = log->count; i-- > 0;) {
+        int64_t acked_ns =
+            is_displaced(k, &log->items[i]) ? TIME_NONE : entry_acked_ns(k, &log->items[i]);
+        earliest[i] =
+            acked_ns != TIME_NONE && acked_ns < earliest[i + 1] ? acked_ns : earliest[i + 1];
+    }
+    return earliest;
+}
+
+/* ---- order -------------------------------------------------------------------------- */
+
+static void say_too_early(struct checking *k, size_t topic, size_t at, const int64_t *earliest)
+{
+    const struct topic_log *log = &k->logs[topic];
+    const struct log_entry *entry = &log->items[at];
+    struct evidence *e = findings_add(&k->c->findings, FINDING_REAL_TIME_ORDER, SOURCE_HISTORY,
+                                      producer_name(k, entry->producer).text, topic);
+    size_t other = at + 1;
+
+    if (e == NULL) {
+        return;
+    }
+    while (earliest[other] == earliest[other + 1]) {
+        other++;
+    }
+    const struct log_entry *first = &log->items[other];
+    struct line_ref line = {entry->producer, entry->line};
+    e->offset = entry->offset;
+    e->line = line_number(k, line);
+    e->text = entry->message;
+    e->time_ns = entry_begin_ns(k, entry);
+    evidence_say(e,
+                 "line %" PRId64 " is at offset %" PRId64 ", before %s line %" PRId64 " at %" PRId64
+                 ", which had been acknowledged %.3f ms before this was sent",
+                 e->line, e->offset, producer_name(k, first->producer).text,
+                 line_number(k, (struct line_ref){first->producer, first->line}), first->offset,
+                 (double)(e->time_ns - earliest[other]) / 1e6);
+}
+
+static void order_check(struct checking *k, size_t topic, const int64_t *earliest)
+{
+    const struct topic_log *log = &k->logs[topic];
+
+    for (size_t i = 0; i < log->count; i++) {
+        if (entry_begin_ns(k, &log->items[i]) > earliest[i + 1] &&
+            !is_displaced(k, &log->items[i])) {
+            say_too_early(k, topic, i, earliest);
+        }
+    }
+}
+
+/* ---- empty answers ------------------------------------------------------------------ */
+
+/* The first entry with this offset or a larger one. */
+static size_t entry_from(const struct topic_log *log, int64_t offset)
+{
+    size_t index;
+    topic_log_find(log, offset, &index);
+    return index;
+}
+
+static void say_false_empty(struct checking *k, size_t consumer, size_t topic,
+                            const struct history_request *r, const struct log_entry *entry)
+{
+    struct findings *f = &k->c->findings;
+    size_t finding = findings_get(f, FINDING_FALSE_EMPTY, SOURCE_HISTORY,
+                                  consumer_name(k, consumer).text, topic, FINDING_ROOT, false);
+    struct evidence *e = findings_count(f, finding);
+
+    MEMORY_PUSH(&k->false_empties, (struct false_empty){consumer, topic, r->begin_ns, finding});
+    if (e != NULL) {
+        e->time_ns = r->begin_ns;
+        e->offset = entry->offset;
+        e->text = entry->message;
+        evidence_say(e,
+                     "asked from offset %" PRId64 " on and was told that there is no message; "
+                     "offset %" PRId64 " (%s) had been acknowledged %.3f ms before",
+                     r->offset, entry->offset, shown_text(k, entry->message).text,
+                     (double)(r->begin_ns - entry_acked_ns(k, entry)) / 1e6);
+    }
+}
+
+/* Only what is really there counts: an entry that the store lost is `lost`. */
+static void empty_judge(struct checking *k, size_t consumer, size_t topic,
+                        const struct history_request *r, const int64_t *earliest)
+{
+    const struct topic_log *log = &k->logs[topic];
+    size_t from = entry_from(log, r->offset);
+
+    k->c->promises[PROMISE_NOT_EMPTY].checked++;
+    if (earliest[from] > r->begin_ns) {
+        return;
+    }
+    for (size_t i = from; i < log->count && earliest[i] <= r->begin_ns; i++) {
+        int64_t acked_ns = entry_acked_ns(k, &log->items[i]);
+        if (acked_ns != TIME_NONE && acked_ns <= r->begin_ns && !is_displaced(k, &log->items[i])) {
+            say_false_empty(k, consumer, topic, r, &log->items[i]);
+            return;
+        }
+    }
+}
+
+static void empties_check(struct checking *k, size_t topic, const int64_t *earliest)
+{
+    uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
+
+    for (size_t c = 0; c < k->h->consumer_count && no_message != TEXT_NONE; c++) {
+        const struct history_consumer *consumer = &k->h->consumers[c];
+        for (size_t i = 0; i < consumer->requests.count; i++) {
+            const struct history_request *r = &consumer->requests.items[i];
+            if (r->is_consume && r->code == no_message && r->topic == topic && r->offset >= 0) {
+                empty_judge(k, c, topic, r, earliest);
+            }
+        }
+    }
+}
+
+/* ---- sizes, and empty answers without offsets ------------------------------------------ */
+
+/* One topic at one consumer, as times that ascend. */
+struct counting {
+    int64_t *acked; /* of the log's messages */
+    size_t acked_count;
+    int64_t *begun; /* of all sends that may have been executed */
+    size_t begun_count;
+    int64_t *taken; /* receives; plain */
+    size_t taken_count;
+};
+
+static int time_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* How many are not later. */
+static int64_t count_until(const int64_t *times, size_t count, int64_t time_ns)
+{
+    size_t low = 0;
+    size_t high = count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (times[middle] <= time_ns) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return (int64_t)low;
+}
+
+static void topic_count(const struct checking *k, size_t topic, struct counting *n)
+{
+    const struct scenario_topic *t = &k->s->topics[topic];
+
+    n->acked = memory_zeroed((size_t)t->expected, sizeof *n->acked);
+    n->begun = memory_zeroed((size_t)t->expected, sizeof *n->begun);
+    for (size_t i = 0; i < t->producer_count; i++) {
+        const struct scenario_client *producer = &k->s->producers[t->producers[i]];
+        for (size_t l = 0; l < producer->line_count; l++) {
+            struct line_ref at = {(uint32_t)t->producers[i], (uint32_t)l};
+            if (producer->lines[l].topic != topic || line_fate(k, at)->first == SEND_NONE) {
+                continue;
+            }
+            if (fate_acked_ns(k, at) != TIME_NONE) {
+                n->acked[n->acked_count++] = fate_acked_ns(k, at);
+            }
+            if (fate_outcome(k, at) != OUTCOME_FAIL) {
+                n->begun[n->begun_count++] = fate_begin_ns(k, at);
+            }
+        }
+    }
+    qsort(n->acked, n->acked_count, sizeof *n->acked, time_compare);
+    qsort(n->begun, n->begun_count, sizeof *n->begun, time_compare);
+}
+
+static void consumer_count(const struct checking *k, size_t consumer, size_t topic,
+                           struct counting *n)
+{
+    const struct history_consumer *c = &k->h->consumers[consumer];
+
+    n->taken = memory_zeroed(c->receives.count, sizeof *n->taken);
+    for (size_t i = 0; i < c->receives.count; i++) {
+        if (c->receives.items[i].topic == topic) {
+            n->taken[n->taken_count++] = c->receives.items[i].time_ns;
+        }
+    }
+}
+
+/* Consumes without an answer that began before a moment: each may have taken a message. */
+static int64_t lost_replies(const struct history_consumer *c, size_t topic, int64_t before_ns)
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; i < c->requests.count; i++) {
+        const struct history_request *r = &c->requests.items[i];
+        count += r->is_consume && r->topic == topic && r->begin_ns <= before_ns &&
+                 (r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN);
+    }
+    return count;
+}
+
+/* How many messages the broker may think that the consumer has taken. With offsets it is told
+ * so by each request. */
+static void taken_bounds(const struct checking *k, size_t consumer, size_t topic,
+                         const struct counting *n, int64_t begin_ns, int64_t end_ns, int64_t *low,
+                         int64_t *high)
+{
+    const struct history_consumer *c = &k->h->consumers[consumer];
+
+    *low = count_until(n->taken, n->taken_count, begin_ns);
+    *high = count_until(n->taken, n->taken_count, end_ns) + lost_replies(c, topic, end_ns);
+    if (k->plain) {
+        *high += 1; /* one that was answered and is recorded only afterwards */
+        return;
+    }
+    *low = 0;
+    for (size_t i = 0; i < c->requests.count; i++) {
+        const struct history_request *r = &c->requests.items[i];
+        if (!r->is_consume || r->topic != topic || r->offset < 0) {
+            continue;
+        }
+        bool heard = r->outcome == OUTCOME_OK || r->code != TEXT_NONE;
+        if (r->end_ns != TIME_NONE && r->end_ns <= begin_ns && heard && r->offset > *low) {
+            *low = r->offset;
+        }
+        if (r->begin_ns <= end_ns && r->offset > *high) {
+            *high = r->offset;
+        }
+    }
+}
+
+static void size_judge(struct checking *k, size_t consumer, size_t topic, const struct counting *n,
+                       const struct history_size *size)
+{
+    int64_t low;
+    int64_t high;
+
+    taken_bounds(k, consumer, topic, n, size->begin_ns, size->end_ns, &low, &high);
+    int64_t least = count_until(n->acked, n->acked_count, size->begin_ns) - high;
+    int64_t most = count_until(n->begun, n->begun_count, size->end_ns) - low;
+    /* Who begins at the end is owed nothing of what was there before. */
+    least = least < 0 || k->h->run.claims.latest ? 0 : least;
+    k->c->promises[PROMISE_SIZES].checked++;
+    if (size->size >= least && size->size <= most) {
+        return;
+    }
+    /* After what is forgotten the count begins anew. */
+    bool excused = restarted_before(k, size->end_ns) &&
+                   !(k->h->run.claims.messages && k->h->run.claims.positions);
+    size_t finding = findings_get(&k->c->findings, FINDING_SIZE_WRONG, SOURCE_HISTORY,
+                                  consumer_name(k, consumer).text, topic, FINDING_ROOT, excused);
+    struct evidence *e = findings_count(&k->c->findings, finding);
+    if (e != NULL) {
+        e->time_ns = size->begin_ns;
+        evidence_say(e, "was told %" PRId64 "; there were %" PRId64 " to %" PRId64 " to take",
+                     size->size, least, most);
+    }
+}
+
+/* Without offsets: more was acknowledged before it asked than it can have taken until the end
+ * of the answer. */
+static void plain_empty_judge(struct checking *k, size_t consumer, size_t topic,
+                              const struct counting *n, const struct history_request *r)
+{
+    int64_t low;
+    int64_t high;
+
+    taken_bounds(k, consumer, topic, n, r->begin_ns, r->end_ns, &low, &high);
+    int64_t acked = count_until(n->acked, n->acked_count, r->begin_ns);
+    k->c->promises[PROMISE_NOT_EMPTY].checked++;
+    high--; /* a client asks for one message after the other */
+    if (acked <= high) {
+        return;
+    }
+    bool excused = restarted_before(k, r->end_ns) &&
+                   !(k->h->run.claims.messages && k->h->run.claims.positions);
+    size_t finding = findings_get(&k->c->findings, FINDING_FALSE_EMPTY, SOURCE_HISTORY,
+                                  consumer_name(k, consumer).text, topic, FINDING_ROOT, excused);
+    struct evidence *e = findings_count(&k->c->findings, finding);
+    MEMORY_PUSH(&k->false_empties, (struct false_empty){consumer, topic, r->begin_ns, finding});
+    if (e != NULL) {
+        e->time_ns = r->begin_ns;
+        evidence_say(e,
+                     "was told that there is no message after it had taken %" PRId64 "; %" PRId64
+                     " had been acknowledged",
+                     high, acked);
+    }
+}
+
+static bool has_sizes(const struct history_consumer *c, size_t topic)
+{
+    for (size_t i = 0; i < c->sizes.count; i++) {
+        if (c->sizes.items[i].topic == topic && c->sizes.items[i].outcome == OUTCOME_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
+                           const struct counting *n)
+{
+    const struct history_consumer *c = &k->h->consumers[consumer];
+    uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
+
+    for (size_t i = 0; i < c->sizes.count; i++) {
+        if (c->sizes.items[i].topic == topic && c->sizes.items[i].outcome == OUTCOME_OK) {
+            size_judge(k, consumer, topic, n, &c->sizes.items[i]);
+        }
+    }
+    for (size_t i = 0; i < c->requests.count && k->plain && no_message != TEXT_NONE; i++) {
+        const struct history_request *r = &c->requests.items[i];
+        if (r->is_consume && r->code == no_message && r->topic == topic) {
+            plain_empty_judge(k, consumer, topic, n, r);
+        }
+    }
+}
+
+static void counts_check(struct checking *k, size_t topic)
+{
+    struct counting n = {NULL, 0, NULL, 0, NULL, 0};
+
+    for (size_t i = 0; i < k->s->topics[topic].consumer_count; i++) {
+        size_t consumer = k->s->topics[topic].consumers[i];
+        if (!k->plain && !has_sizes(&k->h->consumers[consumer], topic)) {
+            continue;
+        }
+        if (n.acked == NULL) {
+            topic_count(k, topic, &n);
+        }
+        consumer_count(k, consumer, topic, &n);
+        consumer_judge(k, consumer, topic, &n);
+        free(n.taken);
+        n.taken = NULL;
+        n.taken_count = 0;
+    }
+    free(n.acked);
+    free(n.begun);
+}
+
+void check_time(struct checking *k)
+{
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        if (!k->plain) {
+            int64_t *earliest = earliest_make(k, &k->logs[t]);
+            order_check(k, t, earliest);
+            empties_check(k, t, earliest);
+            free(earliest);
+        } else if (!k->logs[t].ambiguous) {
+            int64_t *earliest = earliest_make(k, &k->logs[t]);
+            order_check(k, t, earliest);
+            free(earliest);
+        }
+        counts_check(k, t);
+    }
+}
