@@ -73,6 +73,9 @@ def sentence(result):
     totals = "%d runs of %d faults on %d stores, %s messages" % (
         len(runs), len({c["fault"] for c in cells}), len({c["store"] for c in cells}),
         format(sum(run["messages"] for run in runs), ","))
+    again = sum(run["tries"] > 1 for run in runs)
+    if again:
+        totals += "; %d were tried again with a longer load, since a fault had come too late" % again
     if not runs:
         return "Nothing was run"
     if valid == len(runs):

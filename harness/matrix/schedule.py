@@ -232,11 +232,11 @@ def draw(name, store, seed, kinds, shape, room):
                     tuple(faults))
 
 
-def draw_cell(kind, store, seed):
-    """Of the matrix: this kind of fault."""
+def draw_cell(kind, store, seed, room=300):
+    """Of the matrix: this kind of fault, with so many messages before each."""
     dice = random.Random("%s/%s/%d/shape" % (kind.name, store, seed))
     shape = Shape(dice.randint(2, 4), dice.randint(1, 3), dice.randint(1, 3))
-    return draw(kind.name, store, seed, [kind] * kind.times, shape, 300)
+    return draw(kind.name, store, seed, [kind] * kind.times, shape, room)
 
 
 def without_clashes(kinds):
