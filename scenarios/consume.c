@@ -33,8 +33,9 @@ enum {
     EXIT_DONE = 0,
     EXIT_MISSING = 1,
     EXIT_BAD_INPUT = 2,
-    SLICE_MS = 100, /* waits are cut up, to show progress and to notice a signal */
-    POLL_MS = 500,  /* how long the broker holds a request; how fine --idle is measured */
+    SLICE_MS = 100,   /* waits are cut up, to show progress and to notice a signal */
+    SIZE_EVERY = 100, /* messages, for a history */
+    POLL_MS = 500,    /* how long the broker holds a request; how fine --idle is measured */
 };
 
 #define BETWEEN "     " /* the topic and the message */
@@ -147,6 +148,27 @@ static bool consume_take(struct consume *consume, const MyMessage *message)
     return true;
 }
 
+/* How many are left? Only the history wants to know: whether the broker counts right. */
+static void consume_ask_size(struct consume *consume, const char *topic)
+{
+    int64_t size = -1;
+    if (consume->history == NULL) {
+        return;
+    }
+    history_size(consume->history, topic);
+    if (myconsumer_size(consume->consumer, topic, &size, NULL) != MYQUEUE_OK) {
+        size = -1;
+    }
+    history_sized(consume->history, topic, size);
+}
+
+static void consume_ask_sizes(struct consume *consume)
+{
+    for (size_t i = 0; i < consume->settings->topic_count; i++) {
+        consume_ask_size(consume, consume->settings->topics[i]);
+    }
+}
+
 /* Until one of the ends; false when something went wrong, with one line on stderr. */
 static bool consume_all(struct consume *consume)
 {
@@ -157,6 +179,11 @@ static bool consume_all(struct consume *consume)
         if (status == MYQUEUE_OK) {
             if (!consume_take(consume, &message)) {
                 return false;
+            }
+            if (consume->received == expect) {
+                consume_ask_sizes(consume);
+            } else if (consume->received % SIZE_EVERY == 0) {
+                consume_ask_size(consume, message.topic);
             }
         } else if (status != MYQUEUE_TIMEOUT) {
             progress_clear(&consume->progress);

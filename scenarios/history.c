@@ -201,6 +201,29 @@ void history_receive(struct history *history, int64_t line, const MyMessage *mes
     event_end(history);
 }
 
+void history_size(struct history *history, const char *topic)
+{
+    if (history == NULL) {
+        return;
+    }
+    event_begin(history, "size", "invoke");
+    event_text(history, "topic", topic);
+    event_end(history);
+}
+
+void history_sized(struct history *history, const char *topic, int64_t size)
+{
+    if (history == NULL) {
+        return;
+    }
+    event_begin(history, "size", size >= 0 ? "ok" : "info");
+    event_text(history, "topic", topic);
+    if (size >= 0) {
+        event_number(history, "size", size);
+    }
+    event_end(history);
+}
+
 /* How an attempt ended. A refusal has a code or an error, and so has what got no answer. */
 static const char *attempt_type(const struct myqueue_attempt *attempt)
 {

@@ -42,6 +42,11 @@ void history_sent(struct history *history, const struct myqueue_delivery *delive
 /* A consumer has written `message` as line `line` of its file. */
 void history_receive(struct history *history, int64_t line, const MyMessage *message);
 
+/* A consumer is about to ask how many messages of the topic it has not taken; and what it was told,
+ * -1: it was not. */
+void history_size(struct history *history, const char *topic);
+void history_sized(struct history *history, const char *topic, int64_t size);
+
 /* A request begins or ends. A registration is also an operation of its own. */
 void history_attempt(struct history *history, const struct myqueue_attempt *attempt);
 
