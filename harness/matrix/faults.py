@@ -3,7 +3,7 @@
 
 Each run is a scenario of a few seconds on the process runtime. Writes REPORTS/TIME-PID/:
 index.html, matrix.md, result.json, runs/ (of valid ones the last of each cell), and points
-REPORTS/latest to it. The exit code is 0 only if every run was valid.
+REPORTS/latest to it. Ends with `N passed, N failed`; the exit code is 0 only if every run was valid.
 """
 
 import os
@@ -148,8 +148,10 @@ def main():
         matrix.write()
     print("\n%s\n%s" % (page.sentence(matrix.result),
                         runs.from_root(os.path.join(matrix.folder, "index.html"))))
-    verdicts = {run["verdict"] for cell in matrix.result["cells"] for run in cell["runs"]}
-    return 0 if verdicts == {"valid"} else 1
+    verdicts = [run["verdict"] for cell in matrix.result["cells"] for run in cell["runs"]]
+    passed = verdicts.count("valid")
+    print("%d passed, %d failed" % (passed, len(verdicts) - passed))
+    return 0 if verdicts and passed == len(verdicts) else 1
 
 
 if __name__ == "__main__":
