@@ -14,6 +14,7 @@
 #include "harness/judge.h"
 #include "harness/run/record.h"
 #include "harness/run/rows.h"
+#include "harness/runtime/ports.h"
 #include "harness/runtime/runtime.h"
 #include "harness/scenario/scenario.h"
 #include "harness/run/supervisor.h"
@@ -40,11 +41,6 @@
 #define DOWN_LIMIT_MS 60000
 #define NAME_BYTES_MAX 100
 
-/* The broker's port is taken from here, below the ports that Linux gives to outgoing
- * connections (32768 and up): from those, a client that connects to a broker that is down
- * can be given that very port, connect to itself, and keep the broker from coming back. */
-#define PORT_FIRST 20000 /* RUNTIME_PORTS times RUNTIME_PORTS_APART of them */
-
 struct run {
     const struct run_options *options;
     struct scenario *scenario;
@@ -52,6 +48,7 @@ struct run {
     struct record record;
     struct record_run about;
     struct runtime_settings settings;
+    int ports_held;
     struct runtime *rt;
     struct clients clients;
     struct driver driver;
@@ -530,8 +527,7 @@ static bool choose_runtime(struct run *run)
     return run->rt != NULL;
 }
 
-/* The mark of all that this run starts, and a port that no other run takes: runs of one
- * machine differ in their process ids, and the port also differs between attempts. */
+/* The mark of all that this run starts. */
 static void choose_id(struct run *run)
 {
     uint16_t salt = 0;
@@ -540,7 +536,14 @@ static void choose_id(struct run *run)
     snprintf(run->settings.id, sizeof run->settings.id, "myqueue-%llx-%d-%04x",
              (unsigned long long)run->about.started_unix_s, (int)getpid(),
              size == (ssize_t)sizeof salt ? salt : 0);
-    run->settings.port = PORT_FIRST + (int)(getpid() % RUNTIME_PORTS_APART);
+}
+
+static bool choose_ports(struct run *run)
+{
+    run->settings.port = ports_take(&run->ports_held);
+    return run->settings.port > 0 ||
+           control_fail(&run->control, NULL,
+                        "no ports are left between 20000 and 32000 for another run");
 }
 
 static bool prepare_folder(struct run *run)
@@ -582,7 +585,7 @@ static bool prepare(struct run *run)
     run->settings.store = run->scenario->store;
     run->settings.postgres = run->scenario->postgres;
     choose_id(run);
-    if (!prepare_folder(run) || !choose_runtime(run)) {
+    if (!choose_ports(run) || !prepare_folder(run) || !choose_runtime(run)) {
         return false;
     }
     run->about.runtime = run->rt->ops->name;
@@ -605,6 +608,7 @@ static int run_loaded(struct run *run)
         return EXIT_HARNESS;
     }
     run->record.history_fd = -1;
+    run->ports_held = -1;
     if (prepare(run)) {
         code = supervisor_run(run->rt, run_body, run);
     } else if (run->control.failed) {
@@ -613,6 +617,9 @@ static int run_loaded(struct run *run)
     runtime_destroy(run->rt);
     record_close(&run->record);
     control_close(&run->control);
+    if (run->ports_held >= 0) {
+        close(run->ports_held);
+    }
     return code;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "harness/runtime/runtime.h"
 
+#include "harness/runtime/ports.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

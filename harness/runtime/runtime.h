@@ -26,10 +26,6 @@
 #define RUNTIME_ADDRESS_BYTES 64
 #define VICTIMS_MAX 1024
 
-/* A run may need more ports than its own: these far behind it, which no other run has. */
-#define RUNTIME_PORTS_APART 4000
-#define RUNTIME_PORTS 3
-
 struct runtime_settings {
     const char *root;              /* the project's folder: tools/, compose/ */
     const char *programs;          /* the folder of myqueue-broker and the others */
