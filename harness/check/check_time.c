@@ -267,6 +267,24 @@ static void taken_bounds(const struct checking *k, size_t consumer, size_t topic
     }
 }
 
+/* What the log itself has too many or too few of, or what was forgotten: then no size is right. */
+static size_t size_cause(const struct checking *k, size_t consumer, size_t topic)
+{
+    const struct findings *f = &k->c->findings;
+    size_t cause = forgotten_cause(k, topic, consumer_name(k, consumer).text, 0);
+
+    for (size_t i = 0; i < f->count && cause == FINDING_ROOT; i++) {
+        enum finding_kind kind = f->items[i].kind;
+        if (f->items[i].topic == topic && f->items[i].cause == FINDING_ROOT &&
+            (kind == FINDING_LOST || kind == FINDING_DUPLICATE || kind == FINDING_PHANTOM ||
+             kind == FINDING_ABORTED_READ || kind == FINDING_NOT_DENSE ||
+             kind == FINDING_INCONSISTENT_OFFSET)) {
+            cause = i;
+        }
+    }
+    return cause;
+}
+
 static void size_judge(struct checking *k, size_t consumer, size_t topic, const struct counting *n,
                        const struct history_size *size)
 {
@@ -285,8 +303,10 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     /* After what is forgotten the count begins anew. */
     bool excused = restarted_before(k, size->end_ns) &&
                    !(k->h->run.claims.messages && k->h->run.claims.positions);
+    size_t cause = size_cause(k, consumer, topic);
+    excused |= cause != FINDING_ROOT && k->c->findings.items[cause].excused;
     size_t finding = findings_get(&k->c->findings, FINDING_SIZE_WRONG, SOURCE_HISTORY,
-                                  consumer_name(k, consumer).text, topic, FINDING_ROOT, excused);
+                                  consumer_name(k, consumer).text, topic, cause, excused);
     struct evidence *e = findings_count(&k->c->findings, finding);
     if (e != NULL) {
         e->time_ns = size->begin_ns;

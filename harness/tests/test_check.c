@@ -1089,6 +1089,20 @@ static void size_wrong(struct folder *f)
     FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 3; there were 0 to 0"});
 }
 
+/* A copy in the store that nobody has read yet is counted, and is the cause. */
+static void size_wrong_by_a_copy(struct folder *f)
+{
+    char message[64];
+    message_make(f, 1, 12, message, sizeof message);
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T1\",\"partition\":0,\"offset\":30,\"producer_id\":20,"
+        "\"sequence\":11,\"message\":\"%s\"}",
+        message);
+    sized(f, 1);
+    FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "line 12 is at offset"},
+          {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 1", "duplicate"});
+}
+
 /* P3 is given the id that P2 has. */
 static void id_twice(struct folder *f)
 {
@@ -1106,6 +1120,7 @@ static void test_time(void)
     WITH_BOTH(false_empty_last)
     WITH_BOTH(size_right)
     WITH_BOTH(size_wrong)
+    WITH_BOTH(size_wrong_by_a_copy)
     WITH_BOTH(id_twice)
 }
 
