@@ -63,6 +63,8 @@ class Runner:
     def __init__(self, runs):
         self.runs = os.path.abspath(runs)
         self.lock, self.children, self.ended = threading.Lock(), set(), False
+        # One run in containers at a time: the engine makes each one's network and volume alone.
+        self.engine = threading.Lock()
 
     def run(self, folder, name, repeat="", runtime="process"):
         """`repeat` is what its report says to repeat it."""
@@ -70,6 +72,10 @@ class Runner:
                    "--runtime", runtime, "--reports", self.runs, "--name", name,
                    "--limit", str(CLIENTS_LIMIT_S), "--stall", str(STALL_S),
                    *(["--command", repeat] if repeat else []), folder]
+        with self.engine if runtime == "docker" else contextlib.nullcontext():
+            return self.run_command(command, name)
+
+    def run_command(self, command, name):
         with self.lock:
             if self.ended:
                 return Outcome("failed", "ended before it began")
