@@ -56,6 +56,17 @@ static bool crash_begin(struct fault_scene *scene)
     return true;
 }
 
+/* Its last words: it was not somebody else who killed it. */
+static bool died_at_its_step(const struct fault_scene *scene, const struct process *broker)
+{
+    char words[FAULT_STEP_BYTES_MAX + 64];
+
+    snprintf(words, sizeof words, "crash_point step=%s hit=%" PRId64 "\n", scene->fault->step,
+             scene->fault->pass);
+    return WIFSIGNALED(broker->status) && WTERMSIG(broker->status) == SIGKILL &&
+           process_said(broker, words) > 0;
+}
+
 /* Has the armed life ended, and at its step? */
 static bool crash_hit(struct fault_scene *scene)
 {
@@ -73,7 +84,7 @@ static bool crash_hit(struct fault_scene *scene)
     if (rt->incarnations[TARGET_BROKER] == 0 || process_runs(broker)) {
         return false;
     }
-    if (WIFSIGNALED(broker->status) && WTERMSIG(broker->status) == SIGKILL) {
+    if (died_at_its_step(scene, broker)) {
         return true;
     }
     return control_fail(rt->control, broker->log, "the broker was to crash at %s, and ended: %s",

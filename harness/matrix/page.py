@@ -78,6 +78,8 @@ def sentence(result):
         totals += "; %d were tried again with a longer load, since a fault had come too late" % again
     if not runs:
         return "Nothing was run"
+    if result["notes"]:
+        totals += "; not all rows could be run here"
     if valid == len(runs):
         return "All valid: " + totals
     return "%d of %d runs are not valid: %s" % (len(runs) - valid, len(runs), totals)
