@@ -352,7 +352,10 @@ static int consume_run(struct consume *consume)
         }
         consume_busy(consume);
         progress_start(&consume->progress, consume->name, consume->settings->expect);
-        good = good && consume_all(consume);
+        if (good) {
+            consume_ask_sizes(consume);
+            good = consume_all(consume);
+        }
         myconsumer_stop(consume->consumer);
         progress_clear(&consume->progress);
         code = consume_report(consume, good);

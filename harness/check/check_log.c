@@ -759,7 +759,7 @@ static void rows_strange(struct checking *k, size_t next)
     }
 }
 
-static int64_t removed_of(const struct history *h, size_t topic)
+int64_t log_removed(const struct history *h, size_t topic)
 {
     int64_t offset = 0;
 
@@ -777,7 +777,7 @@ static void topic_join(struct checking *k, size_t topic, const struct topic_line
     struct joining j = {.k = k,
                         .topic = topic,
                         .log = &k->logs[topic],
-                        .removed = removed_of(k->h, topic),
+                        .removed = log_removed(k->h, topic),
                         .identity_of = by_id,
                         .identities = identities->items,
                         .topic_lines = &lines->by_topic_producer[topic * k->s->producer_count],

@@ -240,6 +240,9 @@ struct process_name consumer_name(const struct checking *k, size_t consumer);
 uint32_t line_message(const struct checking *k, struct line_ref at);
 int64_t line_number(const struct checking *k, struct line_ref at);
 
+/* What lies before this offset has been removed by the log's limits; 0: nothing. */
+int64_t log_removed(const struct history *h, size_t topic);
+
 struct line_fate *line_fate(const struct checking *k, struct line_ref at);
 enum outcome fate_outcome(const struct checking *k, struct line_ref at);
 uint32_t fate_code(const struct checking *k, struct line_ref at);

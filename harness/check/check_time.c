@@ -251,6 +251,7 @@ static void taken_bounds(const struct checking *k, size_t consumer, size_t topic
         *high += 1; /* one that was answered and is recorded only afterwards */
         return;
     }
+    int64_t late = INT64_MAX;
     *low = 0;
     for (size_t i = 0; i < c->requests.count; i++) {
         const struct history_request *r = &c->requests.items[i];
@@ -264,7 +265,13 @@ static void taken_bounds(const struct checking *k, size_t consumer, size_t topic
         if (r->begin_ns <= end_ns && r->offset > *high) {
             *high = r->offset;
         }
+        /* One without an answer may come late, and set the position back. */
+        bool lost = r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN;
+        if (lost && r->begin_ns <= end_ns && r->offset < late) {
+            late = r->offset;
+        }
     }
+    *low = late < *low ? late : *low;
 }
 
 /* What the log itself has too many or too few of, or what was forgotten: then no size is right. */
@@ -292,6 +299,8 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     int64_t high;
 
     taken_bounds(k, consumer, topic, n, size->begin_ns, size->end_ns, &low, &high);
+    int64_t removed = log_removed(k->h, topic);
+    high = removed > high ? removed : high;
     int64_t least = count_until(n->acked, n->acked_count, size->begin_ns) - high;
     int64_t most = count_until(n->begun, n->begun_count, size->end_ns) - low;
     /* Who begins at the end is owed nothing of what was there before. */

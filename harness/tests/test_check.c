@@ -1083,6 +1083,23 @@ static void size_right(struct folder *f)
     judged_release(&o);
 }
 
+/* The broker may get a consume late, long after the consumer gave it up. */
+static void size_after_late_consume(struct folder *f)
+{
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"invoke\","
+        "\"id\":9001,\"path\":\"/consumer/consume\",\"topic\":\"T1\",\"offset\":28}",
+        tick(f));
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"info\","
+        "\"id\":9001,\"http\":0,\"error\":\"no answer\"}",
+        tick(f));
+    sized(f, 2);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    judged_release(&o);
+}
+
 static void size_wrong(struct folder *f)
 {
     sized(f, 3);
@@ -1119,6 +1136,7 @@ static void test_time(void)
     WITH_BOTH(false_empty)
     WITH_BOTH(false_empty_last)
     WITH_BOTH(size_right)
+    WITH_BOTH(size_after_late_consume)
     WITH_BOTH(size_wrong)
     WITH_BOTH(size_wrong_by_a_copy)
     WITH_BOTH(id_twice)

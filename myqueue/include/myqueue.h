@@ -90,9 +90,12 @@ MYQUEUE_API const char *myqueue_status_words(enum myqueue_status status);
 /* ---- watching the requests -------------------------------------------------------- */
 
 /*
- * One HTTP request of a producer's or consumer's own thread. The observer is called with
- * MYQUEUE_BEGIN before a byte of it goes out, and with MYQUEUE_END when it is over. A request
- * that is repeated begins again, with an id of its own. Everything is borrowed for the call.
+ * One HTTP request of a producer or consumer. The observer is called with MYQUEUE_BEGIN before a
+ * byte of it goes out, and with MYQUEUE_END when it is over. A request that is repeated begins
+ * again, with an id of its own. Everything is borrowed for the call.
+ *
+ * Threads: the producer's or consumer's own; for the requests of myconsumer_size, also at the
+ * same time, the one that called it.
  */
 enum myqueue_attempt_phase { MYQUEUE_BEGIN, MYQUEUE_END };
 
@@ -303,7 +306,8 @@ MYQUEUE_API enum myqueue_status myconsumer_get_next(MyConsumer *consumer, int ti
 
 /*
  * How many messages of the topic get_next has not given yet, as the broker counts them.
- * `topic` is one of the consumer's. Waits for the broker (retry_ms).
+ * `topic` is one of the consumer's. Waits for the broker (retry_ms). It tells the broker first
+ * how far the consumer is, by a consume that does not wait.
  */
 MYQUEUE_API enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic,
                                                 int64_t *size, char *error);

@@ -65,16 +65,27 @@ static void call_pause(int wait_ms)
     }
 }
 
+static void call_watched(const struct mq_call_watch *watch, const struct mq_reply *reply)
+{
+    if (watch != NULL) {
+        watch->tried(watch->arg, reply);
+    }
+}
+
 enum myqueue_status mq_call_until(const char *url, const char *target, const char *body,
-                                  int timeout_ms, struct mq_reply *reply, char *error)
+                                  int timeout_ms, const struct mq_call_watch *watch,
+                                  struct mq_reply *reply, char *error)
 {
     int64_t until_ms = mq_clock_after(timeout_ms);
     struct mq_retry retry;
+    const struct mq_reply not_started = {.kind = MQ_REPLY_AGAIN, .error = "out of memory"};
     mq_retry_init(&retry, (uint64_t)mq_clock_ms());
     for (;;) {
         int64_t left_ms = until_ms == MQ_NEVER ? CALL_LONGEST_MS : until_ms - mq_clock_ms();
         int limit_ms = left_ms < CALL_LONGEST_MS ? (int)left_ms : CALL_LONGEST_MS;
+        call_watched(watch, NULL);
         enum myqueue_status status = mq_call(url, target, body, limit_ms, reply);
+        call_watched(watch, status == MYQUEUE_OK ? reply : &not_started);
         if (status != MYQUEUE_OK) {
             snprintf(error, MYQUEUE_ERROR_BYTES, "out of memory");
             return status;
@@ -113,8 +124,9 @@ enum myqueue_status myqueue_create_topic(const char *broker, const char *topic, 
     mq_text_format(&body, "{\"name\":");
     mq_text_json(&body, topic, strlen(topic));
     mq_text_append(&body, "}", 1);
-    status = body.failed ? MYQUEUE_NO_MEMORY
-                         : mq_call_until(url, "/topics", body.bytes, timeout_ms, &reply, error);
+    status = body.failed
+                 ? MYQUEUE_NO_MEMORY
+                 : mq_call_until(url, "/topics", body.bytes, timeout_ms, NULL, &reply, error);
     if (status == MYQUEUE_OK) {
         if (reply.kind == MQ_REPLY_REFUSED) {
             status = mq_reply_status(&reply, false);

@@ -16,11 +16,18 @@
 enum myqueue_status mq_call(const char *url, const char *target, const char *body, int limit_ms,
                             struct mq_reply *reply);
 
+/* Told of every try, if not NULL: `reply` is NULL before it, and then what came of it. */
+struct mq_call_watch {
+    void (*tried)(void *arg, const struct mq_reply *reply);
+    void *arg;
+};
+
 /*
  * The same until there is a success or a refusal. MYQUEUE_BROKER_AWAY, with one line in
  * `error`, when there was none for timeout_ms; then there is nothing to release.
  */
 enum myqueue_status mq_call_until(const char *url, const char *target, const char *body,
-                                  int timeout_ms, struct mq_reply *reply, char *error);
+                                  int timeout_ms, const struct mq_call_watch *watch,
+                                  struct mq_reply *reply, char *error);
 
 #endif

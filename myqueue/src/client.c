@@ -288,6 +288,43 @@ void mq_client_add_locked(struct mq_client *client, struct mq_channel *channel)
     client->channels[client->channel_count++] = channel;
 }
 
+void mq_client_attempt_begins(struct mq_client *client, struct myqueue_attempt *attempt,
+                              const char *path, const char *topic)
+{
+    pthread_mutex_lock(&client->lock);
+    attempt->id = ++client->attempts;
+    pthread_mutex_unlock(&client->lock);
+    attempt->phase = MYQUEUE_BEGIN;
+    attempt->path = path;
+    attempt->topic = topic;
+    attempt->http = 0;
+    attempt->code = "";
+    attempt->error = "";
+    attempt->not_executed = false;
+    attempt->client_id = -1;
+    if (client->observer != NULL) {
+        client->observer(client->observer_arg, attempt);
+    }
+}
+
+void mq_client_attempt_ends(struct mq_client *client, struct myqueue_attempt *attempt,
+                            const struct mq_reply *reply)
+{
+    if (client->observer == NULL) {
+        return;
+    }
+    attempt->phase = MYQUEUE_END;
+    attempt->http = reply->http;
+    attempt->code = reply->code;
+    attempt->error = reply->error;
+    attempt->not_executed = reply->kind == MQ_REPLY_REFUSED || reply->kind == MQ_REPLY_AGAIN;
+    if (reply->kind == MQ_REPLY_SUCCESS &&
+        strcmp(attempt->path, client->role->register_path) == 0) {
+        attempt->client_id = mq_reply_number(reply, client->role->id_name);
+    }
+    client->observer(client->observer_arg, attempt);
+}
+
 /* ---- a channel -------------------------------------------------------------------- */
 
 static void channel_done(void *arg, const struct mq_answer *answer)
@@ -297,19 +334,7 @@ static void channel_done(void *arg, const struct mq_answer *answer)
     struct mq_reply reply;
     mq_reply_read(&reply, answer);
     channel->in_flight = false;
-    if (client->observer != NULL) {
-        struct myqueue_attempt *attempt = &channel->attempt;
-        attempt->phase = MYQUEUE_END;
-        attempt->http = reply.http;
-        attempt->code = reply.code;
-        attempt->error = reply.error;
-        attempt->not_executed = reply.kind == MQ_REPLY_REFUSED || reply.kind == MQ_REPLY_AGAIN;
-        if (reply.kind == MQ_REPLY_SUCCESS &&
-            strcmp(attempt->path, client->role->register_path) == 0) {
-            attempt->client_id = mq_reply_number(&reply, client->role->id_name);
-        }
-        client->observer(client->observer_arg, attempt);
-    }
+    mq_client_attempt_ends(client, &channel->attempt, &reply);
     channel->answered(channel, &reply);
     mq_reply_release(&reply);
 }
@@ -358,24 +383,12 @@ void mq_channel_request(struct mq_channel *channel, const char *path, const char
                         int limit_ms, size_t answer_bytes_max, mq_channel_answered *answered)
 {
     struct mq_client *client = channel->client;
-    struct myqueue_attempt *attempt = &channel->attempt;
     mq_text_clear(&channel->url);
     mq_text_format(&channel->url, "%s%s%s", client->url, path, query);
     channel->answered = answered;
     channel->in_flight = true;
     channel->started_ms = mq_clock_ms();
-    attempt->phase = MYQUEUE_BEGIN;
-    attempt->id = ++client->attempts;
-    attempt->path = path;
-    attempt->topic = channel->topic;
-    attempt->http = 0;
-    attempt->code = "";
-    attempt->error = "";
-    attempt->not_executed = false;
-    attempt->client_id = -1;
-    if (client->observer != NULL) {
-        client->observer(client->observer_arg, attempt);
-    }
+    mq_client_attempt_begins(client, &channel->attempt, path, channel->topic);
     struct mq_request request = {.url = channel->url.bytes,
                                  .body = channel->body.length > 0 ? channel->body.bytes : NULL,
                                  .body_length = channel->body.length,

@@ -59,7 +59,6 @@ struct mq_client {
     void *observer_arg;
 
     struct mq_transport *transport; /* the thread's; others only wake it */
-    uint64_t attempts;              /* the thread's */
     pthread_t thread;
     bool started;
 
@@ -70,6 +69,7 @@ struct mq_client {
     bool woken;                                      /* the thread will make another round */
     struct mq_channel *channels[MYQUEUE_TOPICS_MAX]; /* set once each, never moved */
     size_t channel_count;
+    uint64_t attempts; /* requests that the observer was told of */
 };
 
 typedef void mq_channel_answered(struct mq_channel *channel, struct mq_reply *reply);
@@ -120,6 +120,13 @@ void mq_client_wake_locked(struct mq_client *client);
 
 /* The topic's channel, or NULL. The lock is held. */
 struct mq_channel *mq_client_find_locked(struct mq_client *client, const char *topic);
+
+/* A request of the client to `path` begins, and ends with `reply`: number it, and tell the
+ * observer if there is one. Sequence, count and offset are set before. The lock is not held. */
+void mq_client_attempt_begins(struct mq_client *client, struct myqueue_attempt *attempt,
+                              const char *path, const char *topic);
+void mq_client_attempt_ends(struct mq_client *client, struct myqueue_attempt *attempt,
+                            const struct mq_reply *reply);
 
 /* Set up a zeroed channel; false: out of memory, nothing is left. */
 bool mq_channel_init(struct mq_channel *channel, struct mq_client *client, const char *topic);

@@ -283,19 +283,43 @@ const char *myconsumer_error(MyConsumer *consumer)
     return consumer->error;
 }
 
-/* A GET of `path` about the stream's position; `more` is the rest of the query. */
-static enum myqueue_status stream_call(struct stream *stream, const char *path, const char *more,
-                                       struct mq_reply *reply, char *error)
+/* A question that the caller's own thread asks, as the observer sees it. */
+struct question {
+    struct stream *stream;
+    const char *path;
+    struct myqueue_attempt attempt;
+};
+
+static void question_tried(void *arg, const struct mq_reply *reply)
+{
+    struct question *question = arg;
+    const struct mq_channel *channel = &question->stream->channel;
+    if (reply == NULL) {
+        mq_client_attempt_begins(channel->client, &question->attempt, question->path,
+                                 channel->topic);
+    } else {
+        mq_client_attempt_ends(channel->client, &question->attempt, reply);
+    }
+}
+
+/* A GET of `path` about the stream's position, with "&offset=.." and what follows it in `more`
+ * when `offset` is not -1. */
+static enum myqueue_status stream_call(struct stream *stream, const char *path, int64_t offset,
+                                       const char *more, struct mq_reply *reply, char *error)
 {
     const struct MyConsumer *consumer = (struct MyConsumer *)stream->channel.client;
     enum myqueue_status status = MYQUEUE_NO_MEMORY;
+    struct question question = {stream, path, {.sequence = -1, .offset = offset}};
+    const struct mq_call_watch watch = {question_tried, &question};
     struct mq_text target = {0};
     mq_text_format(&target, "%s", path);
     stream_query(stream, &target);
-    mq_text_format(&target, "%s", more);
+    if (offset >= 0) {
+        mq_text_format(&target, "&offset=%" PRId64 "%s", offset, more);
+    }
     if (!target.failed) {
         status = mq_call_until(consumer->client.url, target.bytes, NULL, consumer->options.retry_ms,
-                               reply, error);
+                               &watch, reply, error);
     }
     mq_text_release(&target);
     return status;
@@ -308,10 +332,9 @@ static enum myqueue_status stream_call(struct stream *stream, const char *path, 
 static enum myqueue_status stream_save_position(struct stream *stream, int64_t position,
                                                 char *error)
 {
-    char more[80];
     struct mq_reply reply;
-    snprintf(more, sizeof more, "&offset=%" PRId64 "&max=1&wait_ms=0", position);
-    enum myqueue_status status = stream_call(stream, "/consumer/consume", more, &reply, error);
+    enum myqueue_status status =
+        stream_call(stream, "/consumer/consume", position, "&max=1&wait_ms=0", &reply, error);
     if (status != MYQUEUE_OK) {
         return status;
     }
@@ -326,7 +349,7 @@ static enum myqueue_status stream_save_position(struct stream *stream, int64_t p
 static enum myqueue_status stream_size(struct stream *stream, int64_t *size, char *error)
 {
     struct mq_reply reply;
-    enum myqueue_status status = stream_call(stream, "/size", "", &reply, error);
+    enum myqueue_status status = stream_call(stream, "/size", -1, "", &reply, error);
     if (status != MYQUEUE_OK) {
         return status;
     }
