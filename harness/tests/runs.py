@@ -196,11 +196,11 @@ def make_programs(folder, **replaced):
     return programs / "myqueue-harness"
 
 
-# It registers, and that was that.
+# It registers, with ids that nobody else has, and that was that.
 NEVER_ENDS = """#!/bin/sh
 while [ "$1" != --history ]; do shift; done
 for topic in 1 2; do
-    echo '{"t":1,"process":"C1","op":"register","type":"ok","topic":"T'$topic'","consumer_id":1}'
+    echo '{"t":1,"process":"C1","op":"register","type":"ok","topic":"T'$topic'","consumer_id":'$$$topic'}'
 done >>"$2"
 exec sleep 3600
 """
