@@ -12,6 +12,8 @@ import unittest
 
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, BENCH)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import counted  # noqa: E402
 import draw  # noqa: E402
 import page  # noqa: E402
 import words  # noqa: E402
@@ -226,7 +228,4 @@ class Plots(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    done = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    failed = len(done.failures) + len(done.errors)
-    print("%d passed, %d failed" % (done.testsRun - failed, failed))
-    sys.exit(1 if failed else 0)
+    sys.exit(counted.main(verbosity=2))

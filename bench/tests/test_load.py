@@ -13,6 +13,8 @@ import unittest
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import counted  # noqa: E402
 from servers import BUILD, Bare, Broker  # noqa: E402
 
 LOAD = os.path.join(BUILD, "bench/load")
@@ -169,8 +171,4 @@ class Load(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    done = unittest.TextTestRunner(sys.stdout, verbosity=2).run(
-        unittest.defaultTestLoader.loadTestsFromTestCase(Load))
-    failed = len(done.failures) + len(done.errors)
-    print("%d passed, %d failed" % (done.testsRun - failed, failed))
-    sys.exit(1 if failed else 0)
+    sys.exit(counted.main(verbosity=2))

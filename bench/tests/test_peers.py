@@ -14,6 +14,8 @@ import unittest
 
 BENCH = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, BENCH)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import counted  # noqa: E402
 import peer  # noqa: E402
 
 
@@ -180,7 +182,4 @@ def running_in(folder):
 
 
 if __name__ == "__main__":
-    done = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    failed = len(done.failures) + len(done.errors)
-    print("%d passed, %d failed" % (done.testsRun - failed, failed))
-    sys.exit(1 if failed else 0)
+    sys.exit(counted.main(verbosity=2))

@@ -6,6 +6,8 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+import counted  # noqa: E402
 import rows  # noqa: E402
 
 
@@ -83,8 +85,4 @@ class Rows(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    done = unittest.TextTestRunner(sys.stdout, verbosity=2).run(
-        unittest.defaultTestLoader.loadTestsFromTestCase(Rows))
-    failed = len(done.failures) + len(done.errors)
-    print("%d passed, %d failed" % (done.testsRun - failed, failed))
-    sys.exit(1 if failed else 0)
+    sys.exit(counted.main(verbosity=2))

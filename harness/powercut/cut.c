@@ -9,7 +9,6 @@
 
 #include "harness/powercut/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -43,17 +42,6 @@ static void remove_tree(const char *path)
     }
 }
 
-static DIR *read_folder(int folder_fd)
-{
-    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-
-    if (entries == NULL) {
-        disk_fail("read", "a folder");
-    }
-    return entries;
-}
-
 /* ---- the beginning ------------------------------------------------------------------ */
 
 static void make_folder(const char *path, const struct disk_identity *like)
@@ -79,7 +67,7 @@ static void begin_below(const struct disk *d, int folder_fd)
 {
     char content[PATH_MAX];
     struct disk_identity entry;
-    DIR *entries = read_folder(folder_fd);
+    DIR *entries = disk_read_folder(folder_fd);
 
     for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
         if (disk_is_dots(e->d_name) || !disk_identify(folder_fd, e->d_name, &entry)) {
@@ -228,7 +216,7 @@ static int64_t names_lost(const struct cut *c, int folder_fd, const struct disk_
     struct names names;
     struct names_entry entry;
     int64_t count = 0;
-    DIR *entries = read_folder(folder_fd);
+    DIR *entries = disk_read_folder(folder_fd);
 
     names_load(c->disk, folder->key, &names);
     for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
@@ -256,7 +244,7 @@ static void cut_folder(struct cut *c, uint64_t place, int folder_fd)
         lost = 0;
     }
     c->loss.names += lost;
-    DIR *entries = read_folder(folder_fd);
+    DIR *entries = disk_read_folder(folder_fd);
     for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
         int fd = disk_is_dots(e->d_name)
                      ? -1
@@ -311,7 +299,7 @@ static void clear_into(const char *from, const char *to)
     if (fd < 0) {
         disk_fail("open", from);
     }
-    DIR *entries = read_folder(fd);
+    DIR *entries = disk_read_folder(fd);
     for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
         if (disk_is_dots(e->d_name)) {
             continue;

@@ -5,7 +5,6 @@
 
 #include "harness/powercut/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -345,13 +344,21 @@ void disk_sync(const struct disk *d, int fd)
     }
 }
 
-static void sync_below(const struct disk *d, int folder_fd)
+DIR *disk_read_folder(int folder_fd)
 {
-    DIR *entries = fdopendir(openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
 
     if (entries == NULL) {
         disk_fail("read", "a folder");
     }
+    return entries;
+}
+
+static void sync_below(const struct disk *d, int folder_fd)
+{
+    DIR *entries = disk_read_folder(folder_fd);
+
     disk_sync(d, folder_fd);
     for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
         struct disk_identity entry;

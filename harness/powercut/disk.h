@@ -38,6 +38,7 @@
 #ifndef HARNESS_POWERCUT_DISK_H
 #define HARNESS_POWERCUT_DISK_H
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -82,6 +83,10 @@ void disk_open(struct disk *d, const char *folder);
 
 /* Say one line and end the program. `path` and `why` name what failed. */
 void disk_fail(const char *what, const char *path) __attribute__((noreturn));
+
+/* The entries of an open folder, from the first on; closedir() ends it. Ends the program when
+ * they cannot be read. */
+DIR *disk_read_folder(int folder_fd);
 
 /* Identify what `path` is, from `at` (AT_FDCWD, or a folder's descriptor; with "" that
  * descriptor itself). false: there is no such thing. */

@@ -3,7 +3,6 @@
  */
 #include "harness/powercut/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -165,22 +164,11 @@ static void add_seen(const struct disk *d, struct draft *draft, int at, const ch
     }
 }
 
-static DIR *read_folder(int folder_fd)
-{
-    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-
-    if (entries == NULL) {
-        disk_fail("read", "a folder");
-    }
-    return entries;
-}
-
 void names_sync(const struct disk *d, int folder_fd, const struct disk_identity *folder)
 {
     int lock_fd = lock_names(d);
     struct disk_identity seen;
-    DIR *entries = read_folder(folder_fd);
+    DIR *entries = disk_read_folder(folder_fd);
 
     for (struct dirent *e = readdir(entries); e != NULL; e = readdir(entries)) {
         if (!disk_is_dots(e->d_name) && disk_identify(folder_fd, e->d_name, &seen) &&

@@ -11,11 +11,13 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.dirname(HERE), HERE, os.path.join(HERE, "..", "..", "tests")]
+sys.path[:0] = [os.path.dirname(HERE), HERE, os.path.join(HERE, "..", "..", "tests"),
+                os.path.join(HERE, "..", "..", "..", "tools")]
 
 import browser
 import calls
 import conformance
+import counted
 import flawed
 import logs
 import sut
@@ -291,12 +293,5 @@ class Judgements(InFolder):
                         self.assertIn(wanted[flaw], names)
 
 
-def main():
-    program = unittest.main(exit=False, warnings="ignore")
-    bad = len(program.result.failures) + len(program.result.errors)
-    print("%d passed, %d failed" % (program.result.testsRun - bad, bad))
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(counted.main(warnings="ignore"))

@@ -12,8 +12,9 @@ import unittest
 from dataclasses import replace
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path[:0] = [os.path.dirname(HERE), os.path.join(HERE, "..", "..", "..", "tools")]
 
+import counted
 import schedule
 import shrink
 
@@ -150,12 +151,5 @@ class Programs(unittest.TestCase):
             self.assertIn("'spill coffee'", done.stderr)
 
 
-def main():
-    program = unittest.main(exit=False, warnings="ignore")
-    bad = len(program.result.failures) + len(program.result.errors)
-    print("%d passed, %d failed" % (program.result.testsRun - bad, bad))
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(counted.main(warnings="ignore"))

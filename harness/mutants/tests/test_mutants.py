@@ -10,7 +10,8 @@ import tempfile
 import unittest
 
 MUTANTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.insert(0, MUTANTS)
+sys.path[:0] = [MUTANTS, os.path.join(MUTANTS, "..", "..", "tools")]
+import counted  # noqa: E402
 import loads  # noqa: E402
 import page  # noqa: E402
 import run  # noqa: E402
@@ -193,13 +194,5 @@ class Pages(Folder):
             page.into_readme(write(os.path.join(self.folder, "R.md"), "a\n"), "new\n")
 
 
-def main():
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(
-        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__]))
-    failed = len(result.failures) + len(result.errors)
-    print("%d passed, %d failed" % (result.testsRun - failed, failed))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(counted.main())

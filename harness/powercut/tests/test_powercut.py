@@ -21,6 +21,9 @@ import threading
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import counted
 BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
 SHIM, TOOL = BUILD / "libpowercut.so", BUILD / "myqueue-powercut"
 CUTS = int(os.environ.get("POWERCUTS", "4"))
@@ -578,12 +581,5 @@ class PostgreSQL(Folder):
         self.assertGreater(self.lost("fsync=off", cuts=1), 0)
 
 
-def main():
-    program = unittest.main(exit=False, warnings="ignore")
-    bad = len(program.result.failures) + len(program.result.errors)
-    print("%d passed, %d failed" % (program.result.testsRun - bad, bad))
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(counted.main(warnings="ignore"))

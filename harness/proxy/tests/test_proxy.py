@@ -11,6 +11,10 @@ import threading
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "tools"))
+
+import counted
+
 PROXY = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "myqueue-proxy"))
 LIMIT_S = 20  # for what must happen at all
 
@@ -316,12 +320,5 @@ class Usage(unittest.TestCase):
             self.assertIn("'%s' is no address" % address, done.stderr)
 
 
-def main():
-    program = unittest.main(exit=False, warnings="ignore")
-    bad = len(program.result.failures) + len(program.result.errors)
-    print("%d passed, %d failed" % (program.result.testsRun - bad, bad))
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(counted.main(warnings="ignore"))
