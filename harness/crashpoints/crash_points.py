@@ -12,7 +12,6 @@ Writes REPORTS/TIME-PID/: table.md, result.json, scenarios/, and runs/ of what f
 REPORTS/latest to it. Ends with `N passed, N failed`; the exit code is 0 only if none failed.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "matrix"))
+import options  # noqa: E402
 import runs  # noqa: E402
 
 STORES = ("postgres", "sqlite")
@@ -174,14 +174,13 @@ class CrashPoints:
 
 def parse(steps):
     names = [step.name for step in steps]
-    parser = argparse.ArgumentParser(description="Crash the broker at every step of its code.")
+    parser = options.Parser(description="Crash the broker at every step of its code.")
     parser.add_argument("--reports", required=True, help="where this one's folder is made")
-    parser.add_argument("--stores", default=",".join(STORES), type=runs.list_of(STORES, "store"),
+    parser.add_argument("--stores", default=",".join(STORES), type=options.list_of(STORES, "store"),
                         help="with commas between (default: %(default)s)")
-    parser.add_argument("--steps", default="", type=runs.list_of(names, "step"),
+    parser.add_argument("--steps", default="", type=options.list_of(names, "step"),
                         help="with commas between (default: all)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(),
-                        help="runs at a time (default: %(default)s)")
+    options.add_jobs(parser)
     return parser.parse_args()
 
 

@@ -11,7 +11,6 @@ folders), and points REPORTS/latest to it. Exit codes: 0 all keep the contract a
 1 one does not, 2 one could not be judged in full, 254 bad usage, 255 a fault of the judge.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -25,10 +24,12 @@ sys.path.append(os.path.join(os.path.dirname(HERE), "matrix"))
 import comparison
 import conformance
 import logs
+import options
 import run
 import runs as matrix
 import sut
 
+SUTS = os.path.join(os.path.dirname(HERE), "sut")
 SCENARIOS = ("2p2c", "5p3c")
 SPEED_LIMIT_S = 120
 EXITS = {"valid": 0, "invalid": 1, "unknown": 2}
@@ -151,8 +152,11 @@ def describe(words):
     """The Descriptions of the confs, or Failed."""
     found = {}
     for word in words:
-        named = os.path.join(os.path.dirname(HERE), "sut", word.removesuffix(".conf") + ".conf")
-        path = named if not os.path.exists(word) and os.path.exists(named) else word
+        named = os.path.join(SUTS, word.removesuffix(".conf") + ".conf")
+        path = named if not os.path.exists(word) else word
+        if not os.path.exists(path):
+            raise sut.Failed("SUT=… (CONF): there is no file %s; by name there are %s" % (
+                word, ", ".join(names())))
         description = sut.load(path)
         if description.name in found:
             raise sut.Failed("%s and %s have one name: rename one of the files" % (
@@ -161,8 +165,13 @@ def describe(words):
     return list(found.values())
 
 
+def names():
+    """Those that need no path."""
+    return sorted(name.removesuffix(".conf") for name in os.listdir(SUTS) if name.endswith(".conf"))
+
+
 def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = options.Parser(description=__doc__.split("\n\n")[0])
     parser.add_argument("confs", nargs="+", metavar="CONF", help="harness/sut/NAME.conf, or NAME")
     parser.add_argument("--logs", help="a scenario's folder, or one with producer_N.txt, to run "
                         "instead of 2p2c and 5p3c")
@@ -176,8 +185,11 @@ def parse(arguments):
         sys.exit(USAGE if ended.code else 0)
     folders = [args.logs] if args.logs else [
         os.path.join(sut.ROOT, "scenarios", name) for name in SCENARIOS[:1 if args.quick else None]]
-    args.scenarios = [(os.path.basename(os.path.abspath(folder)), logs.load(folder))
-                      for folder in folders]
+    try:
+        args.scenarios = [(os.path.basename(os.path.abspath(folder)), logs.load(folder))
+                          for folder in folders]
+    except sut.Failed as failure:
+        raise sut.Failed("LOGS=… (--logs): %s" % failure) from None
     args.command = 'make judge SUT="%s"%s' % (
         " ".join(map(matrix.from_root, args.confs)),
         " LOGS=%s" % matrix.from_root(args.logs) if args.logs else "")

@@ -12,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import options
 import page
 import runs
 import schedule
@@ -130,9 +131,11 @@ def sums_of(hits):
 
 
 def parse():
-    parser = runs.arguments(__doc__.splitlines()[0], schedule.STORES, list(KINDS))
-    parser.add_argument("--seed", type=int, default=1, help="the first (default: %(default)s)")
-    parser.add_argument("--seeds", type=runs.at_least_1, default=1, help="how many (default: %(default)s)")
+    parser = options.of_runs(__doc__.splitlines()[0], schedule.STORES, list(KINDS))
+    parser.add_argument("--seed", type=options.whole(0), default=1,
+                        help="the first (default: %(default)s)")
+    parser.add_argument("--seeds", type=options.whole(1), default=1,
+                        help="how many (default: %(default)s)")
     args = parser.parse_args()
     if not any(KINDS[name].fits(store) for name in args.faults for store in args.stores):
         parser.error("none of these faults can be had on %s" % " or ".join(args.stores))

@@ -3,7 +3,6 @@
 A run's folder is RUNS/NAME/TIME-PID, as the harness makes it.
 """
 
-import argparse
 import contextlib
 import glob
 import json
@@ -172,39 +171,3 @@ def write_json(path, value):
         json.dump(value, file, indent=2)
         file.write("\n")
     os.replace(path + ".new", path)
-
-
-
-def list_of(known, what):
-    """For argparse: words with commas between, each one of the known."""
-
-    def parse(text):
-        words = [word.strip() for word in text.split(",") if word.strip()]
-        for word in words:
-            if word not in known:
-                raise argparse.ArgumentTypeError("'%s' is no %s: %s are" % (word, what,
-                                                                            ", ".join(known)))
-        return words or list(known)
-
-    return parse
-
-
-def at_least_1(text):
-    """For argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("'%s' is no number from 1 on" % text)
-    return int(text)
-
-
-def arguments(description, stores, faults):
-    """What both programs take."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--stores", default="postgres,sqlite",
-                        type=list_of([*stores, "memory"], "store"),
-                        help="with commas between (default: %(default)s)")
-    parser.add_argument("--faults", default="", type=list_of(faults, "row of the matrix"),
-                        help="rows of the matrix, with commas between (default: all)")
-    parser.add_argument("--jobs", type=at_least_1, default=os.cpu_count(),
-                        help="runs at a time (default: %(default)s)")
-    parser.add_argument("--reports", required=True, help="where this one's folder is made")
-    return parser

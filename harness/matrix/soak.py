@@ -7,7 +7,6 @@ folders), runs/ (of valid ones the last few), and points REPORTS/latest to it. T
 when nothing failed and something was valid.
 """
 
-import argparse
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ import sys
 import threading
 import time
 
+import options
 import runs
 import schedule
 import shrink
@@ -172,22 +172,12 @@ def add(counts, name, more=1):
     counts[name] = counts.get(name, 0) + more
 
 
-def minutes_of(text):
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0
-    if not 0 < minutes < 1e6:
-        raise argparse.ArgumentTypeError("'%s' is no number of minutes" % text)
-    return minutes
-
-
 def parse():
-    parser = runs.arguments(__doc__.splitlines()[0], schedule.STORES, schedule.ROWS)
-    parser.add_argument("--seed", type=int, default=int(time.time()),
+    parser = options.of_runs(__doc__.splitlines()[0], schedule.STORES, schedule.ROWS)
+    parser.add_argument("--seed", type=options.whole(0), default=int(time.time()),
                         help="the first (default: the time)")
-    parser.add_argument("--minutes", type=minutes_of, default=60, help="(default: %(default)s)")
-    parser.add_argument("--shrink-minutes", type=float, default=10,
+    parser.add_argument("--minutes", type=options.minutes, default=60, help="(default: %(default)s)")
+    parser.add_argument("--shrink-minutes", type=options.minutes, default=10,
                         help="at most, for a run that failed (default: %(default)s)")
     return parser.parse_args()
 

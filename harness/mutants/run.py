@@ -38,6 +38,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "matrix"))
 
 import loads
+import options
 import page
 import runs as matrix
 import trees
@@ -255,15 +256,16 @@ def named(folder, ending):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options.Parser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="these only; default: all")
     parser.add_argument("-k", metavar="PATTERN", default="*", help="these mutants only")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--own", action="store_true",
                         help="each mutant under its own faults and without any only")
-    parser.add_argument("--seeds", type=int, help="of the control; default: 20, quick: 1")
-    parser.add_argument("--seed", type=int, default=1, help="the first one; default: 1")
+    parser.add_argument("--seeds", type=options.whole(1), help="of the control; default: 20, quick: 1")
+    parser.add_argument("--seed", type=options.whole(0), default=1,
+                        help="the first one; default: 1")
     parser.add_argument("--readme", metavar="FILE", help="put the last table into FILE, run nothing")
     arguments = parser.parse_args()
     arguments.own |= arguments.quick

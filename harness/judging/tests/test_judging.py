@@ -199,6 +199,15 @@ class Logs(InFolder):
         self.assertEqual(logs.load(os.path.join(self.folder, "s")), found)
         self.assertEqual((found.messages(), found.deliveries(1)), (4965, 4965))
 
+    def test_a_conf_with_settings_of_our_own_harness(self):
+        write(self.folder, "producer_1.txt", "09:00:00 x P1-1 T1\n")
+        write(self.folder, "scenario.conf", "title = A\nrecovery_ms = 9\nT1: P1 : C1\n"
+              "fault = after 1 acks: kill broker\n")
+        self.assertEqual(logs.load(self.folder).topics, {"T1": ([1], [1])})
+        write(self.folder, "scenario.conf", "T1 P1 C1\n")
+        with self.assertRaisesRegex(sut.Failed, r"scenario.conf:1: 'T1 P1 C1' is not 'TOPIC"):
+            logs.load(self.folder)
+
     def test_complaints(self):
         for text, words in (("09:00:00 x T1\n", ":1: a line is"), ("\nnine x P1 T1\n", ":2: "),
                             ("\n", "no line")):
@@ -242,8 +251,11 @@ class Judgements(InFolder):
             return ended, {one["name"]: one for one in json.load(file)["systems"]}
 
     def test_usage(self):
-        for words, said in ((["nowhere.conf"], "nowhere.conf: cannot be read"), ([], "usage"),
+        for words, said in ((["nowhere.conf"], "there is no file nowhere.conf"), ([], "required: CONF"),
+                            (["nothing"], "by name there are example-python, myqueue-memory"),
+                            (["--quick=no", "myqueue-memory"], "QUICK=… (--quick): 'no' is no switch"),
                             (["--logs", self.folder, "myqueue-memory"], "no producer_N.txt"),
+                            (["--logs", self.folder, "myqueue-memory"], "LOGS=… (--logs): "),
                             (["myqueue-memory", "harness/sut/myqueue-memory.conf"], "one name")):
             ended, _ = self.judge(*words)
             self.assertEqual(ended.returncode, 254)

@@ -144,11 +144,22 @@ class Programs(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("repeat: ", done.stdout)
 
-    def test_words_that_are_no_fault_are_refused(self):
-        for program in "faults.py", "soak.py":
-            done = self.program(program, "--faults", "spill coffee")
-            self.assertEqual(done.returncode, 2)
-            self.assertIn("'spill coffee'", done.stderr)
+    def test_complaints(self):
+        for program, option, said in (
+                ("faults.py", "--faults=spill coffee", "FAULTS=… (--faults): 'spill coffee' is no row"),
+                ("soak.py", "--faults=spill coffee", "FAULTS=… (--faults): 'spill coffee' is no row"),
+                ("soak.py", "--minutes=abc", "MINUTES=… (--minutes): 'abc' is no number of minutes: 60"),
+                ("soak.py", "--minutes=0", "'0' is no number of minutes"),
+                ("soak.py", "--stores=oracle", "STORE=… (--stores): 'oracle' is no store: postgres"),
+                ("faults.py", "--seeds=0", "SEEDS=… (--seeds): '0' is no whole number from 1 "),
+                ("faults.py", "--seed=-1", "SEED=… (--seed): '-1' is no whole number from 0 "),
+                ("faults.py", "--jobs=1_0", "JOBS=… (--jobs): '1_0' is no whole number from 1 ")):
+            with self.subTest(option=option):
+                done = self.program(program, option)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertTrue(done.stderr.startswith(program + ": "), done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1)
 
 
 if __name__ == "__main__":
