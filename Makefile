@@ -261,13 +261,13 @@ crash-recovery: scenario-crash-recovery ## Run 5p3c with ten kills, of PostgreSQ
 
 .PHONY: faults
 faults: scenario-programs ## Every fault on every store: make faults [SEED=1] [SEEDS=1] [FAULTS="cut store,…"]
-	@harness/matrix/faults.py --reports reports/faults $(if $(SEED),--seed "$(SEED)") \
-	    $(if $(SEEDS),--seeds "$(SEEDS)") $(matrix_choice)
+	@harness/matrix/faults.py --reports reports/faults $(call option,--seed,$(SEED)) \
+	    $(call option,--seeds,$(SEEDS)) $(matrix_choice)
 
 .PHONY: soak
 soak: scenario-programs ## Mixed faults until one fails: make soak [MINUTES=60] [SEED=N] [STORE=sqlite]
-	@harness/matrix/soak.py --reports reports/soak $(if $(SEED),--seed "$(SEED)") \
-	    $(if $(MINUTES),--minutes "$(MINUTES)") $(matrix_choice)
+	@harness/matrix/soak.py --reports reports/soak $(call option,--seed,$(SEED)) \
+	    $(call option,--minutes,$(MINUTES)) $(matrix_choice)
 
 # A build of its own: the product has no crash points.
 .PHONY: crash-points
@@ -276,25 +276,27 @@ crash-points: ## The broker dies at every step of its code: make crash-points [S
 	@$(MAKE) -s --no-print-directory -j$(shell nproc) BUILD=$(BUILD)/crash CRASH_POINTS=1 \
 	    $(addprefix $(BUILD)/crash/,$(notdir $(PROGRAMS)))
 	@BUILD=$(BUILD)/crash harness/crashpoints/crash_points.py --reports reports/crash-points \
-	    $(if $(STORE),--stores "$(STORE)") $(if $(STEPS),--steps "$(STEPS)")
+	    $(call option,--stores,$(STORE)) $(call option,--steps,$(STEPS))
 
 .PHONY: mutants
 mutants: ## One deliberate bug at a time: each must be found [SEEDS=20 of the unchanged one]
 	@tools/deps mutants
-	@harness/mutants/run.py $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)")
+	@harness/mutants/run.py $(call option,--seed,$(SEED)) $(call option,--seeds,$(SEEDS))
 
 .PHONY: mutants-readme
 mutants-readme: ## Put the last run's table into the README
 	@harness/mutants/run.py --readme README.md
 
-matrix_choice = $(if $(STORE),--stores "$(STORE)") $(if $(FAULTS),--faults "$(FAULTS)") \
-                $(if $(JOBS),--jobs "$(JOBS)")
+# A variable that was given is the program's option; harness/matrix/options.py says what fits.
+option = $(if $(2),$(1)="$(2)")
+switch = $(if $(2),$(1)$(if $(filter-out 1,$(2)),="$(2)"))
+matrix_choice = $(call option,--stores,$(STORE)) $(call option,--faults,$(FAULTS)) $(call option,--jobs,$(JOBS))
 
 .PHONY: judge
 judge: scenario-programs ## Any implementation: make judge SUT="a.conf b.conf" [LOGS=DIR] [QUICK=1]
 	@test -n "$(SUT)" || { echo "make judge: SUT=FILE is needed: how the system is started," \
 	    "and what it claims (docs/judging.md)" >&2; exit 2; }
-	@harness/judging/judge.py $(if $(LOGS),--logs "$(LOGS)") $(if $(QUICK),--quick) $(SUT)
+	@harness/judging/judge.py $(call option,--logs,$(LOGS)) $(call switch,--quick,$(QUICK)) $(SUT)
 
 .PHONY: bench
 bench: bench-programs ## Measure everything beside its ceilings and peers (10 minutes)
@@ -334,12 +336,12 @@ test: ## Build, lint and run every suite; ends with `N passed, N failed`
 .PHONY: asan
 asan: ## The suites under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/deps build test
-	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined sanitized
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined sanitized
 
 .PHONY: tsan
 tsan: ## The suites under ThreadSanitizer
 	@tools/deps build test
-	@$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread sanitized
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZE=thread sanitized
 
 .PHONY: sanitized
 sanitized:
@@ -371,5 +373,5 @@ format: ## Format the C sources
 	@clang-format -i $(SOURCES)
 
 .PHONY: clean
-clean: ## Remove everything that was built; reports stay
-	rm -rf build
+clean: ## Remove everything that was built in BUILD; reports stay
+	@tools/clean "$(BUILD)"
