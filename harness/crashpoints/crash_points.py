@@ -10,6 +10,7 @@ kills under load.
 
 Writes REPORTS/TIME-PID/: table.md, result.json, scenarios/, and runs/ of what failed; points
 REPORTS/latest to it. Ends with `N passed, N failed`; the exit code is 0 only if none failed.
+Interrupted, it writes what was done by then, and leaves REPORTS/latest as it was.
 """
 
 import os
@@ -106,6 +107,7 @@ class CrashPoints:
         self.runner = runs.Runner(os.path.join(self.folder, "runs"))
         self.began = time.monotonic()
         self.results = {}  # Case -> (good, reason, seconds)
+        self.interrupted = False
 
     def cases(self):
         return [Case(step, store, hit) for hit in range(1, HITS + 1) for step in self.steps
@@ -161,12 +163,15 @@ class CrashPoints:
         with open(os.path.join(self.folder, "table.md"), "w", encoding="utf-8") as file:
             file.write(table)
         runs.write_json(os.path.join(self.folder, "result.json"), {
-            "seconds": round(time.monotonic() - self.began, 1),
+            "seconds": round(time.monotonic() - self.began, 1), "interrupted": self.interrupted,
             "runs": [{"step": case.step.name, "store": case.store, "hit": case.hit, "good": good,
                       "reason": reason, "seconds": round(seconds, 3)}
                      for case, (good, reason, seconds) in self.results.items()]})
-        runs.point_latest(self.folder)
-        print("\n%s" % table)
+        if not self.interrupted:
+            runs.point_latest(self.folder)
+        print("\n%s%s" % (table, "interrupted: %d of %d runs were done; %s\n" % (
+            len(self.results), len(self.cases()), runs.from_root(self.folder))
+                          if self.interrupted else ""))
 
     def failed(self):
         return sum(not good for good, _, _ in self.results.values())
@@ -196,9 +201,15 @@ def main():
     steps = steps_of(os.path.join(runs.BUILD, "myqueue-broker"))
     args = parse(steps)
     points = CrashPoints(args, [step for step in steps if step.name in args.steps])
-    with runs.cluster_made_once(args.stores):
-        points.run_all()
+    runs.raise_when_interrupted()
+    try:
+        with runs.cluster_made_once(args.stores):
+            points.run_all()
+    except KeyboardInterrupt:
+        points.interrupted = True
     points.write()
+    if points.interrupted:
+        return runs.INTERRUPTED
     failed = points.failed()
     print("%d passed, %d failed" % (len(points.results) - failed, failed))
     return 1 if failed else 0

@@ -4,6 +4,7 @@
 Each run is a scenario of a few seconds on the process runtime. Writes REPORTS/TIME-PID/:
 index.html, matrix.md, result.json, runs/ (of valid ones the last of each cell), and points
 REPORTS/latest to it. Ends with `N passed, N failed`; the exit code is 0 only if every run was valid.
+Interrupted, it reports what was done by then, and leaves REPORTS/latest as it was.
 """
 
 import os
@@ -28,7 +29,7 @@ class Matrix:
         self.runner = runs.Runner(os.path.join(self.folder, "runs"))
         self.began = time.monotonic()
         self.result = {
-            "seed": args.seed, "seeds": args.seeds, "notes": [],
+            "seed": args.seed, "seeds": args.seeds, "interrupted": False, "notes": [],
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "command": command_of(args),
             "cells": [{"fault": name, "store": store, "runs": []} for name in args.faults
@@ -85,9 +86,6 @@ class Matrix:
 
     def note(self, cell, run, progress):
         """Keep a run's line, and of its cell's valid runs the last one's folder."""
-        print("%s %s %s on %s, seed %d (%.1f s)%s" % (
-            progress, run["verdict"], cell["fault"], cell["store"], run["seed"], run["seconds"],
-            "" if run["verdict"] == "valid" else ": " + run["reason"]), flush=True)
         folder, kept = run.pop("folder"), run.pop("schedule")
         run["report"] = os.path.join(os.path.relpath(folder, self.folder), "report.html") \
             if folder else ""
@@ -99,8 +97,11 @@ class Matrix:
                     older["report"] = ""
         else:
             run["command"] = runs.repeat_command(kept, KINDS[cell["fault"]].runtime)
-            print("    repeat: " + run["command"], flush=True)
         cell["runs"].append(run)
+        print("%s %s %s on %s, seed %d (%.1f s)%s" % (
+            progress, run["verdict"], cell["fault"], cell["store"], run["seed"], run["seconds"],
+            "" if run["verdict"] == "valid" else ": %s\n    repeat: %s" % (
+                run["reason"], run["command"])), flush=True)
 
     def write(self):
         self.result["seconds"] = round(time.monotonic() - self.began, 1)
@@ -109,7 +110,8 @@ class Matrix:
                           ("matrix.md", page.markdown(self.result)):
             with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
-        runs.point_latest(self.folder)
+        if not self.result["interrupted"]:
+            runs.point_latest(self.folder)
 
 
 def command_of(args):
@@ -144,13 +146,17 @@ def parse():
 
 def main():
     matrix = Matrix(parse())
+    runs.raise_when_interrupted()
     try:
         with runs.cluster_made_once(matrix.args.stores):
             matrix.run_all()
-    finally:
-        matrix.write()
+    except KeyboardInterrupt:
+        matrix.result["interrupted"] = True
+    matrix.write()
     print("\n%s\n%s" % (page.sentence(matrix.result),
                         runs.from_root(os.path.join(matrix.folder, "index.html"))))
+    if matrix.result["interrupted"]:
+        return runs.INTERRUPTED
     verdicts = [run["verdict"] for cell in matrix.result["cells"] for run in cell["runs"]]
     passed = verdicts.count("valid")
     print("%d passed, %d failed" % (passed, len(verdicts) - passed))
@@ -158,7 +164,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

@@ -77,11 +77,14 @@ def sentence(result):
     if again:
         totals += "; %d were tried again with a longer load, since a fault had come too late" % again
     if not runs:
-        return "Nothing was run"
+        return "Interrupted before any run had ended" if result["interrupted"] else "Nothing was run"
+    if result["interrupted"]:
+        planned = len(result["cells"]) * result["seeds"]
+        totals += "; interrupted, so %d of %d runs are missing" % (planned - len(runs), planned)
     if result["notes"]:
         totals += "; not all rows could be run here"
     if valid == len(runs):
-        return "All valid: " + totals
+        return ("Valid so far: " if result["interrupted"] else "All valid: ") + totals
     return "%d of %d runs are not valid: %s" % (len(runs) - valid, len(runs), totals)
 
 
@@ -114,7 +117,8 @@ def html_cell(cell):
 
 def html(result):
     stores, rows = grid(result)
-    good = {run["verdict"] for cell in result["cells"] for run in cell["runs"]} == {"valid"}
+    good = not result["interrupted"] and \
+        {run["verdict"] for cell in result["cells"] for run in cell["runs"]} == {"valid"}
     table = "".join('<tr><th scope="row">%s</th>%s</tr>' % (
         escape(fault), "".join(html_cell(cells.get(store)) for store in stores))
         for fault, cells in rows)

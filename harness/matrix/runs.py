@@ -1,6 +1,9 @@
 """runs.py - a scenario folder run by the harness, and what came out, for programs that run many.
 
 A run's folder is RUNS/NAME/TIME-PID, as the harness makes it.
+
+Such a program that is interrupted (SIGINT, SIGTERM) takes down what it has started, writes what was
+done by then and says that it is not all, leaves `latest` as it was, and ends with INTERRUPTED.
 """
 
 import contextlib
@@ -20,6 +23,7 @@ BUILD = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build")))
 CLIENTS_LIMIT_S = 300  # what hangs is noticed by STALL_S; a machine that is busy takes its time
 STALL_S = 40
 RUN_LIMIT_S = 600  # the harness gives up long before
+INTERRUPTED = 130
 VERDICTS = {0: "valid", 1: "invalid", 2: "unknown", 254: "refused"}
 
 
@@ -61,7 +65,8 @@ class Runner:
 
     def __init__(self, runs):
         self.runs = os.path.abspath(runs)
-        self.lock, self.children, self.ended = threading.Lock(), set(), False
+        # Reentrant, since end() may be called by a signal's handler.
+        self.lock, self.children, self.ended = threading.RLock(), set(), False
         # One run in containers at a time: the engine makes each one's network and volume alone.
         self.engine = threading.Lock()
 
@@ -81,6 +86,8 @@ class Runner:
             child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                      text=True, cwd=ROOT, start_new_session=True)
             self.children.add(child)
+            if self.ended:  # meanwhile
+                child.send_signal(signal.SIGTERM)
         try:
             _, errors = child.communicate(timeout=RUN_LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -114,6 +121,18 @@ class Runner:
             self.ended = True
             for child in self.children:
                 child.send_signal(signal.SIGTERM)
+
+
+def raise_when_interrupted():
+    """KeyboardInterrupt, once, in the main thread; the way out is not interrupted."""
+
+    def interrupted(number, frame):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
 
 
 def from_root(path):

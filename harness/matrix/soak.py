@@ -3,8 +3,9 @@
 
 What fails is repeated with fewer faults and shorter logs, as long as it fails the same way. Writes
 REPORTS/TIME-PID/: result.json and totals.md (updated as it goes), failing/ and shrunk/ (scenario
-folders), runs/ (of valid ones the last few), and points REPORTS/latest to it. The exit code is 0
-when nothing failed and something was valid.
+folders), runs/ (of valid ones the last few), and points REPORTS/latest to it in the end; not when it
+was interrupted before anything failed. The exit code is 0 when nothing failed and something was
+valid.
 """
 
 import os
@@ -28,12 +29,11 @@ class Soak:
     def __init__(self, args):
         self.args = args
         self.folder = runs.new_folder(args.reports)
-        runs.point_latest(self.folder)
         self.runner = runs.Runner(os.path.join(self.folder, "runs"))
         self.lock = threading.Lock()
         self.kept, self.found, self.next_seed = [], None, args.seed
         self.began = self.told = time.monotonic()
-        self.totals = {"verdict": "unknown", "seed": args.seed, "runs": 0, "valid": 0, "unknown": 0,
+        self.totals = {"verdict": "unknown", "interrupted": False, "seed": args.seed, "runs": 0, "valid": 0, "unknown": 0,
                        "failed": 0, "messages": 0, "deliveries": 0, "violations": 0, "stores": {},
                        "faults": {}, "hits": {}, "unknowns": []}
 
@@ -95,8 +95,8 @@ class Soak:
 
     def sentence(self):
         t = self.totals
-        return "%d min: %d runs: %d valid, %d unknown, %d failed; %d faults, %s messages" % (
-            (time.monotonic() - self.began) / 60, t["runs"], t["valid"], t["unknown"], t["failed"],
+        return "%s%d min: %d runs: %d valid, %d unknown, %d failed; %d faults, %s messages" % (
+            "interrupted after " if t["interrupted"] else "", (time.monotonic() - self.began) / 60, t["runs"], t["valid"], t["unknown"], t["failed"],
             sum(t["faults"].values()), format(t["messages"], ","))
 
     def write(self):
@@ -187,16 +187,20 @@ def main():
     soak = Soak(args)
     for number in signal.SIGINT, signal.SIGTERM:
         signal.signal(number, lambda *_: soak.runner.end())
-    print("soak: seeds from %d, %g minutes, %d runs at a time" % (args.seed, args.minutes,
-                                                                  args.jobs), flush=True)
+    print("soak: seeds from %d, %g minutes, %d runs at a time; as it goes: %s" % (
+        args.seed, args.minutes, args.jobs,
+        runs.from_root(os.path.join(soak.folder, "totals.md"))), flush=True)
     with runs.cluster_made_once(args.stores):
         soak.soak()
         if soak.found:
             soak.report_failure()
+    soak.totals["interrupted"] = soak.runner.ended and not soak.found
     soak.write()
+    if not soak.totals["interrupted"]:
+        runs.point_latest(soak.folder)
     print("\n%s\n%s" % (soak.sentence(), runs.from_root(os.path.join(soak.folder, "result.json"))))
-    if soak.runner.ended and not soak.found:
-        return 130
+    if soak.totals["interrupted"]:
+        return runs.INTERRUPTED
     return 0 if soak.totals["verdict"] == "valid" else 1
 
 

@@ -5,9 +5,11 @@ $BUILD, that a soak finds a planted failure and shrinks it."""
 import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from dataclasses import replace
 
@@ -17,6 +19,20 @@ sys.path[:0] = [os.path.dirname(HERE), os.path.join(HERE, "..", "..", "..", "too
 import counted
 import schedule
 import shrink
+
+
+def processes_naming(folder):
+    """The command lines with it in them, our own left out."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as file:
+                words = file.read().decode(errors="replace")
+        except OSError:
+            continue
+        if folder in words:
+            found.append(words.replace("\0", " "))
+    return found
 
 
 def mixed(seed=7):
@@ -143,6 +159,47 @@ class Programs(unittest.TestCase):
         done = self.program("faults.py", "--faults", "kill broker", "--stores", "memory")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("repeat: ", done.stdout)
+
+    def interrupted(self, number, done_one, name, *arguments):
+        """Sent a signal once a run was done; its output, and its result.json."""
+        child = subprocess.Popen([sys.executable, os.path.join(HERE, "..", name), "--reports",
+                                  self.reports, *arguments], stdout=subprocess.PIPE, text=True)
+        while not done_one(child):
+            self.assertIsNone(child.poll())
+        child.send_signal(number)
+        output = child.communicate()[0]
+        self.assertEqual(child.returncode, 130, output)
+        self.assertEqual(processes_naming(self.reports), [])
+        self.assertFalse(os.path.lexists(os.path.join(self.reports, "latest")))
+        path, = glob.glob(os.path.join(self.reports, "*", "result.json"))
+        with open(path, encoding="utf-8") as file:
+            return output, json.load(file), os.path.dirname(path)
+
+    def test_an_interrupted_matrix_tells_what_was_done(self):
+        output, result, folder = self.interrupted(
+            signal.SIGTERM, lambda child: child.stdout.readline().startswith("[1/"), "faults.py",
+            "--seeds", "500", "--faults", "kill broker", "--stores", "sqlite")
+        self.assertTrue(result["interrupted"])
+        done = len(result["cells"][0]["runs"])
+        self.assertTrue(1 <= done < 500)
+        with open(os.path.join(folder, "index.html"), encoding="utf-8") as file:
+            text = file.read()
+        for words in "Valid so far", "interrupted, so %d of 500 runs are missing" % (500 - done):
+            self.assertIn(words, text)
+            self.assertIn(words, output)
+
+    def test_an_interrupted_soak_tells_what_was_done(self):
+        def done_one(_):
+            for path in glob.glob(os.path.join(self.reports, "*", "result.json")):
+                with open(path, encoding="utf-8") as file:
+                    return json.load(file)["runs"] > 0
+            return time.sleep(0.05)
+
+        output, result, _ = self.interrupted(signal.SIGINT, done_one, "soak.py", "--stores", "sqlite",
+                                             "--faults", "kill broker", "--minutes", "60")
+        self.assertTrue(result["interrupted"])
+        self.assertEqual(result["failed"], 0)
+        self.assertIn("interrupted after 0 min: %d runs" % result["runs"], output)
 
     def test_complaints(self):
         for program, option, said in (
