@@ -308,6 +308,26 @@ static void consume(struct model *m, struct program *p)
     answer_release(&answer);
 }
 
+static void seek(struct model *m, struct program *p)
+{
+    struct consumer *consumer = &m->consumers[take(p, (unsigned)m->consumer_count)];
+    int64_t offset = (int64_t)take(p, (unsigned)m->end + 2);
+    struct request r;
+    struct answer answer;
+
+    begin(&r, m, p, "POST /consumer/seek");
+    add_int(&r, "consumer_id", consumer->id);
+    add_int(&r, "offset", offset);
+    ask(&r, &answer);
+    if (offset > m->end) {
+        assert(refused(&answer, "offset_out_of_range"));
+    } else {
+        assert(answer.http == 200 && answer_int(&answer, "offset") == offset);
+        consumer->position = offset;
+    }
+    answer_release(&answer);
+}
+
 static void get_size(struct model *m, struct program *p)
 {
     struct consumer *consumer = &m->consumers[take(p, (unsigned)m->consumer_count)];
@@ -345,6 +365,9 @@ void fuzz_calls(const uint8_t *data, size_t size)
         case 3:
         case 4:
             consume(&m, &p);
+            break;
+        case 5:
+            seek(&m, &p);
             break;
         default:
             produce(&m, &p);

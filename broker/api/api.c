@@ -24,6 +24,7 @@ static const struct route {
     {"/producer/produce", "POST", producer_produce},
     {"/consumer/register", "POST", consumer_register},
     {"/consumer/consume", "GET", consumer_consume},
+    {"/consumer/seek", "POST", consumer_seek},
     {"/size", "GET", consumer_size},
     {"/healthz", "GET", health_get},
 };

@@ -27,7 +27,8 @@ struct call {
     struct buffer topic_copy; /* where it is: the query ends when the client leaves */
     size_t count;             /* produce: messages sent as a batch, or 0 */
     bool as_list;             /* consume: the answer is a list */
-    int64_t wait_until_ms;    /* consume: clock_now_ms() */
+    void (*answer_consume)(struct call *call); /* of a success */
+    int64_t wait_until_ms;                     /* consume: clock_now_ms() */
 };
 
 /* ---- parameters: false means that the call has been answered with a 400 ------------------ */
@@ -80,6 +81,7 @@ void producer_register(struct call *call);
 void producer_produce(struct call *call);
 void consumer_register(struct call *call);
 void consumer_consume(struct call *call);
+void consumer_seek(struct call *call);
 void consumer_size(struct call *call);
 void health_get(struct call *call);
 

@@ -1,5 +1,5 @@
 /*
- * consumer.c - POST /consumer/register, GET /consumer/consume, GET /size.
+ * consumer.c - POST /consumer/register, GET /consumer/consume, POST /consumer/seek, GET /size.
  */
 #include "broker/api/call.h"
 
@@ -15,6 +15,18 @@ static void registered(struct http_request *request)
     answer_registered(http_request_state(request), "consumer_id", true);
 }
 
+static bool is_start(struct slice text, enum queue_start *start)
+{
+    if (slice_equals(text, slice_of("earliest"))) {
+        *start = QUEUE_START_EARLIEST;
+    } else if (slice_equals(text, slice_of("latest"))) {
+        *start = QUEUE_START_LATEST;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool take_start(struct call *call, enum queue_start *start)
 {
     struct slice text;
@@ -24,14 +36,7 @@ static bool take_start(struct call *call, enum queue_start *start)
     if (!call_text(call, "start", &text, &found)) {
         return false;
     }
-    if (!found) {
-        return true;
-    }
-    if (slice_equals(text, slice_of("earliest"))) {
-        *start = QUEUE_START_EARLIEST;
-    } else if (slice_equals(text, slice_of("latest"))) {
-        *start = QUEUE_START_LATEST;
-    } else {
+    if (found && !is_start(text, start)) {
         answer_failure_text(call, STATUS_BAD_REQUEST, "'start' must be 'earliest' or 'latest'");
         return false;
     }
@@ -134,10 +139,24 @@ static void step(struct http_request *request)
     }
     enum status status = consume_status(call->consume);
     if (status == STATUS_OK) {
-        answer_range(call);
+        call->answer_consume(call);
     } else {
         answer_failure(call, status);
     }
+}
+
+static void begin(struct call *call, const struct consume_request *request,
+                  void (*answer)(struct call *call))
+{
+    enum status status = consume_create(call->api->queue, http_request_loop(call->request), request,
+                                        call_done, call->request, &call->consume);
+
+    if (status != STATUS_OK) {
+        answer_failure(call, status);
+        return;
+    }
+    call->answer_consume = answer;
+    step(call->request);
 }
 
 void consumer_consume(struct call *call)
@@ -163,13 +182,57 @@ void consumer_consume(struct call *call)
         request.count_max = (size_t)max;
         call->as_list = true;
     }
-    enum status status = consume_create(call->api->queue, http_request_loop(call->request),
-                                        &request, call_done, call->request, &call->consume);
-    if (status != STATUS_OK) {
-        answer_failure(call, status);
-        return;
+    begin(call, &request, answer_range);
+}
+
+/* ---- seek ------------------------------------------------------------------------------------ */
+
+static void answer_position(struct call *call)
+{
+    struct buffer body;
+
+    answer_begin(&body);
+    buffer_append_string(&body, ", \"offset\": ");
+    buffer_append_int(&body, consume_position(call->consume));
+    answer_end(call, &body);
+}
+
+static bool is_number(struct slice text)
+{
+    return text.size > 0 && strchr("+-0123456789", text.data[0]) != NULL;
+}
+
+/* `offset`: a number, or a word. */
+static bool take_target(struct call *call, struct consume_request *request)
+{
+    const struct json_value *value = call_json(call, "offset");
+    struct slice text;
+    bool found = false;
+
+    if ((value == NULL || json_string(value, &text)) && !call_text(call, "offset", &text, &found)) {
+        return false;
     }
-    step(call->request);
+    if (found && is_start(text, &request->start)) {
+        return true;
+    }
+    if (found && !is_number(text)) {
+        answer_failure_text(call, STATUS_BAD_REQUEST,
+                            "'offset' must be a whole number, 'earliest' or 'latest'");
+        return false;
+    }
+    return call_int(call, "offset", 0, INT_MAX_EXACT, true, &request->offset);
+}
+
+void consumer_seek(struct call *call)
+{
+    struct consume_request request = {.offset = -1, .seeks = true};
+
+    if (call_topic(call) &&
+        call_int(call, "consumer_id", -INT_MAX_EXACT, INT_MAX_EXACT, true, &request.consumer_id) &&
+        take_target(call, &request)) {
+        request.topic = call->topic;
+        begin(call, &request, answer_position);
+    }
 }
 
 void consumer_size(struct call *call)

@@ -516,15 +516,6 @@ static void show_append(struct queue_write *w)
     }
 }
 
-static void show_position(struct queue_write *w)
-{
-    struct partition *p = &w->topic->partition;
-
-    mutex_lock(&p->lock);
-    w->consumer->position = w->position;
-    mutex_unlock(&p->lock);
-}
-
 static void show_roll(struct queue_write *w)
 {
     struct partition *p = &w->topic->partition;
@@ -560,7 +551,7 @@ void batch_applied(void *arg, const struct store_batch *batch, const struct list
             show_append(w);
             CRASH_POINT(APPEND_SHOWN);
         } else if (w->kind == WRITE_POSITION) {
-            show_position(w);
+            consumer_move(w->queue, w->consumer, w->position);
             CRASH_POINT(POSITION_SHOWN);
         } else if (w->kind == WRITE_ROLL) {
             show_roll(w);

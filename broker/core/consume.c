@@ -8,12 +8,18 @@
  *
  *   offset given:     LOOK -> [SAVING ->] FETCH -> [READING ->] done
  *   no offset:        LOOK -> FETCH -> [READING ->] SAVING -> done
+ *   a seek:           LOOK -> SAVING -> done
  *
  * A store that forgets positions (memory) has nothing to save: SAVING then is over at once.
  *
  * While a consume moves its consumer's position the consumer is busy, and others of the same
  * consumer queue behind it; so two plain consumes never get the same message. Waiting for
- * a first message happens before that, so a long poll blocks nobody.
+ * a first message happens before that, so a long poll blocks nobody. Who waits while another
+ * moves the position looks again: a plain one goes on from there, one with an offset has
+ * lost its place and ends without a message.
+ *
+ * A seek saves the position even when it is there already: a save before it, of which the
+ * outcome is unknown, may still be on its way to the store.
  */
 #include "broker/core/internal.h"
 
@@ -34,12 +40,15 @@ struct consume {
     int64_t offset; /* as asked, or -1 */
     size_t count_max;
     bool may_wait;
+    bool seeks;
+    enum queue_start start;
     queue_done *notify;
     void *arg;
 
     enum consume_state state;
     bool busy;    /* this one has made the consumer busy */
-    int64_t from; /* the first offset of the answer */
+    bool waited;  /* it has been in partition.waiting */
+    int64_t from; /* the first offset of the answer; a seek: where it goes */
     enum status status;
     int64_t first_offset, next_offset; /* STATUS_OFFSET_OUT_OF_RANGE: what is there */
     struct store_range range;
@@ -72,6 +81,8 @@ enum status consume_create(struct queue *queue, int loop, const struct consume_r
     c->offset = request->offset;
     c->count_max = request->count_max;
     c->may_wait = request->may_wait;
+    c->seeks = request->seeks;
+    c->start = request->start;
     c->notify = notify;
     c->arg = arg;
     list_init(&c->node);
@@ -106,6 +117,11 @@ void consume_bounds(const struct consume *c, int64_t *first_offset, int64_t *nex
 const struct store_range *consume_range(const struct consume *c)
 {
     return &c->range;
+}
+
+int64_t consume_position(const struct consume *c)
+{
+    return c->from;
 }
 
 /* Let the next one of this consumer go on, unless the consumer is busy with another. Who was
@@ -153,7 +169,7 @@ static void saved(void *arg)
 /* The position is where it is to be. */
 static enum consume_step moved(struct consume *c)
 {
-    if (c->offset < 0) {
+    if (c->offset < 0 || c->seeks) {
         return over(c, STATUS_OK);
     }
     leave(c);
@@ -164,9 +180,7 @@ static enum consume_step moved(struct consume *c)
 static enum consume_step begin_save(struct consume *c, int64_t position)
 {
     if (c->queue->store.forgets_positions) {
-        mutex_lock(&c->partition->lock);
-        c->consumer->position = position;
-        mutex_unlock(&c->partition->lock);
+        consumer_move(c->queue, c->consumer, position);
         return moved(c);
     }
     CRASH_POINT(POSITION_ASKED);
@@ -237,6 +251,8 @@ static enum consume_step park_locked(struct consume *c)
         return CONSUME_DONE;
     }
     c->parked = true;
+    c->waited = true;
+    c->consumer->parked++;
     list_append(&c->partition->waiting, &c->node);
     return CONSUME_PARK;
 }
@@ -244,6 +260,7 @@ static enum consume_step park_locked(struct consume *c)
 static void unpark_locked(struct consume *c)
 {
     c->parked = false;
+    c->consumer->parked--;
     atomic_fetch_sub(&c->queue->polls, 1);
 }
 
@@ -255,6 +272,16 @@ static bool out_of_range_locked(struct consume *c, int64_t offset)
     return offset < c->first_offset || offset > c->next_offset;
 }
 
+/* The offset from which this one is to go on. */
+static int64_t aim_locked(const struct consume *c)
+{
+    if (c->start != QUEUE_START_DEFAULT) {
+        return c->start == QUEUE_START_LATEST ? c->partition->tail.next
+                                              : c->partition->first_offset;
+    }
+    return c->offset < 0 ? c->consumer->position : c->offset;
+}
+
 /*
  * Where to go from what the partition and the consumer are now. CONSUME_DONE with
  * state FETCH or SAVING means: go on there.
@@ -262,12 +289,14 @@ static bool out_of_range_locked(struct consume *c, int64_t offset)
 static enum consume_step look_locked(struct consume *c)
 {
     struct partition *p = c->partition;
-    bool moves = c->offset < 0 || c->offset != c->consumer->position;
-    int64_t from = c->offset < 0 ? c->consumer->position : c->offset;
+    int64_t from = aim_locked(c);
+    bool moves = c->seeks || c->offset < 0 || from != c->consumer->position;
 
     c->status = queue_open(c->queue);
     if (c->status == STATUS_OK && out_of_range_locked(c, from)) {
         c->status = STATUS_OFFSET_OUT_OF_RANGE;
+    } else if (c->status == STATUS_OK && c->waited && c->offset >= 0 && moves) {
+        c->status = STATUS_NO_MESSAGE; /* its position was taken away */
     }
     if (c->status != STATUS_OK) {
         c->state = CONSUME_OVER;
@@ -277,7 +306,7 @@ static enum consume_step look_locked(struct consume *c)
         list_append(&c->consumer->queued, &c->node);
         return CONSUME_WAIT;
     }
-    if (from == p->tail.next && (c->offset < 0 || !moves)) {
+    if (from == p->tail.next && !c->seeks && (c->offset < 0 || !moves)) {
         c->status = STATUS_NO_MESSAGE;
         c->state = c->may_wait ? CONSUME_LOOK : CONSUME_OVER;
         return c->may_wait ? park_locked(c) : CONSUME_DONE;
@@ -285,7 +314,7 @@ static enum consume_step look_locked(struct consume *c)
     c->busy = moves;
     c->consumer->busy = c->consumer->busy || moves;
     c->from = from;
-    c->state = moves && c->offset >= 0 ? CONSUME_SAVING : CONSUME_FETCH;
+    c->state = c->seeks || (moves && c->offset >= 0) ? CONSUME_SAVING : CONSUME_FETCH;
     return CONSUME_DONE;
 }
 
@@ -298,7 +327,7 @@ static enum consume_step look(struct consume *c)
         leave(c);
     }
     if (step == CONSUME_DONE && c->state == CONSUME_SAVING) {
-        return begin_save(c, c->offset);
+        return begin_save(c, c->from);
     }
     return step;
 }
@@ -417,10 +446,19 @@ bool consume_timeout(struct consume *c)
     return was_parked;
 }
 
+static void notify_all(struct list *woken)
+{
+    struct list *node;
+
+    while ((node = list_pop(woken)) != NULL) {
+        struct consume *c = LIST_ENTRY(node, struct consume, node);
+        c->notify(c->arg);
+    }
+}
+
 void partition_wake(struct partition *p)
 {
     struct list woken;
-    struct list *node;
 
     list_init(&woken);
     mutex_lock(&p->lock);
@@ -429,8 +467,30 @@ void partition_wake(struct partition *p)
     }
     list_move(&woken, &p->waiting);
     mutex_unlock(&p->lock);
-    while ((node = list_pop(&woken)) != NULL) {
-        struct consume *c = LIST_ENTRY(node, struct consume, node);
-        c->notify(c->arg);
+    notify_all(&woken);
+}
+
+void consumer_move(struct queue *queue, struct consumer *consumer, int64_t position)
+{
+    struct partition *p = &consumer->topic->partition;
+    struct list woken;
+
+    list_init(&woken);
+    mutex_lock(&p->lock);
+    if (consumer->parked > 0 && consumer->position != position) {
+        LIST_FOREACH(waiting, &p->waiting) {
+            struct consume *c = LIST_ENTRY(waiting, struct consume, node);
+            if (c->consumer == consumer) {
+                unpark_locked(c);
+                list_remove(waiting);
+                list_append(&woken, waiting);
+            }
+        }
+    }
+    consumer->position = position;
+    mutex_unlock(&p->lock);
+    if (!list_empty(&woken)) {
+        notify_all(&woken);
+        queue->options.wake(queue->options.arg);
     }
 }

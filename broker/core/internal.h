@@ -106,6 +106,10 @@ void keep_finished(struct queue_write *w);
 /* What holds for the topic, with the broker's defaults. */
 struct store_retention retention_of(const struct queue *queue, const struct topic *topic);
 
+/* The consumer's position is committed (or need not be): who waits for messages from where it was
+ * looks again. No locks. */
+void consumer_move(struct queue *queue, struct consumer *consumer, int64_t position);
+
 /* Have everybody who waits for messages of this partition look again. No locks. */
 void partition_wake(struct partition *p);
 

@@ -4,7 +4,8 @@
  * Nothing here waits. What needs the store is a struct that comes back through a callback:
  *
  *   queue_write   something to be committed: a topic, a client, messages, a position
- *   consume       a consumer's request for messages, a small machine of steps
+ *   consume       a consumer's request for messages, or to be somewhere else: a small machine
+ *                 of steps
  *
  * The calls that take a `loop` are for the HTTP loop of that number, on its thread only:
  * what it wants written is staged and handed to the committer by queue_flush(), once a
@@ -113,6 +114,8 @@ struct consume_request {
     int64_t offset;   /* all before it is taken; -1: go on at the position, and move it */
     size_t count_max; /* 1 to QUEUE_CONSUME_MAX */
     bool may_wait;    /* for a first message */
+    bool seeks;       /* only move the position: to `offset`, or where `start` says */
+    enum queue_start start;
 };
 
 /* STATUS_OK gives `*out`, for consume_step() and consume_release(). */
@@ -128,7 +131,8 @@ enum status consume_status(const struct consume *c);
 /* STATUS_OFFSET_OUT_OF_RANGE: the first offset that is there, and the next one that will be. */
 void consume_bounds(const struct consume *c, int64_t *first_offset, int64_t *next_offset);
 const struct store_range *consume_range(const struct consume *c);
-void consume_release(struct consume *c); /* when done; NULL is fine */
+int64_t consume_position(const struct consume *c); /* of one that seeks: where it went */
+void consume_release(struct consume *c);           /* when done; NULL is fine */
 
 /* How many messages the consumer has not taken yet, of those that are there. */
 enum status queue_size(struct queue *queue, struct slice topic, int64_t consumer_id, int64_t *size);

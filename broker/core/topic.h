@@ -72,6 +72,7 @@ struct consumer {
     struct list node; /* in partition.consumers */
     int64_t position; /* committed: the offset of the next message that it wants */
     bool busy;        /* one consume moves the position: others queue behind it */
+    int parked;       /* how many of its consumes are in partition.waiting */
     struct ahead_reader reader;
     struct list queued; /* struct consume */
 };

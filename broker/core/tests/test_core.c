@@ -141,7 +141,26 @@ static void append(struct fixture *f, int64_t producer_id, const char *text)
 static struct consume *consume(struct fixture *f, int64_t consumer_id, int64_t offset, bool wait)
 {
     struct consume *c;
-    const struct consume_request request = {slice_of("t"), consumer_id, offset, 1, wait};
+    const struct consume_request request = {.topic = slice_of("t"),
+                                            .consumer_id = consumer_id,
+                                            .offset = offset,
+                                            .count_max = 1,
+                                            .may_wait = wait};
+
+    CU_ASSERT_EQUAL_FATAL(consume_create(f->queue, 0, &request, count, &f->notified, &c),
+                          STATUS_OK);
+    return c;
+}
+
+static struct consume *seek(struct fixture *f, int64_t consumer_id, int64_t offset,
+                            enum queue_start start)
+{
+    struct consume *c;
+    const struct consume_request request = {.topic = slice_of("t"),
+                                            .consumer_id = consumer_id,
+                                            .offset = offset,
+                                            .seeks = true,
+                                            .start = start};
 
     CU_ASSERT_EQUAL_FATAL(consume_create(f->queue, 0, &request, count, &f->notified, &c),
                           STATUS_OK);
@@ -294,6 +313,112 @@ static void consume_by_offset_gives_the_same_again(void)
     teardown(&f);
 }
 
+static void expect_sought(struct consume *c, int64_t position)
+{
+    CU_ASSERT_EQUAL(consume_step(c), CONSUME_DONE);
+    CU_ASSERT_EQUAL(consume_status(c), STATUS_OK);
+    CU_ASSERT_EQUAL(consume_position(c), position);
+    consume_release(c);
+}
+
+/* Also one to where the consumer is already: a save before it may still be on its way. */
+static void a_seek_is_over_when_it_is_committed(void)
+{
+    struct fixture f;
+    int64_t size = -1;
+    static const struct {
+        int64_t offset;
+        enum queue_start start;
+        int64_t position;
+    } seeks[] = {{1, QUEUE_START_DEFAULT, 1},
+                 {1, QUEUE_START_DEFAULT, 1},
+                 {-1, QUEUE_START_LATEST, 3},
+                 {-1, QUEUE_START_EARLIEST, 0}};
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    append(&f, producer, "b");
+    append(&f, producer, "c");
+    for (size_t i = 0; i < sizeof seeks / sizeof *seeks; i++) {
+        int64_t before = size;
+        struct consume *c = seek(&f, consumer, seeks[i].offset, seeks[i].start);
+        CU_ASSERT_EQUAL(consume_step(c), CONSUME_WAIT);
+        CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+        CU_ASSERT_EQUAL(size, i == 0 ? 3 : before); /* not moved before the commit */
+        commit(&f);
+        expect_sought(c, seeks[i].position);
+        CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+        CU_ASSERT_EQUAL(size, 3 - seeks[i].position);
+    }
+    struct consume *beyond = seek(&f, consumer, 4, QUEUE_START_DEFAULT);
+    CU_ASSERT_EQUAL(consume_step(beyond), CONSUME_DONE);
+    CU_ASSERT_EQUAL(consume_status(beyond), STATUS_OFFSET_OUT_OF_RANGE);
+    consume_release(beyond);
+    teardown(&f);
+}
+
+/* Or what the consume saves after the seek would take the consumer away again. */
+static void a_seek_waits_for_a_consume_that_moves(void)
+{
+    struct fixture f;
+    int64_t size;
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    append(&f, producer, "b");
+    struct consume *plain = consume(&f, consumer, -1, false);
+    struct consume *back = seek(&f, consumer, 0, QUEUE_START_DEFAULT);
+    CU_ASSERT_EQUAL(consume_step(plain), CONSUME_WAIT); /* for the position */
+    CU_ASSERT_EQUAL(consume_step(back), CONSUME_WAIT);  /* for the one before */
+    commit(&f);
+    CU_ASSERT_EQUAL(f.notified, 1);
+    CU_ASSERT_EQUAL(consume_step(plain), CONSUME_DONE);
+    expect_text(plain, "a");
+    CU_ASSERT_EQUAL(f.notified, 2);
+    CU_ASSERT_EQUAL(consume_step(back), CONSUME_WAIT);
+    commit(&f);
+    expect_sought(back, 0);
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+    CU_ASSERT_EQUAL(size, 2);
+    teardown(&f);
+}
+
+static void a_seek_wakes_who_waits_as_the_same_consumer(void)
+{
+    struct fixture f;
+
+    setup(&f, 1 << 20);
+    int64_t producer = register_client(&f, true);
+    int64_t consumer = register_client(&f, false);
+    append(&f, producer, "a");
+    struct consume *to_end = seek(&f, consumer, -1, QUEUE_START_LATEST);
+    CU_ASSERT_EQUAL(consume_step(to_end), CONSUME_WAIT);
+    commit(&f);
+    expect_sought(to_end, 1);
+    struct consume *plain = consume(&f, consumer, -1, true);
+    struct consume *by_offset = consume(&f, consumer, 1, true);
+    CU_ASSERT_EQUAL(consume_step(plain), CONSUME_PARK);
+    CU_ASSERT_EQUAL(consume_step(by_offset), CONSUME_PARK);
+    f.notified = 0;
+    struct consume *back = seek(&f, consumer, 0, QUEUE_START_DEFAULT);
+    CU_ASSERT_EQUAL(consume_step(back), CONSUME_WAIT);
+    commit(&f);
+    CU_ASSERT_EQUAL(f.notified, 3);
+    CU_ASSERT_EQUAL(consume_step(by_offset), CONSUME_DONE); /* its place is gone */
+    CU_ASSERT_EQUAL(consume_status(by_offset), STATUS_NO_MESSAGE);
+    consume_release(by_offset);
+    expect_sought(back, 0);
+    CU_ASSERT_EQUAL(consume_step(plain), CONSUME_WAIT); /* for the position */
+    commit(&f);
+    CU_ASSERT_EQUAL(consume_step(plain), CONSUME_DONE);
+    expect_text(plain, "a");
+    teardown(&f);
+}
+
 /* Where the store forgets positions, moving one waits for nobody. */
 static void a_position_that_is_not_kept_needs_no_write(void)
 {
@@ -319,9 +444,12 @@ static void a_position_that_is_not_kept_needs_no_write(void)
     CU_ASSERT_EQUAL(consume_step(at_end), CONSUME_PARK);
     CU_ASSERT_TRUE(consume_timeout(at_end));
     consume_release(at_end);
-    CU_ASSERT_TRUE(list_empty(&f.submitted));
     CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
     CU_ASSERT_EQUAL(size, 0);
+    expect_sought(seek(&f, consumer, 1, QUEUE_START_DEFAULT), 1);
+    CU_ASSERT_TRUE(list_empty(&f.submitted));
+    CU_ASSERT_EQUAL(queue_size(f.queue, slice_of("t"), consumer, &size), STATUS_OK);
+    CU_ASSERT_EQUAL(size, 2);
     teardown(&f);
 }
 
@@ -448,7 +576,8 @@ static void the_store_is_not_read_beyond_the_known_end(void)
     int64_t consumer = register_client(&f, false);
     append(&f, producer, "a");
     append(&f, producer, "b");
-    const struct consume_request request = {slice_of("t"), consumer, 0, 10, false};
+    const struct consume_request request = {
+        .topic = slice_of("t"), .consumer_id = consumer, .count_max = 10};
     CU_ASSERT_EQUAL_FATAL(consume_create(f.queue, 0, &request, count, &f.notified, &c), STATUS_OK);
     CU_ASSERT_EQUAL(consume_step(c), CONSUME_WAIT);
     CU_ASSERT_EQUAL(f.read->count_max, 2);
@@ -608,7 +737,8 @@ static void ids_belong_to_one_topic(void)
     CU_ASSERT_EQUAL(queue_append(f.queue, 0, slice_of("t"), 99, &message, 1, SEQUENCE_NONE, count,
                                  &answers, &write),
                     STATUS_UNKNOWN_PRODUCER);
-    struct consume_request request = {slice_of("u"), consumer, -1, 1, false};
+    struct consume_request request = {
+        .topic = slice_of("u"), .consumer_id = consumer, .offset = -1, .count_max = 1};
     CU_ASSERT_EQUAL(consume_create(f.queue, 0, &request, count, &answers, &c),
                     STATUS_NOT_REGISTERED);
     request.topic = slice_of("none");
@@ -755,6 +885,9 @@ SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_ha
       {"plain_consume_moves_the_position", plain_consume_moves_the_position},
       {"plain_consumes_queue_up", plain_consumes_queue_up},
       {"consume_by_offset_gives_the_same_again", consume_by_offset_gives_the_same_again},
+      {"a_seek_is_over_when_it_is_committed", a_seek_is_over_when_it_is_committed},
+      {"a_seek_waits_for_a_consume_that_moves", a_seek_waits_for_a_consume_that_moves},
+      {"a_seek_wakes_who_waits_as_the_same_consumer", a_seek_wakes_who_waits_as_the_same_consumer},
       {"a_position_that_is_not_kept_needs_no_write", a_position_that_is_not_kept_needs_no_write},
       {"a_parked_consume_is_woken_by_a_message", a_parked_consume_is_woken_by_a_message},
       {"only_so_many_wait", only_so_many_wait},

@@ -228,6 +228,10 @@ class Api:
         return self.call("GET", "/consumer/consume",
                          params=dict(more, topic=topic, consumer_id=consumer_id))
 
+    def seek(self, topic, consumer_id, offset):
+        return self.call("POST", "/consumer/seek",
+                         json=dict(topic=topic, consumer_id=consumer_id, offset=offset))
+
     def size(self, topic, consumer_id):
         return self.call("GET", "/size",
                          params={"topic": topic, "consumer_id": consumer_id})["size"]

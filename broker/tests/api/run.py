@@ -21,6 +21,7 @@ import driver  # noqa: E402
 # In the order in which they are run.
 import test_calls  # noqa: E402,F401
 import test_positions  # noqa: E402,F401
+import test_seek  # noqa: E402,F401
 import test_sequences  # noqa: E402,F401
 import test_leniency  # noqa: E402,F401
 import test_refusals  # noqa: E402,F401

@@ -42,6 +42,8 @@ def every_way_on_every_call(given):
                                ("POST", "/producer/register", {}),
                                ("POST", "/producer/produce", {"message": "a b+c&d=é%"}),
                                ("GET", "/consumer/consume", {}),
+                               ("POST", "/consumer/seek", {"offset": 1}),
+                               ("POST", "/consumer/seek", {"offset": "latest"}),
                                ("GET", "/size", {})):
         for way in ways_to_send({"x": 1}):
             topic = given.topic()
@@ -50,7 +52,7 @@ def every_way_on_every_call(given):
                 producer_id = api.filled(topic, 1)
             if path == "/producer/produce":
                 fields["producer_id"] = producer_id
-            elif method == "GET":
+            elif path in ("/consumer/consume", "/consumer/seek", "/size"):
                 fields["consumer_id"] = api.consumer(topic)
             answer = api.call(method, path, **ways_to_send(fields)[way])
             check(answer.http == 200, "%s:" % way, answer)
@@ -58,6 +60,8 @@ def every_way_on_every_call(given):
                 same(api.read_all(topic)[1], "a b+c&d=é%", "message sent as %s" % way)
             elif path == "/consumer/consume":
                 same(answer["message"], "m0", "message")
+            elif path == "/consumer/seek":
+                same(answer["offset"], 1, "offset")
             elif path == "/size":
                 same(answer["size"], 1, "size")
 
@@ -79,6 +83,8 @@ def every_name_of_the_topic_on_every_call(given):
         call("POST", "/producer/produce", producer_id=producer_id, message="x")
         same(call("GET", "/size", consumer_id=consumer_id)["size"], 1, "size")
         same(call("GET", "/consumer/consume", consumer_id=consumer_id)["message"], "x", "message")
+        same(call("POST", "/consumer/seek", consumer_id=consumer_id, offset="0")["offset"], 0,
+             "offset")
 
 
 @test()

@@ -6,11 +6,11 @@ import socket
 from driver import brief, check, same, test, until
 
 CALLS = (("POST", "/topics"), ("POST", "/consumer/register"), ("POST", "/producer/register"),
-         ("POST", "/producer/produce"), ("GET", "/consumer/consume"), ("GET", "/size"),
-         ("GET", "/topics"), ("GET", "/healthz"))
+         ("POST", "/producer/produce"), ("GET", "/consumer/consume"), ("POST", "/consumer/seek"),
+         ("GET", "/size"), ("GET", "/topics"), ("GET", "/healthz"))
 PATHS = {"/topics": {"GET", "POST"}, "/consumer/register": {"POST"},
          "/producer/register": {"POST"}, "/producer/produce": {"POST"},
-         "/consumer/consume": {"GET"}, "/size": {"GET"}, "/healthz": {"GET"}}
+         "/consumer/consume": {"GET"}, "/consumer/seek": {"POST"}, "/size": {"GET"}, "/healthz": {"GET"}}
 
 
 @test()
@@ -50,6 +50,7 @@ def missing_parameters(given):
         ("POST", "/producer/produce"): {"topic": topic, "producer_id": producer_id,
                                         "message": "x"},
         ("GET", "/consumer/consume"): {"topic": topic, "consumer_id": consumer_id},
+        ("POST", "/consumer/seek"): {"topic": topic, "consumer_id": consumer_id, "offset": 0},
         ("GET", "/size"): {"topic": topic, "consumer_id": consumer_id},
     }
     for (method, path), fields in complete.items():
@@ -97,7 +98,7 @@ def wrong_types(given):
     not_id = (1.5, True, False, [], [1], {}, "", "x", "1x", "0x1", " 1", "1 ", "1.5", "1e0", "٣",
               1e300, "9" * 30)
     for wrong in not_text:
-        for method, path in CALLS[:6]:
+        for method, path in CALLS[:7]:
             api.call(method, path, json={"topic": wrong, "producer_id": producer_id,
                                          "consumer_id": consumer_id, "message": "x"}
                      ).refused("bad_request", "topic")
@@ -106,12 +107,11 @@ def wrong_types(given):
                  ).refused("bad_request", "start")
     for wrong in not_id:
         api.produce(topic, wrong, "x").refused("bad_request", "producer_id")
-        for path in ("/consumer/consume", "/size"):
-            api.call("GET", path, json={"topic": topic, "consumer_id": wrong}
-                     ).refused("bad_request", "consumer_id")
+        for method, path in CALLS[4:7]:
+            where = {"topic": topic, "consumer_id": wrong, "offset": 0}
+            api.call(method, path, json=where).refused("bad_request", "consumer_id")
             if isinstance(wrong, str):
-                api.call("GET", path, params={"topic": topic, "consumer_id": wrong}
-                         ).refused("bad_request", "consumer_id")
+                api.call(method, path, params=where).refused("bad_request", "consumer_id")
         for name in ("offset", "max", "wait_ms"):
             api.call("GET", "/consumer/consume",
                      json={"topic": topic, "consumer_id": consumer_id, name: wrong}
@@ -140,8 +140,8 @@ def ids_that_nobody_has(given):
     for wrong in (0, -1, -2 ** 31, 10 ** 9, 2 ** 31, 2 ** 32 + 1, 2 ** 53 - 1):
         for number in (wrong, str(wrong)):
             api.produce(topic, number, "x").refused("unknown_producer")
-            for path in ("/consumer/consume", "/size"):
-                api.call("GET", path, json={"topic": topic, "consumer_id": number}
+            for method, path in CALLS[4:7]:
+                api.call(method, path, json={"topic": topic, "consumer_id": number, "offset": 0}
                          ).refused("unknown_consumer")
     # 2^32 + a real id must not be cut to that id.
     api.produce(topic, 2 ** 32 + producer_id, "x").refused("unknown_producer")
@@ -157,6 +157,7 @@ def ids_of_another_topic(given):
     api.produce(other, producer_id, "x").refused("not_registered")
     api.consume(other, consumer_id).refused("not_registered")
     api.consume(other, consumer_id, offset=0, max=5).refused("not_registered")
+    api.seek(other, consumer_id, 0).refused("not_registered")
     api.call("GET", "/size", params={"topic": other, "consumer_id": consumer_id}
              ).refused("not_registered")
     same(api.read_all(other), ["m0"], "messages")
@@ -170,6 +171,7 @@ def topics_that_nobody_made(given):
     for _ in range(2):
         api.produce(nobody, producer_id, "x").refused("unknown_topic", nobody)
         api.consume(nobody, consumer_id).refused("unknown_topic", nobody)
+        api.seek(nobody, consumer_id, 0).refused("unknown_topic", nobody)
         api.call("GET", "/size", params={"topic": nobody, "consumer_id": consumer_id}
                  ).refused("unknown_topic", nobody)
     check(nobody not in api.topics(), "a refused request has created the topic")
