@@ -5,6 +5,7 @@
 
 #include "harness/memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,7 @@ static struct slice bytes_keep(struct texts *t, struct slice s)
     return (struct slice){bytes, s.size};
 }
 
-uint32_t texts_add(struct texts *t, struct slice s)
+static uint32_t text_add(struct texts *t, struct slice s, bool lent)
 {
     if (t->count * 2 >= t->slot_count) {
         slots_grow(t);
@@ -90,22 +91,37 @@ uint32_t texts_add(struct texts *t, struct slice s)
         *slot = (uint32_t)t->count;
         t->next = memory_room(t->next, t->count, &t->next_capacity, sizeof *t->next);
         t->next[t->count] = (uint32_t)t->count + 1; /* files tend to begin alike */
-        MEMORY_PUSH(t, bytes_keep(t, s));
+        MEMORY_PUSH(t, lent ? s : bytes_keep(t, s));
     }
     return *slot;
 }
 
-uint32_t texts_add_after(struct texts *t, uint32_t *last, struct slice s)
+static uint32_t text_add_after(struct texts *t, uint32_t *last, struct slice s, bool lent)
 {
     uint32_t guess = *last == TEXT_NONE ? 0 : t->next[*last];
     bool right = guess < t->count && slice_equals(t->items[guess], s);
-    uint32_t number = right ? guess : texts_add(t, s);
+    uint32_t number = right ? guess : text_add(t, s, lent);
 
     if (*last != TEXT_NONE) {
         t->next[*last] = number;
     }
     *last = number;
     return number;
+}
+
+uint32_t texts_add(struct texts *t, struct slice s)
+{
+    return text_add(t, s, false);
+}
+
+uint32_t texts_add_after(struct texts *t, uint32_t *last, struct slice s)
+{
+    return text_add_after(t, last, s, false);
+}
+
+uint32_t texts_lend_after(struct texts *t, uint32_t *last, struct slice s)
+{
+    return text_add_after(t, last, s, true);
 }
 
 uint32_t texts_find(const struct texts *t, struct slice s)

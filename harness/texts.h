@@ -21,7 +21,7 @@
 struct texts_block;
 
 struct texts {
-    struct slice *items; /* by number; memory of the pool */
+    struct slice *items; /* by number; memory of the pool, or lent to it */
     size_t count;
     size_t capacity;
     uint32_t *slots; /* open addressing; TEXT_NONE: free */
@@ -47,6 +47,9 @@ uint32_t texts_add(struct texts *t, struct slice s);
  * TEXT_NONE in the beginning, and becomes the number.
  */
 uint32_t texts_add_after(struct texts *t, uint32_t *last, struct slice s);
+
+/* The same for a string that outlives the pool and has a NUL behind it: it is not copied. */
+uint32_t texts_lend_after(struct texts *t, uint32_t *last, struct slice s);
 
 /* The number of `s`, or TEXT_NONE. */
 uint32_t texts_find(const struct texts *t, struct slice s);

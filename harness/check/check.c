@@ -4,17 +4,12 @@
 #include "harness/check/check.h"
 
 #include "harness/check/check_parts.h"
+#include "harness/check/median.h"
+#include "harness/check/parallel.h"
 #include "harness/faults/fault_kind.h"
 #include "harness/memory.h"
 
 #include <stdlib.h>
-
-static int time_compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a;
-    int64_t y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
 
 static void latency_take(struct check_producer *out, const struct history_producer *from)
 {
@@ -34,8 +29,7 @@ static void latency_take(struct check_producer *out, const struct history_produc
         out->last_ns = send->end_ns > out->last_ns ? send->end_ns : out->last_ns;
     }
     if (count > 0) {
-        qsort(spans, count, sizeof *spans, time_compare);
-        out->median_ns = spans[count / 2];
+        out->median_ns = median_of(spans, count);
     }
     free(spans);
 }
@@ -59,30 +53,30 @@ static void retries_take(const struct checking *k, struct check_producer *out,
     free(last);
 }
 
+static void producer_round(void *arg, size_t p)
+{
+    const struct checking *k = arg;
+    const struct history_producer *from = &k->h->producers[p];
+    struct check_producer *out = &k->c->producers[p];
+
+    *out = (struct check_producer){.lines = k->s->producers[p].expected,
+                                   .acknowledged = k->acknowledged[p],
+                                   .first_ns = TIME_NONE,
+                                   .last_ns = TIME_NONE,
+                                   .median_ns = TIME_NONE,
+                                   .slowest_ns = TIME_NONE,
+                                   .slowest_line = NUMBER_NONE};
+    if (from->sends.count > 0) {
+        out->first_ns = from->sends.items[0].begin_ns;
+    }
+    latency_take(out, from);
+    retries_take(k, out, from);
+}
+
 static void producers_take(struct checking *k)
 {
-    struct check *c = k->c;
-
-    c->producers = memory_zeroed(k->s->producer_count, sizeof *c->producers);
-    for (size_t p = 0; p < k->s->producer_count; p++) {
-        const struct history_producer *from = &k->h->producers[p];
-        struct check_producer *out = &c->producers[p];
-        *out = (struct check_producer){.lines = k->s->producers[p].expected,
-                                       .first_ns = TIME_NONE,
-                                       .last_ns = TIME_NONE,
-                                       .median_ns = TIME_NONE,
-                                       .slowest_ns = TIME_NONE,
-                                       .slowest_line = NUMBER_NONE};
-        for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
-            struct line_ref at = {(uint32_t)p, (uint32_t)i};
-            out->acknowledged += fate_outcome(k, at) == OUTCOME_OK;
-        }
-        if (from->sends.count > 0) {
-            out->first_ns = from->sends.items[0].begin_ns;
-        }
-        latency_take(out, from);
-        retries_take(k, out, from);
-    }
+    k->c->producers = memory_zeroed(k->s->producer_count, sizeof *k->c->producers);
+    parallel_each(k->s->producer_count, producer_round, k);
 }
 
 static void times_take(struct checking *k)
@@ -171,6 +165,7 @@ static void checking_release(struct checking *k)
         free(k->logs[t].accused.items);
     }
     free(k->fates);
+    free(k->acknowledged);
     free(k->logs);
     free(k->restarts.items);
     free(k->forgotten.items);
@@ -215,6 +210,7 @@ struct check *check_run(const struct scenario *s, struct history *h)
     struct checking k = {.s = s, .h = h, .c = memory_zeroed(1, sizeof *k.c)};
 
     k.fates = memory_zeroed(s->producer_count, sizeof *k.fates);
+    k.acknowledged = memory_zeroed(s->producer_count, sizeof *k.acknowledged);
     k.logs = memory_zeroed(s->topic_count, sizeof *k.logs);
     run_take(&k);
     check_fates(&k);

@@ -20,6 +20,7 @@
  */
 #include "harness/check/check_parts.h"
 
+#include "harness/check/parallel.h"
 #include "harness/memory.h"
 
 #include <inttypes.h>
@@ -66,34 +67,46 @@ struct joining {
     const size_t *topic_line_counts;
 };
 
-/* Least significant digits first; offsets are small numbers, so there are few digits. */
+static int ack_compare(const void *a, const void *b)
+{
+    const struct ack *x = a;
+    const struct ack *y = b;
+    if (x->offset != y->offset) {
+        return x->offset < y->offset ? -1 : 1;
+    }
+    if (x->line.producer != y->line.producer) {
+        return x->line.producer < y->line.producer ? -1 : 1;
+    }
+    return (x->line.line > y->line.line) - (x->line.line < y->line.line);
+}
+
+/* By offset, and as they were where that is the same. Offsets mostly count from 0 without gaps,
+ * so it is known how many are before each. */
 static void acks_sort(struct acks *acks)
 {
-    enum { BITS = 11, DIGITS = 1 << BITS };
-    struct ack *other = memory_zeroed(acks->count, sizeof *other);
-    int64_t highest = 0;
-    bool sorted = true;
+    int64_t highest = -1;
 
     for (size_t i = 0; i < acks->count; i++) {
-        sorted = sorted && (i == 0 || acks->items[i - 1].offset <= acks->items[i].offset);
         highest = acks->items[i].offset > highest ? acks->items[i].offset : highest;
     }
-    for (int shift = 0; !sorted && shift < 63 && highest >> shift > 0; shift += BITS) {
-        size_t starts[DIGITS + 1] = {0};
-        for (size_t i = 0; i < acks->count; i++) {
-            starts[(acks->items[i].offset >> shift & (DIGITS - 1)) + 1]++;
-        }
-        for (size_t d = 0; d < DIGITS; d++) {
-            starts[d + 1] += starts[d];
-        }
-        for (size_t i = 0; i < acks->count; i++) {
-            other[starts[acks->items[i].offset >> shift & (DIGITS - 1)]++] = acks->items[i];
-        }
-        struct ack *items = acks->items;
-        acks->items = other;
-        other = items;
+    if (highest >= (int64_t)acks->count * 2) {
+        qsort(acks->items, acks->count, sizeof *acks->items, ack_compare);
+        return;
     }
-    free(other);
+    struct ack *sorted = memory_zeroed(acks->count, sizeof *sorted);
+    uint32_t *before = memory_zeroed((size_t)highest + 2, sizeof *before);
+    for (size_t i = 0; i < acks->count; i++) {
+        before[acks->items[i].offset + 1]++;
+    }
+    for (int64_t offset = 0; offset < highest; offset++) {
+        before[offset + 1] += before[offset];
+    }
+    for (size_t i = 0; i < acks->count; i++) {
+        sorted[before[acks->items[i].offset]++] = acks->items[i];
+    }
+    free(before);
+    free(acks->items);
+    acks->items = sorted;
 }
 
 static int row_compare(const void *a, const void *b)
@@ -341,19 +354,16 @@ static bool row_is_of(const struct joining *j, const struct history_row *row, st
     return line_message(j->k, at) == row->message && who != NULL && who->producer == at.producer;
 }
 
-/* An acknowledged offset and its row: the same message of the same producer? */
-static void row_compare_to_ack(struct joining *j, const struct history_row *row, struct line_ref at)
+/* The row of an acknowledged offset is not the same message of the same producer. */
+static void say_changed(struct joining *j, const struct history_row *row, struct line_ref at)
 {
-    const struct identity *who = identity_of(j, row);
-    struct evidence *e;
+    struct evidence *e = accuse_line(j, FINDING_CORRUPT, at, row->offset, row->message);
 
     if (line_message(j->k, at) != row->message) {
-        e = accuse_line(j, FINDING_CORRUPT, at, row->offset, row->message);
         evidence_say(e, "offset %" PRId64 " holds %s, but line %" PRId64 " was %s", row->offset,
                      shown_text(j->k, row->message).text, line_number(j->k, at),
                      shown_text(j->k, line_message(j->k, at)).text);
-    } else if (who == NULL || who->producer != at.producer) {
-        e = accuse_line(j, FINDING_CORRUPT, at, row->offset, row->message);
+    } else {
         evidence_say(e,
                      "offset %" PRId64 " is stored as producer id %" PRId64 ", which is not %s's",
                      row->offset, row->producer_id, producer_name(j->k, at.producer).text);
@@ -374,8 +384,10 @@ static void offset_join(struct joining *j, const struct ack *acks, size_t count,
     if (row != NULL && chosen == count && line_by_sequence(j, identity_of(j, row), row, &other)) {
         MEMORY_PUSH(&j->orphans, row);
     } else if (row != NULL) {
-        chosen = chosen < count ? chosen : 0;
-        row_compare_to_ack(j, row, acks[chosen].line);
+        if (chosen == count) {
+            chosen = 0;
+            say_changed(j, row, acks[0].line);
+        }
         entry_add(j, row->offset, acks[chosen].line, true);
     } else if (!j->k->h->rows_read) {
         entry_add(j, acks[0].offset, acks[0].line, false);
@@ -576,7 +588,9 @@ static void log_sort(struct topic_log *log)
 /* Without rows: what was acknowledged before the broker forgot the topic is gone with it. */
 static void forgotten_accuse(struct joining *j)
 {
-    for (size_t i = 0; i < j->log->count && !j->k->h->rows_read; i++) {
+    bool any = !j->k->h->rows_read && j->k->forgotten.count > 0;
+
+    for (size_t i = 0; i < j->log->count && any; i++) {
         int64_t acked_ns = entry_acked_ns(j->k, &j->log->items[i]);
         size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
         if (acked_ns != TIME_NONE && cause != FINDING_ROOT) {
@@ -587,7 +601,6 @@ static void forgotten_accuse(struct joining *j)
 
 static void log_join(struct joining *j)
 {
-    acks_sort(&j->acks);
     witnesses_merge(j);
     for (size_t i = 0; i < j->orphans.count; i++) {
         orphan_take(j, j->orphans.items[i]);
@@ -627,7 +640,6 @@ static void deliveries_collect(struct joining *j, struct row_list *rows)
 {
     size_t kept = 0;
 
-    acks_sort(&j->acks);
     for (size_t c = 0; c < j->k->h->consumer_count; c++) {
         for (size_t i = 0; i < j->k->h->consumers[c].receives.count; i++) {
             const struct history_receive *r = &j->k->h->consumers[c].receives.items[i];
@@ -680,39 +692,59 @@ static void identities_collect(const struct checking *k, struct identities *list
 
 /* Per topic and producer: which lines go there. Filled from two arrays, no more. */
 struct topic_lines {
-    uint32_t *indices; /* all lines of all producers, grouped */
+    const struct scenario *s;
+    uint32_t *indices; /* all lines: by producer, then topic */
     uint32_t **by_topic_producer;
     size_t *counts;
 };
 
-static void topic_lines_collect(const struct scenario *s, struct topic_lines *lines)
+/* A round for each producer. */
+static void lines_group(void *arg, size_t p)
 {
-    size_t used = 0;
+    const struct topic_lines *lines = arg;
+    const struct scenario_client *producer = &lines->s->producers[p];
+    size_t topics = lines->s->topic_count;
+    size_t producers = lines->s->producer_count;
+    size_t *counts = memory_zeroed(topics, sizeof *counts);
+    uint32_t **ends = memory_zeroed(topics, sizeof *ends);
+    uint32_t *at = lines->indices;
 
-    lines->indices = memory_zeroed((size_t)s->expected, sizeof *lines->indices);
-    lines->counts = memory_zeroed(s->topic_count * s->producer_count, sizeof *lines->counts);
-    lines->by_topic_producer =
-        memory_zeroed(s->topic_count * s->producer_count, sizeof *lines->by_topic_producer);
-    for (size_t p = 0; p < s->producer_count; p++) {
-        for (size_t i = 0; i < s->producers[p].line_count; i++) {
-            lines->counts[s->producers[p].lines[i].topic * s->producer_count + p]++;
-        }
+    for (size_t i = 0; i < p; i++) {
+        at += lines->s->producers[i].line_count;
     }
-    for (size_t at = 0; at < s->topic_count * s->producer_count; at++) {
-        lines->by_topic_producer[at] = lines->indices + used;
-        used += lines->counts[at];
-        lines->counts[at] = 0;
+    for (size_t i = 0; i < producer->line_count; i++) {
+        counts[producer->lines[i].topic]++;
     }
-    for (size_t p = 0; p < s->producer_count; p++) {
-        for (size_t i = 0; i < s->producers[p].line_count; i++) {
-            size_t at = s->producers[p].lines[i].topic * s->producer_count + p;
-            lines->by_topic_producer[at][lines->counts[at]++] = (uint32_t)i;
-        }
+    for (size_t t = 0; t < topics; t++) {
+        lines->by_topic_producer[t * producers + p] = at;
+        lines->counts[t * producers + p] = counts[t];
+        ends[t] = at;
+        at += counts[t];
     }
+    for (size_t i = 0; i < producer->line_count; i++) {
+        *ends[producer->lines[i].topic]++ = (uint32_t)i;
+    }
+    free(counts);
+    free(ends);
 }
 
-static void acks_collect(struct joining *j)
+static void topic_lines_collect(const struct scenario *s, struct topic_lines *lines)
 {
+    size_t groups = s->topic_count * s->producer_count;
+
+    *lines = (struct topic_lines){
+        .s = s,
+        .indices = memory_zeroed((size_t)s->expected, sizeof *lines->indices),
+        .by_topic_producer = memory_zeroed(groups, sizeof *lines->by_topic_producer),
+        .counts = memory_zeroed(groups, sizeof *lines->counts)};
+    parallel_each(s->producer_count, lines_group, lines);
+}
+
+/* A round for each topic. */
+static void acks_collect(void *arg, size_t topic)
+{
+    struct joining *j = &((struct joining *)arg)[topic];
+
     for (size_t p = 0; p < j->k->s->producer_count; p++) {
         for (size_t i = 0; i < j->topic_line_counts[p]; i++) {
             struct line_ref at = {(uint32_t)p, j->topic_lines[p][i]};
@@ -721,6 +753,7 @@ static void acks_collect(struct joining *j)
             }
         }
     }
+    acks_sort(&j->acks);
 }
 
 /* The rows by topic and offset, as the query orders them: by the topics' names, which need not
@@ -769,28 +802,37 @@ int64_t log_removed(const struct history *h, size_t topic)
     return offset;
 }
 
-static void topic_join(struct checking *k, size_t topic, const struct topic_lines *lines,
-                       const struct intmap *by_id, const struct identities *identities,
-                       size_t *next_row)
+static struct joining *joinings_make(struct checking *k, const struct topic_lines *lines,
+                                     const struct intmap *by_id,
+                                     const struct identities *identities)
+{
+    struct joining *joinings = memory_zeroed(k->s->topic_count, sizeof *joinings);
+
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        joinings[t] =
+            (struct joining){.k = k,
+                             .topic = t,
+                             .log = &k->logs[t],
+                             .removed = log_removed(k->h, t),
+                             .identity_of = by_id,
+                             .identities = identities->items,
+                             .topic_lines = &lines->by_topic_producer[t * k->s->producer_count],
+                             .topic_line_counts = &lines->counts[t * k->s->producer_count]};
+    }
+    return joinings;
+}
+
+static void topic_join(struct joining *j, size_t *next_row)
 {
     struct row_list deliveries = {NULL, 0, 0};
-    struct joining j = {.k = k,
-                        .topic = topic,
-                        .log = &k->logs[topic],
-                        .removed = log_removed(k->h, topic),
-                        .identity_of = by_id,
-                        .identities = identities->items,
-                        .topic_lines = &lines->by_topic_producer[topic * k->s->producer_count],
-                        .topic_line_counts = &lines->counts[topic * k->s->producer_count]};
 
-    acks_collect(&j);
-    if (k->h->rows_read) {
-        rows_find(&j, next_row);
+    if (j->k->h->rows_read) {
+        rows_find(j, next_row);
     } else {
-        deliveries_collect(&j, &deliveries);
+        deliveries_collect(j, &deliveries);
     }
-    log_join(&j);
-    free(j.acks.items);
+    log_join(j);
+    free(j->acks.items);
     free(deliveries.items);
 }
 
@@ -804,10 +846,13 @@ void check_log(struct checking *k)
     identities_collect(k, &identities, &by_id);
     topic_lines_collect(k->s, &lines);
     rows_order(k);
+    struct joining *joinings = joinings_make(k, &lines, &by_id, &identities);
+    parallel_each(k->s->topic_count, acks_collect, joinings);
     for (size_t t = 0; t < k->s->topic_count; t++) {
-        topic_join(k, t, &lines, &by_id, &identities, &next_row);
+        topic_join(&joinings[t], &next_row);
     }
     rows_strange(k, next_row);
+    free(joinings);
     intmap_release(&by_id);
     free(identities.items);
     free(lines.indices);

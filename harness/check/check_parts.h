@@ -22,15 +22,16 @@
 #include "harness/check/check.h"
 #include "harness/intmap.h"
 
-#define SEND_NONE UINT32_MAX
+#define SENDS_MAX ((UINT32_C(1) << 30) - 1) /* of a producer */
+#define SEND_NONE SENDS_MAX
 
 /* What became of one line of a log file. */
 struct line_fate {
-    int64_t offset; /* acknowledged, or found in the store; OFFSET_NONE */
-    uint32_t first; /* the first send of it, an index into the producer's sends; SEND_NONE */
-    uint32_t best;  /* the send that tells its outcome */
-    bool unplaced;  /* acknowledged at an offset that the store gives to another message */
-    bool displaced; /* not where its producer's order wants it */
+    int64_t offset;     /* acknowledged, or found in the store; OFFSET_NONE */
+    uint32_t first;     /* the first send of it, an index into the producer's sends; SEND_NONE */
+    uint32_t best : 30; /* the send that tells its outcome */
+    bool unplaced : 1;  /* acknowledged at an offset that the store gives to another message */
+    bool displaced : 1; /* not where its producer's order wants it */
 };
 
 /* A line of a log file, by indices. */
@@ -114,6 +115,7 @@ struct checking {
     struct history *h;
     struct check *c;
     struct line_fate **fates;     /* by producer, then line; as in the scenario */
+    int64_t *acknowledged;        /* by producer: lines */
     struct topic_log *logs;       /* by topic, as in the scenario */
     struct restart_list restarts; /* in order */
     struct forgotten_list forgotten;

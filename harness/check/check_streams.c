@@ -15,15 +15,12 @@
 #include "harness/check/check_parts.h"
 
 #include "harness/check/diff.h"
+#include "harness/check/parallel.h"
 #include "harness/memory.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define ALIGNERS_MAX 16
 
 /* ---- streams ----------------------------------------------------------------------- */
 
@@ -41,7 +38,6 @@ static void stream_init(const struct checking *k, struct stream *stream, size_t 
                               .from = from,
                               .count = count};
     stream->entries = memory_zeroed(count, sizeof *stream->entries);
-    memset(stream->entries, 0xFF, count * sizeof *stream->entries); /* ENTRY_NONE */
     stream->reads = memory_zeroed(k->s->topic_count, 1);
     for (size_t i = 0; i < k->s->consumers[consumer].topic_count; i++) {
         stream->reads[k->s->consumers[consumer].topics[i]] = 1;
@@ -344,6 +340,65 @@ static void lane_extras(const struct lane *lane)
 
 /* ---- all topics --------------------------------------------------------------------- */
 
+/* The entry that a receive is, when it is not before `next`; else ENTRY_NONE. */
+static uint32_t entry_from(const struct topic_log *log, const struct history_receive *r,
+                           uint32_t next)
+{
+    size_t entry = next;
+
+    if ((next < log->count && log->items[next].offset == r->offset) ||
+        (topic_log_find(log, r->offset, &entry) && entry >= next)) {
+        return log->items[entry].message == r->message ? (uint32_t)entry : ENTRY_NONE;
+    }
+    return ENTRY_NONE;
+}
+
+/* The usual history in one walk: every item is at its offset what the log has, and they ascend.
+ * False: it is not like that. */
+static bool stream_place(const struct checking *k, struct stream *stream)
+{
+    uint32_t *next = memory_zeroed(k->s->topic_count, sizeof *next);
+    bool right = !stream->by_text && stream->from->seeks.count == 0;
+
+    for (size_t i = 0; i < stream->count && right; i++) {
+        const struct history_receive *r = &stream->from->receives.items[i];
+        size_t topic = topic_at(k, stream, i);
+        uint32_t entry =
+            topic == FINDING_TOPIC_NONE ? ENTRY_NONE : entry_from(&k->logs[topic], r, next[topic]);
+        right = entry != ENTRY_NONE;
+        if (right) {
+            stream->entries[i] = entry;
+            stream->received[topic][entry] = 1;
+            stream->cells[topic].received++;
+            next[topic] = entry + 1;
+        }
+    }
+    free(next);
+    return right;
+}
+
+static void stream_displace(const struct checking *k, struct stream *stream)
+{
+    for (size_t i = 0; i < stream->count; i++) {
+        stream->entries[i] = ENTRY_NONE;
+    }
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        memset(stream->received[t], 0, stream->reads[t] ? k->logs[t].count : 0);
+        stream->cells[t].received = 0;
+    }
+}
+
+/* Did it get as many as there are, of every topic that it reads? */
+static bool is_whole(const struct checking *k, const struct stream *stream)
+{
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        if (stream->reads[t] && stream->cells[t].received != (int64_t)k->logs[t].count) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Group the items by topic, in order; those of a topic that it does not read come last. */
 static void lanes_fill(const struct checking *k, struct stream *stream, struct lane *lanes,
                        uint32_t *indices)
@@ -374,18 +429,25 @@ static void lanes_fill(const struct checking *k, struct stream *stream, struct l
 static void stream_align(const struct checking *k, struct stream *stream)
 {
     size_t topics = k->s->topic_count;
+    bool placed = stream_place(k, stream);
+
+    if (placed && is_whole(k, stream)) {
+        return;
+    }
+    if (!placed) {
+        stream_displace(k, stream);
+    }
     struct lane *lanes = memory_zeroed(topics + 1, sizeof *lanes);
     uint32_t *indices = memory_zeroed(stream->count, sizeof *indices);
-
     lanes_fill(k, stream, lanes, indices);
     for (size_t t = 0; t < topics; t++) {
         stream->cells[t].received = (int64_t)lanes[t].count;
         if (!stream->reads[t]) {
             continue;
         }
-        if (stream->by_text) {
+        if (!placed && stream->by_text) {
             lane_align_by_text(&lanes[t]);
-        } else {
+        } else if (!placed) {
             lane_align_by_offset(&lanes[t]);
         }
         if (lane_has_gap(&lanes[t])) {
@@ -402,7 +464,12 @@ static void stream_align(const struct checking *k, struct stream *stream)
 /* What is in the log and should not be was delivered as it is there. */
 static void extras_take(struct checking *k, struct stream *stream)
 {
-    for (size_t i = 0; i < stream->count; i++) {
+    bool any = false;
+
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        any = any || k->logs[t].owed < k->logs[t].count;
+    }
+    for (size_t i = 0; i < stream->count && any; i++) {
         size_t topic = topic_at(k, stream, i);
         if (stream->entries[i] == ENTRY_NONE ||
             (k->logs[topic].items[stream->entries[i]].flags & ENTRY_EXTRA) == 0) {
@@ -687,50 +754,18 @@ static void deliveries_take(struct checking *k, const struct stream *streams)
     }
 }
 
-/* Streams do not touch each other, and the logs only are read: each thread takes every n-th. */
-struct aligner {
-    pthread_t thread;
+struct aligning {
     const struct checking *k;
     struct stream *streams;
-    size_t first;
-    size_t step;
 };
 
-static void *aligner_run(void *arg)
+/* Streams do not touch each other, and the logs only are read. */
+static void align_round(void *arg, size_t i)
 {
-    const struct aligner *a = arg;
+    const struct aligning *a = arg;
 
-    for (size_t i = a->first; i < a->k->s->consumer_count; i += a->step) {
-        if (!is_file_alone(&a->streams[i])) {
-            stream_align(a->k, &a->streams[i]);
-        }
-    }
-    return NULL;
-}
-
-static void aligners_run(const struct checking *k, struct stream *streams)
-{
-    struct aligner aligners[ALIGNERS_MAX];
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t count = k->s->consumer_count < ALIGNERS_MAX ? k->s->consumer_count : ALIGNERS_MAX;
-    size_t started = 1;
-
-    count = processors > 0 && (size_t)processors < count ? (size_t)processors : count;
-    aligners[0] = (struct aligner){.k = k, .streams = streams, .first = 0, .step = count};
-    for (size_t i = 1; i < count; i++) {
-        aligners[i] = (struct aligner){.k = k, .streams = streams, .first = i, .step = count};
-    }
-    while (started < count &&
-           pthread_create(&aligners[started].thread, NULL, aligner_run, &aligners[started]) == 0) {
-        started++;
-    }
-    aligner_run(&aligners[0]);
-    for (size_t i = 1; i < count; i++) {
-        if (i < started) {
-            pthread_join(aligners[i].thread, NULL);
-        } else {
-            aligner_run(&aligners[i]); /* no thread was to be had */
-        }
+    if (!is_file_alone(&a->streams[i])) {
+        stream_align(a->k, &a->streams[i]);
     }
 }
 
@@ -745,7 +780,7 @@ static void streams_align(struct checking *k, struct stream *streams)
                          "there is no history/C%" PRId64 ".jsonl", k->s->consumers[i].id);
         }
     }
-    aligners_run(k, streams);
+    parallel_each(k->s->consumer_count, align_round, &(struct aligning){k, streams});
     for (size_t i = 0; i < k->s->consumer_count; i++) {
         extras_take(k, &streams[i]);
     }

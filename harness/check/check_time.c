@@ -15,6 +15,7 @@
  */
 #include "harness/check/check_parts.h"
 
+#include "harness/check/parallel.h"
 #include "harness/memory.h"
 
 #include <inttypes.h>
@@ -27,19 +28,31 @@ static bool is_displaced(const struct checking *k, const struct log_entry *entry
            line_fate(k, (struct line_ref){entry->producer, entry->line})->displaced;
 }
 
-/* By entry, and one more behind the last; INT64_MAX: none was acknowledged. */
-static int64_t *earliest_make(const struct checking *k, const struct topic_log *log)
-{
-    int64_t *earliest = memory_zeroed(log->count + 1, sizeof *earliest);
+/* One topic's times, made from the end of its log on. */
+struct timing {
+    const struct checking *k;
+    int64_t
+        *earliest; /* by entry, and one more behind the last; INT64_MAX: none was acknowledged */
+    bool disorder; /* an entry was sent after a later one was acknowledged */
+};
 
-    earliest[log->count] = INT64_MAX;
+/* A round for each topic: they only read. */
+static void earliest_make(void *arg, size_t topic)
+{
+    struct timing *t = &((struct timing *)arg)[topic];
+    const struct topic_log *log = &t->k->logs[topic];
+    int64_t earliest = INT64_MAX;
+
+    t->earliest = memory_zeroed(log->count + 1, sizeof *t->earliest);
+    t->earliest[log->count] = earliest;
     for (size_t i = log->count; i-- > 0;) {
-        int64_t acked_ns =
-            is_displaced(k, &log->items[i]) ? TIME_NONE : entry_acked_ns(k, &log->items[i]);
-        earliest[i] =
-            acked_ns != TIME_NONE && acked_ns < earliest[i + 1] ? acked_ns : earliest[i + 1];
+        if (!is_displaced(t->k, &log->items[i])) {
+            int64_t acked_ns = entry_acked_ns(t->k, &log->items[i]);
+            t->disorder = t->disorder || entry_begin_ns(t->k, &log->items[i]) > earliest;
+            earliest = acked_ns != TIME_NONE && acked_ns < earliest ? acked_ns : earliest;
+        }
+        t->earliest[i] = earliest;
     }
-    return earliest;
 }
 
 /* ---- order -------------------------------------------------------------------------- */
@@ -407,17 +420,21 @@ static void counts_check(struct checking *k, size_t topic)
 
 void check_time(struct checking *k)
 {
+    struct timing *timings = memory_zeroed(k->s->topic_count, sizeof *timings);
+
     for (size_t t = 0; t < k->s->topic_count; t++) {
-        if (!k->plain) {
-            int64_t *earliest = earliest_make(k, &k->logs[t]);
-            order_check(k, t, earliest);
-            empties_check(k, t, earliest);
-            free(earliest);
-        } else if (!k->logs[t].ambiguous) {
-            int64_t *earliest = earliest_make(k, &k->logs[t]);
-            order_check(k, t, earliest);
-            free(earliest);
+        timings[t].k = k;
+    }
+    parallel_each(k->s->topic_count, earliest_make, timings);
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        if (timings[t].disorder && !k->logs[t].ambiguous) {
+            order_check(k, t, timings[t].earliest);
         }
+        if (!k->plain) {
+            empties_check(k, t, timings[t].earliest);
+        }
+        free(timings[t].earliest);
         counts_check(k, t);
     }
+    free(timings);
 }

@@ -248,7 +248,7 @@ static void scenario_take(const struct scenario *s, struct history *h)
         h->producers[p].lines = memory_zeroed(producer->line_count, sizeof(uint32_t));
         for (size_t i = 0; i < producer->line_count; i++) {
             h->producers[p].lines[i] =
-                texts_add_after(&h->texts, &last, producer->lines[i].message);
+                texts_lend_after(&h->texts, &last, producer->lines[i].message);
         }
     }
 }

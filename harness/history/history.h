@@ -236,7 +236,8 @@ struct history {
  * Load a run folder. A file that is missing is simply not there; one that cannot be
  * read or understood is an error: one line, `file:line: what is wrong`.
  *
- * true gives a history that history_destroy() frees.
+ * true gives a history that history_destroy() frees. It borrows the scenario's messages, so it
+ * goes before the scenario.
  */
 bool history_load(const char *run_dir, const struct scenario *s, struct history **out, char *error,
                   size_t error_size);

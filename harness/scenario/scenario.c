@@ -236,11 +236,11 @@ static bool log_read(struct loading *l, struct scenario_client *producer)
 
 /* The producer's topic of that name; false when it is not mapped to it. */
 static bool mapped_find(const struct scenario *s, const struct scenario_client *producer,
-                        const char *name, size_t *topic)
+                        const char *name, uint32_t *topic)
 {
     for (size_t i = 0; i < producer->topic_count; i++) {
         if (strcmp(s->topics[producer->topics[i]].name, name) == 0) {
-            *topic = producer->topics[i];
+            *topic = (uint32_t)producer->topics[i];
             return true;
         }
     }
@@ -261,7 +261,7 @@ static bool lines_take(struct loading *l, struct scenario_client *producer)
                           "topic in %s",
                           producer->path, from->number, producer->id, from->topic, l->conf_path);
         }
-        line->number = from->number;
+        line->number = (uint32_t)from->number;
         line->message = (struct slice){from->message, from->message_length};
         producer->line_count++;
         l->s->topics[line->topic].expected++;

@@ -123,9 +123,9 @@ struct scenario_fault {
 
 /* One message of a log file. */
 struct scenario_line {
-    int64_t number;       /* of the line in the file, from 1 */
-    size_t topic;         /* index into scenario.topics */
-    struct slice message; /* within the scenario's memory */
+    struct slice message; /* within the scenario's memory, with a NUL behind it */
+    uint32_t number;      /* of the line in the file, from 1 */
+    uint32_t topic;       /* index into scenario.topics */
 };
 
 struct logfile; /* scenarios/logfile.h */
