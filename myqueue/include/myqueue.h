@@ -15,7 +15,8 @@
  *
  * What always holds
  *   - What one producer sends to one topic is stored in the order of sending, once each.
- *   - A consumer is given every message of a topic once, in the topic's order.
+ *   - A consumer is given every message of a topic once, in the topic's order, unless it says
+ *     itself where to go on (myconsumer_seek).
  *   - Nothing is unbounded: buffers, batches, repetitions and waits have limits, which are
  *     fields of the options.
  *   - What is not known is not called a failure: see MYQUEUE_OUTCOME_UNKNOWN.
@@ -50,7 +51,9 @@ extern "C" {
 
 #define MYQUEUE_ERROR_BYTES 512
 #define MYQUEUE_TOPICS_MAX 1024
-#define MYQUEUE_FOREVER (-1) /* as a timeout_ms: no limit of its own */
+#define MYQUEUE_FOREVER (-1)  /* as a timeout_ms: no limit of its own */
+#define MYQUEUE_LATEST (-1)   /* as an offset: behind the last message */
+#define MYQUEUE_EARLIEST (-2) /* as an offset: the first message that is there */
 
 /* X(name, code, words) */
 #define MYQUEUE_STATUS_MAP(X)                                                                      \
@@ -94,8 +97,8 @@ MYQUEUE_API const char *myqueue_status_words(enum myqueue_status status);
  * byte of it goes out, and with MYQUEUE_END when it is over. A request that is repeated begins
  * again, with an id of its own. Everything is borrowed for the call.
  *
- * Threads: the producer's or consumer's own; for the requests of myconsumer_size, also at the
- * same time, the one that called it.
+ * Threads: the producer's or consumer's own; for the requests of myconsumer_size and
+ * myconsumer_seek, also at the same time, the one that called it.
  */
 enum myqueue_attempt_phase { MYQUEUE_BEGIN, MYQUEUE_END };
 
@@ -311,6 +314,24 @@ MYQUEUE_API enum myqueue_status myconsumer_get_next(MyConsumer *consumer, int ti
  */
 MYQUEUE_API enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic,
                                                 int64_t *size, char *error);
+
+/*
+ * Go on somewhere else in a topic: the next of its messages that get_next gives is the one at
+ * `offset`. What was fetched ahead is dropped, and the message given last, if it is of this
+ * topic, has ended its life; other topics go on as they are.
+ *
+ * topic     one of the consumer's
+ * offset    0 to 2^53, but no more than the topic has messages; or MYQUEUE_EARLIEST, or
+ *           MYQUEUE_LATEST: the message that comes next
+ * position  the offset where it goes on; may be NULL
+ *
+ * Waits for the broker (retry_ms). On MYQUEUE_OK the broker's store has committed it. Otherwise
+ * get_next goes on where it was: MYQUEUE_BAD_ARGUMENT; MYQUEUE_OFFSET_OUT_OF_RANGE when there is
+ * no such offset, removed by the topic's limits or yet to come; MYQUEUE_BROKER_AWAY; or the
+ * reason why the topic can be read no further, which a seek does not mend.
+ */
+MYQUEUE_API enum myqueue_status myconsumer_seek(MyConsumer *consumer, const char *topic,
+                                                int64_t offset, int64_t *position, char *error);
 
 /* As myproducer_identity: `identity->next` is the offset of the message given last, until
  * get_next is called again, and then of the one behind it. */

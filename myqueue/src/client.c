@@ -17,6 +17,22 @@ static const int64_t IDENTITY_MAX = INT64_C(1) << 53; /* as in JSON */
 
 /* ---- the thread ------------------------------------------------------------------- */
 
+/* End the request in flight, if there is one, and tell the observer. */
+static void channel_abandon(struct mq_channel *channel, const char *why)
+{
+    struct mq_client *client = channel->client;
+    if (!channel->in_flight) {
+        return;
+    }
+    mq_exchange_cancel(channel->exchange);
+    channel->in_flight = false;
+    if (client->observer != NULL) {
+        channel->attempt.phase = MYQUEUE_END;
+        channel->attempt.error = why;
+        client->observer(client->observer_arg, &channel->attempt);
+    }
+}
+
 static int64_t client_round(struct mq_client *client, size_t count)
 {
     int64_t next_ms = MQ_NEVER;
@@ -24,6 +40,10 @@ static int64_t client_round(struct mq_client *client, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct mq_channel *channel = client->channels[i];
         int64_t again_ms = MQ_NEVER;
+        if (channel->in_flight && client->role->unwanted != NULL &&
+            client->role->unwanted(channel)) {
+            channel_abandon(channel, "given up, since something else is wanted now");
+        }
         if (channel->status == MYQUEUE_OK && !channel->in_flight) {
             again_ms = client->role->step(channel, now_ms);
         }
@@ -33,21 +53,6 @@ static int64_t client_round(struct mq_client *client, size_t count)
         next_ms = again_ms < next_ms ? again_ms : next_ms;
     }
     return next_ms;
-}
-
-/* Tell the observer that the request in flight, if there is one, is given up. */
-static void channel_abandon(struct mq_channel *channel)
-{
-    struct mq_client *client = channel->client;
-    if (!channel->in_flight) {
-        return;
-    }
-    mq_exchange_cancel(channel->exchange);
-    if (client->observer != NULL) {
-        channel->attempt.phase = MYQUEUE_END;
-        channel->attempt.error = "given up, since the client was stopped";
-        client->observer(client->observer_arg, &channel->attempt);
-    }
 }
 
 static void *client_main(void *arg)
@@ -69,7 +74,7 @@ static void *client_main(void *arg)
         mq_transport_run(client->transport, (int)wait_ms);
     }
     for (size_t i = 0; i < count; i++) {
-        channel_abandon(client->channels[i]);
+        channel_abandon(client->channels[i], "given up, since the client was stopped");
     }
     return NULL;
 }

@@ -46,6 +46,10 @@ struct mq_role {
      * channel has no request in flight and its status is MYQUEUE_OK. */
     int64_t (*step)(struct mq_channel *channel, int64_t now_ms);
 
+    /* Is the request in flight of no use any more? Called every round, may be NULL. If so it is
+     * given up, and the channel takes its next step. */
+    bool (*unwanted)(struct mq_channel *channel);
+
     /* The channel's status is no longer MYQUEUE_OK; called every round, may be NULL. */
     void (*dead)(struct mq_channel *channel);
 };

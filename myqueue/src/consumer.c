@@ -16,6 +16,8 @@
 
 enum { WAIT_LONGEST_MS = 20000, FETCH_MESSAGES_MAX = 10000 };
 
+static const int64_t OFFSET_MAX = INT64_C(1) << 53; /* as in JSON */
+
 struct MyConsumer {
     struct mq_client client; /* first: a client's role finds its consumer */
     struct myconsumer_options options;
@@ -36,6 +38,8 @@ struct stream {
     struct mq_fetch fetch; /* the answer that is being read; empty while asking */
     int64_t position;      /* the first offset that the program has not taken */
     int64_t failing_ms;    /* since when every request failed; MQ_NEVER: the last did not */
+    bool seeking;          /* the program is about to change the position: ask for nothing */
+    bool quiet;            /* then: no request is in flight */
 };
 
 /* ---- asking: on the client's thread ----------------------------------------------- */
@@ -110,10 +114,36 @@ static void stream_query(const struct stream *stream, struct mq_text *query)
     mq_text_format(query, "&consumer_id=%" PRId64, stream->channel.id);
 }
 
+/* Is the program seeking? No request is in flight: let it know. */
+static bool stream_yields(struct stream *stream)
+{
+    struct mq_client *client = stream->channel.client;
+    pthread_mutex_lock(&client->lock);
+    bool seeking = stream->seeking;
+    if (seeking && !stream->quiet) {
+        stream->quiet = true;
+        pthread_cond_broadcast(&client->changed);
+    }
+    pthread_mutex_unlock(&client->lock);
+    return seeking;
+}
+
+/* What is asked for now would be answered for a place that the program is leaving. */
+static bool stream_unwanted(struct mq_channel *channel)
+{
+    pthread_mutex_lock(&channel->client->lock);
+    bool seeking = ((struct stream *)channel)->seeking;
+    pthread_mutex_unlock(&channel->client->lock);
+    return seeking;
+}
+
 static int64_t stream_step(struct mq_channel *channel, int64_t now_ms)
 {
     struct stream *stream = (struct stream *)channel;
     const struct myconsumer_options *options = &((struct MyConsumer *)channel->client)->options;
+    if (stream_yields(stream)) {
+        return MQ_NEVER;
+    }
     if (now_ms < channel->due_ms) {
         return channel->due_ms;
     }
@@ -167,6 +197,7 @@ static const struct mq_role consumer_role = {
     .registered_locked = stream_registered_locked,
     .resumed = stream_resumed,
     .step = stream_step,
+    .unwanted = stream_unwanted,
 };
 
 /* ---- giving: on the program's thread ---------------------------------------------- */
@@ -283,6 +314,18 @@ const char *myconsumer_error(MyConsumer *consumer)
     return consumer->error;
 }
 
+/* The topic's; NULL, with a line in `error`, when there is none. */
+static struct stream *consumer_stream(struct MyConsumer *consumer, const char *topic, char *error)
+{
+    pthread_mutex_lock(&consumer->client.lock);
+    struct stream *stream = (struct stream *)mq_client_find_locked(&consumer->client, topic);
+    pthread_mutex_unlock(&consumer->client.lock);
+    if (stream == NULL) {
+        snprintf(error, MYQUEUE_ERROR_BYTES, "topic '%.200s' is not one of the consumer's", topic);
+    }
+    return stream;
+}
+
 /* A question that the caller's own thread asks, as the observer sees it. */
 struct question {
     struct stream *stream;
@@ -373,20 +416,130 @@ enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic, int
     char unwanted[MYQUEUE_ERROR_BYTES];
     error = error != NULL ? error : unwanted;
     error[0] = '\0';
-    pthread_mutex_lock(&consumer->client.lock);
-    struct stream *stream = (struct stream *)mq_client_find_locked(&consumer->client, topic);
-    int64_t position = stream != NULL ? stream->position : 0;
-    pthread_mutex_unlock(&consumer->client.lock);
+    struct stream *stream = consumer_stream(consumer, topic, error);
     if (stream == NULL) {
-        snprintf(error, MYQUEUE_ERROR_BYTES, "topic '%.200s' is not one of the consumer's", topic);
         return MYQUEUE_BAD_ARGUMENT;
     }
-    enum myqueue_status status = stream_save_position(stream, position, error);
+    /* Only the program moves the position, and this is the program. */
+    enum myqueue_status status = stream_save_position(stream, stream->position, error);
     if (status == MYQUEUE_OK) {
         status = stream_size(stream, size, error);
     }
     if (status == MYQUEUE_OK && consumer->current == stream) {
         (*size)--; /* given, though not dealt with */
+    }
+    return status;
+}
+
+/* ---- seeking: on the program's thread --------------------------------------------- */
+
+/* Wait until the thread asks for nothing; else the reason why the topic has ended. */
+static enum myqueue_status stream_quieten(struct stream *stream, char *error)
+{
+    struct mq_channel *channel = &stream->channel;
+    struct mq_client *client = channel->client;
+    pthread_mutex_lock(&client->lock);
+    stream->seeking = true;
+    mq_client_wake_locked(client);
+    while (!stream->quiet && channel->status == MYQUEUE_OK) {
+        mq_clock_wait(&client->changed, &client->lock, MQ_NEVER);
+    }
+    enum myqueue_status status = channel->status;
+    if (status != MYQUEUE_OK) {
+        stream->seeking = false;
+        snprintf(error, MYQUEUE_ERROR_BYTES, "topic '%.200s': %.280s", channel->topic,
+                 channel->error);
+    }
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+/* Let the thread go on at `position`; -1: where it was. */
+static void stream_go_on(struct stream *stream, int64_t position)
+{
+    struct MyConsumer *consumer = (struct MyConsumer *)stream->channel.client;
+    pthread_mutex_lock(&consumer->client.lock);
+    if (position >= 0) {
+        consumer->current = consumer->current == stream ? NULL : consumer->current;
+        mq_fetch_release(&stream->fetch);
+        stream->position = position;
+    }
+    stream->failing_ms = MQ_NEVER; /* who seeks has waited for the broker by itself */
+    stream->seeking = false;
+    stream->quiet = false;
+    mq_client_wake_locked(&consumer->client);
+    pthread_mutex_unlock(&consumer->client.lock);
+}
+
+static void seek_text(struct mq_text *body, const struct stream *stream, int64_t offset)
+{
+    mq_text_format(body, "{\"topic\":");
+    mq_text_json(body, stream->channel.topic, strlen(stream->channel.topic));
+    mq_text_format(body, ",\"consumer_id\":%" PRId64 ",\"offset\":", stream->channel.id);
+    if (offset == MYQUEUE_EARLIEST || offset == MYQUEUE_LATEST) {
+        mq_text_format(body, "\"%s\"}", offset == MYQUEUE_EARLIEST ? "earliest" : "latest");
+    } else {
+        mq_text_format(body, "%" PRId64 "}", offset);
+    }
+}
+
+/* Asking again is harmless: a seek that was done is done again. */
+static enum myqueue_status stream_seek(struct stream *stream, int64_t offset, int64_t *position,
+                                       char *error)
+{
+    const struct MyConsumer *consumer = (struct MyConsumer *)stream->channel.client;
+    struct question question = {
+        stream, "/consumer/seek", {.sequence = -1, .offset = offset >= 0 ? offset : -1}};
+    const struct mq_call_watch watch = {question_tried, &question};
+    struct mq_text body = {0};
+    struct mq_reply reply;
+    enum myqueue_status status = MYQUEUE_NO_MEMORY;
+    seek_text(&body, stream, offset);
+    if (!body.failed) {
+        status = mq_call_until(consumer->client.url, question.path, body.bytes,
+                               consumer->options.retry_ms, &watch, &reply, error);
+    }
+    mq_text_release(&body);
+    if (status != MYQUEUE_OK) {
+        return mq_error_complete(status, error);
+    }
+    *position = mq_reply_number(&reply, "offset");
+    if (reply.kind == MQ_REPLY_REFUSED) {
+        status = mq_reply_status(&reply, true);
+        snprintf(error, MYQUEUE_ERROR_BYTES, "%s", reply.error);
+    } else if (*position < 0) {
+        status = MYQUEUE_BAD_REPLY;
+        snprintf(error, MYQUEUE_ERROR_BYTES, "the broker answered without an offset");
+    }
+    mq_reply_release(&reply);
+    return status;
+}
+
+enum myqueue_status myconsumer_seek(MyConsumer *consumer, const char *topic, int64_t offset,
+                                    int64_t *position, char *error)
+{
+    char unwanted[MYQUEUE_ERROR_BYTES];
+    int64_t there = -1;
+    error = error != NULL ? error : unwanted;
+    error[0] = '\0';
+    if ((offset < 0 && offset != MYQUEUE_EARLIEST && offset != MYQUEUE_LATEST) ||
+        offset > OFFSET_MAX) {
+        snprintf(error, MYQUEUE_ERROR_BYTES,
+                 "offset %" PRId64 " is not 0 to 2^53, MYQUEUE_EARLIEST or MYQUEUE_LATEST", offset);
+        return MYQUEUE_BAD_ARGUMENT;
+    }
+    struct stream *stream = consumer_stream(consumer, topic, error);
+    if (stream == NULL) {
+        return MYQUEUE_BAD_ARGUMENT;
+    }
+    enum myqueue_status status = stream_quieten(stream, error);
+    if (status != MYQUEUE_OK) {
+        return status;
+    }
+    status = stream_seek(stream, offset, &there, error);
+    stream_go_on(stream, status == MYQUEUE_OK ? there : -1);
+    if (status == MYQUEUE_OK && position != NULL) {
+        *position = there;
     }
     return status;
 }

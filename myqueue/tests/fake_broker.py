@@ -134,6 +134,15 @@ class Queue:
             raise Refused(400, "no_message")
         return {"messages": [{"offset": offset + i, "message": m} for i, m in enumerate(found)]}
 
+    def seek(self, ask):
+        consumer, log = self.consumer(ask), self.log(ask["topic"])
+        first = self.first(ask["topic"])
+        offset = {"earliest": first, "latest": len(log)}.get(ask["offset"], ask["offset"])
+        if not first <= offset <= len(log):
+            raise Refused(400, "offset_out_of_range", first_offset=first, next_offset=len(log))
+        consumer["position"] = offset
+        return {"offset": offset}
+
     def size(self, ask):
         return {"size": len(self.log(ask["topic"])) - self.consumer(ask)["position"]}
 
@@ -209,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
         calls = {"/topics": queue.create, "/producer/register": queue.register_producer,
                  "/consumer/register": queue.register_consumer,
                  "/producer/produce": queue.produce, "/consumer/consume": queue.consume,
-                 "/size": queue.size, "/healthz": lambda _: {}}
+                 "/consumer/seek": queue.seek, "/size": queue.size, "/healthz": lambda _: {}}
         try:
             with queue.changed:
                 if fault == "forget":

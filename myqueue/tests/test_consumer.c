@@ -349,6 +349,162 @@ static void size_counts_what_was_not_given(void)
     end(consumer);
 }
 
+static void seek(MyConsumer *consumer, const char *topic, int64_t offset, int64_t expected)
+{
+    int64_t position = -1;
+    CU_ASSERT_EQUAL(myconsumer_seek(consumer, topic, offset, &position, error), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(position, expected);
+    CU_ASSERT_STRING_EQUAL(error, "");
+}
+
+/* What was fetched ahead is forgotten, of this topic only. */
+static void goes_on_where_it_seeks(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    struct myqueue_identity who;
+    int next[2] = {0};
+    int64_t size;
+    MyConsumer *consumer = begin(&options);
+    produce_numbers(0, 20);
+    take_numbers(consumer, 20, next);
+    static const int offsets[] = {3, 19, 0, 11};
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        next[0] = offsets[i];
+        seek(consumer, "T1", next[0], next[0]);
+        CU_ASSERT_EQUAL(myconsumer_identity(consumer, "T1", &who), MYQUEUE_OK);
+        CU_ASSERT_EQUAL(who.next, next[0]);
+        CU_ASSERT_EQUAL(myconsumer_size(consumer, "T1", &size, error), MYQUEUE_OK);
+        CU_ASSERT_EQUAL(size, 20 - next[0]);
+        take_numbers(consumer, 2, next);
+    }
+    CU_ASSERT_EQUAL(myconsumer_seek(consumer, "T1", MYQUEUE_LATEST, NULL, NULL), MYQUEUE_OK);
+    next[0] = 20;
+    take_numbers(consumer, 20 - next[1], next);
+    MyMessage message;
+    CU_ASSERT_EQUAL(myconsumer_get_next(consumer, 0, &message), MYQUEUE_TIMEOUT);
+    next[0] = next[1] = 0;
+    seek(consumer, "T1", MYQUEUE_EARLIEST, 0);
+    seek(consumer, "T2", 0, 0);
+    take_numbers(consumer, 40, next);
+    end(consumer);
+}
+
+/* The message that was given last stays dealt with or not, as if nobody had asked. */
+static void a_seek_that_fails_changes_nothing(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    int next[2] = {0};
+    MyConsumer *consumer = begin(&options);
+    produce_numbers(0, 20);
+    static const int64_t no_offsets[] = {-3, INT64_MIN, (INT64_C(1) << 53) + 1, INT64_MAX};
+    for (size_t i = 0; i < sizeof no_offsets / sizeof *no_offsets; i++) {
+        CU_ASSERT_EQUAL(myconsumer_seek(consumer, "T1", no_offsets[i], NULL, error),
+                        MYQUEUE_BAD_ARGUMENT);
+        CU_ASSERT_PTR_NOT_NULL(strstr(error, "MYQUEUE_EARLIEST"));
+    }
+    CU_ASSERT_EQUAL(myconsumer_seek(consumer, "T3", 0, NULL, error), MYQUEUE_BAD_ARGUMENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error, "T3"));
+    for (int i = 0; i < 20; i++) {
+        take_numbers(consumer, 1, next);
+        CU_ASSERT_EQUAL(myconsumer_seek(consumer, "T1", 21, NULL, error),
+                        MYQUEUE_OFFSET_OUT_OF_RANGE);
+    }
+    take_numbers(consumer, 20, next);
+    end(consumer);
+}
+
+static void wait_for_hanging(int count)
+{
+    int seen;
+    do {
+        cJSON *state = broker_state(&broker);
+        seen = state_count(state, "/consumer/consume", "hang");
+        cJSON_Delete(state);
+    } while (seen < count);
+}
+
+/* A request that waits for what the consumer no longer wants is given up. */
+static void a_seek_does_not_wait_for_a_waiting_request(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    int next[2] = {0};
+    options.request_ms = INT32_MAX - 20000;
+    MyConsumer *consumer = begin(&options);
+    produce_numbers(0, 20);
+    take_numbers(consumer, 40, next);
+    for (int round = 1; round <= 5; round++) {
+        broker_plan(&broker, PLAN("hang", -1));
+        seek(consumer, "T1", 20, 20);
+        seek(consumer, "T2", 20, 20);
+        wait_for_hanging(2 * round);
+        broker_plan(&broker, "");
+        next[0] = next[1] = round;
+        seek(consumer, "T1", round, round);
+        seek(consumer, "T2", round, round);
+        take_numbers(consumer, 2 * (20 - round), next);
+    }
+    end(consumer);
+}
+
+static void a_seek_survives(const char *plan, int times)
+{
+    struct myconsumer_options options = options_for_tests();
+    int next[2] = {0};
+    MyConsumer *consumer = begin(&options);
+    produce_numbers(0, 20);
+    take_numbers(consumer, 10, next);
+    broker_plan(&broker, plan);
+    next[0] = 2;
+    seek(consumer, "T1", 2, 2);
+    take_numbers(consumer, 18 + 20 - next[1], next);
+    cJSON *state = broker_state(&broker);
+    CU_ASSERT_EQUAL(state_count(state, "/consumer/seek", NULL), times + 1);
+    cJSON_Delete(state);
+    end(consumer);
+}
+
+#define SEEK_PLAN(action) "{\"path\":\"/consumer/seek\",\"do\":\"" action "\",\"times\":2}"
+
+static void a_seek_survives_lost_requests_and_answers(void)
+{
+    a_seek_survives(SEEK_PLAN("drop_request"), 2);
+    a_seek_survives(SEEK_PLAN("drop_reply"), 2);
+    a_seek_survives(SEEK_PLAN("unknown_lost"), 2);
+    a_seek_survives(SEEK_PLAN("garbage"), 2);
+}
+
+/* It says so, and the consumer goes on where it was when the broker is back. */
+static void a_seek_gives_up_when_the_broker_is_away(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    int next[2] = {0};
+    options.retry_ms = BRIEF_MS;
+    MyConsumer *consumer = begin(&options);
+    produce_numbers(0, 20);
+    take_numbers(consumer, 40, next);
+    broker_plan(&broker, "{\"path\":\"/consumer/seek\",\"do\":\"drop_request\",\"times\":-1}");
+    CU_ASSERT_EQUAL(myconsumer_seek(consumer, "T1", 0, NULL, error), MYQUEUE_BROKER_AWAY);
+    CU_ASSERT_STRING_NOT_EQUAL(error, "");
+    produce_numbers(20, 25);
+    take_numbers(consumer, 10, next);
+    end(consumer);
+}
+
+static void a_topic_that_has_ended_is_not_mended_by_a_seek(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    MyMessage message;
+    MyConsumer *consumer = begin(&options);
+    broker_plan(&broker, PLAN("forget", 1));
+    produce_numbers(0, 1);
+    while (myconsumer_get_next(consumer, PATIENCE_MS, &message) == MYQUEUE_OK) {
+    }
+    enum myqueue_status first = myconsumer_seek(consumer, "T1", 0, NULL, error);
+    enum myqueue_status second = myconsumer_seek(consumer, "T2", 0, NULL, error);
+    CU_ASSERT(first == MYQUEUE_FORGOTTEN && second == MYQUEUE_FORGOTTEN);
+    end(consumer);
+}
+
 /* What was given and not dealt with is given again, and nothing else. */
 static void goes_on_as_the_same(void)
 {
@@ -429,6 +585,12 @@ int main(void)
     SUITE_TEST(a_wrong_offset_is_an_error);
     SUITE_TEST(a_large_answer_is_asked_for_in_parts);
     SUITE_TEST(size_counts_what_was_not_given);
+    SUITE_TEST(goes_on_where_it_seeks);
+    SUITE_TEST(a_seek_that_fails_changes_nothing);
+    SUITE_TEST(a_seek_does_not_wait_for_a_waiting_request);
+    SUITE_TEST(a_seek_survives_lost_requests_and_answers);
+    SUITE_TEST(a_seek_gives_up_when_the_broker_is_away);
+    SUITE_TEST(a_topic_that_has_ended_is_not_mended_by_a_seek);
     SUITE_TEST(goes_on_as_the_same);
     SUITE_TEST(topics_are_created_and_health_is_asked);
     SUITE_TEST(stops_at_once_while_it_waits);
