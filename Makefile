@@ -43,7 +43,8 @@ endif
 # ---- what there is -----------------------------------------------------------------
 
 PROGRAMS  := $(addprefix $(BUILD)/,myqueue-broker myqueue-produce myqueue-consume myqueue-harness \
-               myqueue-proxy myqueue-powercut) $(BUILD)/libpowercut.so
+               myqueue-proxy myqueue-powercut) $(BUILD)/libpowercut.so \
+               $(BUILD)/libstepclock.so
 BENCH     := $(addprefix $(BUILD)/bench/,load bare)
 LIBRARIES := $(BUILD)/libmyqueue.so $(BUILD)/libmyqueue.a
 EXAMPLES  := $(patsubst myqueue/examples/%.c,$(BUILD)/examples/%,$(wildcard myqueue/examples/*.c))
@@ -155,6 +156,10 @@ $(BUILD)/shim/%.o: %.c
 $(BUILD)/libpowercut.so: $(SHIM_OBJECTS)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(call unsanitized,$(LDFLAGS)) -shared -Wl,-soname,libpowercut.so -o $@ $^
+
+$(BUILD)/libstepclock.so: $(BUILD)/shim/harness/clock/shim.o
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(call unsanitized,$(LDFLAGS)) -shared -Wl,-soname,libstepclock.so -o $@ $^
 
 $(BUILD)/bench/load: $(BUILD)/obj/bench/load.o $(BENCH_OBJECTS) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)

@@ -1,9 +1,8 @@
 /*
  * fault_clock.c - the broker's wall clock is stepped, forward or back, and later set right.
  *
- * By libfaketime, preloaded into the broker: it adds what stands in a file to every time that
- * is asked for, but for CLOCK_MONOTONIC. That the clock moved is seen in the Date header of an
- * answer.
+ * By libstepclock.so (harness/clock/shim.c), preloaded into the broker: it adds what stands in a
+ * file to the wall clock's time. That the clock moved is seen in the Date header of an answer.
  */
 #include "harness/faults/fault_kind.h"
 
@@ -12,7 +11,7 @@
 #include "harness/runtime/runtime.h"
 
 #include <errno.h>
-#include <glob.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -23,7 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIBRARY "/usr/lib/*/faketime/libfaketimeMT.so.1"
 #define ANSWER_LIMIT_S 2
 #define ANSWER_BYTES_MAX 4096
 /* The header has whole seconds, and the answer takes its time. */
@@ -94,41 +92,39 @@ static bool clock_is_ahead_by(const struct fault_scene *scene, int64_t seconds)
 
 /* ---- step clock ---------------------------------------------------------------------------- */
 
-/* Never half a file: libfaketime may read it at any time. */
+static const char *clock_path(const struct fault_scene *scene, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/clock", scene->rt->folder);
+    return path;
+}
+
+/* The broker has the file mapped: it is overwritten, never another one. */
 static bool step_write(struct fault_scene *scene, int64_t seconds)
 {
     char path[PATH_MAX];
-    char fresh[PATH_MAX];
+    int fd = open(clock_path(scene, path), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 
-    snprintf(path, sizeof path, "%s/clock", scene->rt->folder);
-    snprintf(fresh, sizeof fresh, "%s/clock.new", scene->rt->folder);
-    FILE *file = fopen(fresh, "we");
-    bool done = file != NULL && fprintf(file, "%+" PRId64 "\n", seconds) > 0;
-    if (file != NULL && fclose(file) != 0) {
-        done = false;
+    bool done = fd >= 0 && pwrite(fd, &seconds, sizeof seconds, 0) == (ssize_t)sizeof seconds;
+    int error = errno;
+    if (fd >= 0) {
+        close(fd);
     }
-    return (done && rename(fresh, path) == 0) ||
-           control_fail(scene->rt->control, NULL, "cannot write %s: %s", path, strerror(errno));
+    return done ||
+           control_fail(scene->rt->control, NULL, "cannot write %s: %s", path, strerror(error));
 }
 
 static bool step_prepare(struct fault_scene *scene)
 {
     struct runtime *rt = scene->rt;
+    char library[PATH_MAX];
     char path[PATH_MAX];
-    glob_t found = {0};
 
-    if (glob(LIBRARY, 0, NULL, &found) != 0) {
-        globfree(&found);
-        return control_fail(rt->control, NULL,
-                            "'step clock' needs libfaketime, and there is no " LIBRARY
-                            ": install the package libfaketime");
+    snprintf(library, sizeof library, "%.4000s/libstepclock.so", rt->settings->programs);
+    if (access(library, R_OK) != 0) {
+        return control_fail(rt->control, NULL, "%s is missing: `make` builds it", library);
     }
-    snprintf(path, sizeof path, "%s/clock", rt->folder);
-    runtime_preload(rt, TARGET_BROKER, found.gl_pathv[0]);
-    runtime_set_environment(rt, TARGET_BROKER, "FAKETIME_TIMESTAMP_FILE", path);
-    runtime_set_environment(rt, TARGET_BROKER, "FAKETIME_NO_CACHE", "1");
-    runtime_set_environment(rt, TARGET_BROKER, "FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    globfree(&found);
+    runtime_preload(rt, TARGET_BROKER, library);
+    runtime_set_environment(rt, TARGET_BROKER, "STEPCLOCK_FILE", clock_path(scene, path));
     return step_write(scene, 0);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "harness/run/supervisor.h"
 
+#include "common/clock.h"
 #include "harness/run/run.h"
 
 #include <errno.h>
@@ -17,33 +18,43 @@
 #define DESCENDANTS_MAX 4096
 #define WAIT_MS 100
 #define CLEAN_ROUNDS_MAX 100
+#define ORPHANS_LIMIT_MS 60000
 
-/* Kill what the dead child had started, and collect it; more may turn up meanwhile. */
-static void kill_descendants(struct control *c)
+/* Send a signal to what the dead child had started, and collect what has ended; false once
+ * nothing is left. */
+static bool signal_descendants(int number)
 {
     static pid_t pids[DESCENDANTS_MAX];
 
-    for (int round = 0; round < CLEAN_ROUNDS_MAX; round++) {
-        size_t count = process_descendants(getpid(), pids, DESCENDANTS_MAX);
-        if (count == 0) {
-            return;
-        }
-        for (size_t i = 0; i < count; i++) {
-            kill(pids[i], SIGKILL);
-        }
-        while (waitpid(-1, NULL, WNOHANG) > 0) {
-        }
-        control_wait(c, WAIT_MS);
+    while (waitpid(-1, NULL, WNOHANG) > 0) {
     }
+    size_t count = process_descendants(getpid(), pids, DESCENDANTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        kill(pids[i], number);
+    }
+    return count > 0;
 }
 
-/* The engine may still be making a container that a killed command has asked for, so
- * containers are looked for until all those commands are gone, and then once more. */
+/*
+ * Most of the descendants died with the child. Those that got another signal are waited for, also
+ * when they were stopped: PostgreSQL gives back its shared memory. And the engine may still be
+ * making what a command has asked for, even if the command is killed: so they are let alone,
+ * and containers are looked for until all are gone. In the end they are killed, and more may turn
+ * up meanwhile.
+ */
 static void clean_up(struct runtime *rt)
 {
-    rt->control->stopping = true;
-    rt->ops->stop(rt);
-    kill_descendants(rt->control);
+    struct control *c = rt->control;
+    int64_t orphans_end_ms = clock_now_ms() + ORPHANS_LIMIT_MS;
+
+    c->stopping = true;
+    do {
+        rt->ops->stop(rt);
+        control_wait(c, WAIT_MS);
+    } while (signal_descendants(SIGCONT) && clock_now_ms() < orphans_end_ms);
+    for (int round = 0; round < CLEAN_ROUNDS_MAX && signal_descendants(SIGKILL); round++) {
+        control_wait(c, WAIT_MS);
+    }
     rt->ops->stop(rt);
     rt->ops->remove(rt);
 }

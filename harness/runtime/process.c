@@ -49,8 +49,7 @@ void arguments_release(struct arguments *a)
         free(a->items[i]);
     }
     free(a->items);
-    a->items = NULL;
-    a->count = 0;
+    *a = (struct arguments)ARGUMENTS_INIT;
 }
 
 /* The environment without what would configure the programs behind our back. */
@@ -78,7 +77,7 @@ static void become(const struct arguments *arguments, int output_fd, int error_f
     sigset_t none;
 
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, arguments->orphan_signal != 0 ? arguments->orphan_signal : SIGKILL);
     if (getppid() != parent) {
         _exit(127); /* it died before it could have told us */
     }

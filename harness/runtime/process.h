@@ -2,10 +2,10 @@
  * process.h - a child process: started, watched, ended.
  *
  * A child leads a process group of its own, so that Ctrl-C reaches the harness alone,
- * which then takes things down in order; it gets SIGKILL when the harness dies (a child
- * that changes its user loses that: see supervisor.h). It reads nothing, and inherits no
- * descriptor but its output's and no MYQUEUE_* variable: what a run does is decided by
- * its arguments.
+ * which then takes things down in order. When the harness dies it gets SIGKILL, or what
+ * its arguments say instead (a child that changes its user loses that: see supervisor.h).
+ * It reads nothing, and inherits no descriptor but its output's and no MYQUEUE_* variable:
+ * what a run does is decided by its arguments.
  *
  * Threads: one.
  */
@@ -25,11 +25,12 @@
 struct arguments {
     char **items; /* NULL-terminated once there is one */
     size_t count;
+    int orphan_signal; /* what it gets when the harness dies; 0: SIGKILL */
 };
 
 #define ARGUMENTS_INIT                                                                             \
     {                                                                                              \
-        NULL, 0                                                                                    \
+        NULL, 0, 0                                                                                 \
     }
 
 void arguments_add(struct arguments *a, const char *format, ...)

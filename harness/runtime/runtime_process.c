@@ -20,10 +20,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define INIT_LIMIT_MS 60000
 #define KILLED_MS 10000
-#define QUIT_MS 6000 /* PostgreSQL itself gives its processes 5 s */
+#define QUIT_MS 30000 /* PostgreSQL itself gives its processes 5 s, then kills them */
+#define SWEEP_LIMIT_MS 30000
 
 struct process_runtime {
     struct runtime base;
@@ -107,12 +109,14 @@ static struct arguments broker_command(struct runtime *rt)
     return a;
 }
 
-/* With the scenario's settings, each as `-c NAME=VALUE`. */
+/* With the scenario's settings, each as `-c NAME=VALUE`. An orphan shuts down at once, as in
+ * end_postgres(). */
 static struct arguments server_command(struct runtime *rt)
 {
     struct arguments a = postgres_command(rt, "run");
     struct slice settings = slice_of(rt->settings->postgres != NULL ? rt->settings->postgres : "");
 
+    a.orphan_signal = SIGQUIT;
     arguments_add(&a, "%s", ""); /* no address: its socket alone */
     for (struct slice s = token_take(&settings); s.size > 0; s = token_take(&settings)) {
         arguments_add(&a, "-c");
@@ -251,7 +255,7 @@ static void close_line(struct runtime *rt, struct line *line)
 }
 
 /* By its immediate shutdown: a killed server leaves its shared memory behind, a megabyte and one of
- * the few segments that a system has, which only its next start would remove. */
+ * the few segments that a system has, which only its next start removes; see sweep_postgres(). */
 static void end_postgres(struct runtime *rt)
 {
     thaw(rt, TARGET_POSTGRES);
@@ -275,10 +279,43 @@ static void stop(struct runtime *rt)
     close_line(rt, &rt->store_line);
 }
 
+/* Was the last server killed? One that ended by itself has removed its postmaster.pid; a power cut
+ * may have undone the one of a server that we saw die. */
+static bool postgres_was_killed(const struct runtime *rt)
+{
+    const struct process *server = &rt->services[TARGET_POSTGRES];
+    char data[PATH_MAX];
+    char path[PATH_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/postmaster.pid", runtime_data(rt, data));
+    return access(path, F_OK) == 0 || (server->ended && WIFSIGNALED(server->status));
+}
+
+/* Whatever comes of it is told in the log: the run has been what it was. */
+static void sweep_postgres(struct runtime *rt)
+{
+    struct arguments a = ARGUMENTS_INIT;
+    struct process p;
+    char log[PATH_MAX];
+
+    arguments_add(&a, "%s/tools/postgres", rt->settings->root);
+    arguments_add(&a, "sweep");
+    arguments_add(&a, "%s", rt->folder);
+    if (process_start(&p, rt->control, "tools/postgres sweep", &a, runtime_log(rt, log), -1) &&
+        !process_wait(&p, rt->control, SWEEP_LIMIT_MS)) {
+        process_signal(&p, SIGKILL);
+        process_wait(&p, rt->control, KILLED_MS);
+    }
+    arguments_release(&a);
+}
+
 static void remove_all(struct runtime *rt)
 {
     char data[PATH_MAX];
 
+    if (runtime_has(rt, TARGET_POSTGRES) && postgres_was_killed(rt)) {
+        sweep_postgres(rt);
+    }
     volume_unmount(runtime_data(rt, data));
     remove_tree(rt->folder);
 }

@@ -41,6 +41,38 @@ def test(function):
 # ---- a run ------------------------------------------------------------------------------
 
 
+class OwnMemory:
+    """Shared memory of its own (/dev/shm, System V), where that may be had: what a run leaves in
+    it is that run's, whoever else runs here."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(
+            ["unshare", "--ipc", "--mount", "sh", "-c",
+             "mount -t tmpfs none /dev/shm && echo ready && exec sleep infinity"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.is_had = self.holder.stdout.readline() == b"ready\n"
+
+    def enter(self, folder="/"):
+        """What stands before a command that is to use it: the process becomes that command."""
+        return ["nsenter", f"--target={self.holder.pid}", "--ipc", "--mount",
+                "env", f"--chdir={folder}"] if self.is_had else []
+
+    def held(self):
+        """What is in it."""
+        if not self.is_had:
+            return []
+        segments = subprocess.run([*self.enter(), "cat", "/proc/sysvipc/shm"], check=True,
+                                  capture_output=True, text=True).stdout.splitlines()[1:]
+        return [f"shared memory {path.name}"
+                for path in Path(f"/proc/{self.holder.pid}/root/dev/shm").iterdir()] + [
+                    f"shared memory segment {line.split()[1]}" for line in segments]
+
+    def end(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+
+
 class Run:
     """A harness that runs, its output so far, and what belongs to it."""
 
@@ -51,10 +83,12 @@ class Run:
         if arguments[:1] == ("run",) and "--root" not in arguments:
             arguments = ("run", "--root", ROOT, *arguments[1:])
         self.output = self.folder / f"output-{len(list(self.folder.iterdir()))}"
+        self.memory = OwnMemory()
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
-                [harness, *map(str, arguments)], stdout=output, stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL, cwd=folder, start_new_session=True)
+                [*self.memory.enter(folder), harness, *map(str, arguments)], stdout=output,
+                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=folder,
+                start_new_session=True)
         Run.started.append(self)
 
     @classmethod
@@ -64,6 +98,7 @@ class Run:
             if not run.ended():
                 run.process.terminate()
                 run.process.wait(LIMIT_S)
+            run.memory.end()
         cls.started = []
 
     def text(self):
@@ -141,6 +176,7 @@ def left_behind(run):
     left = [f"process {line}" for pid, _, line in processes()
             if run_id in line or (run.dir() and str(run.dir()) in line)]
     left += [str(path) for path in Path("/tmp").glob(f"{run_id}*")]
+    left += run.memory.held()
     if shutil.which("docker") and "making the containers" in run.text():
         marked = f"--filter=label={PROJECT}={run_id}"
         left += [f"container {i}" for i in docker("ps", "-aq", marked)]
@@ -506,27 +542,41 @@ def power_cuts_of_sqlite(folder):
     run_with_power_cuts(folder, "sqlite")
 
 
-@test
-def no_shared_memory_is_left(folder):
-    """Each incarnation of PostgreSQL has a segment of the few that a system has."""
-    scenario = make_scenario(folder, *MAPPING, KILL_STORE.replace("150", "30"), *POWER_CUTS,
-                             lines=400)
+# Each incarnation of PostgreSQL has a segment of the few that a system has, and files in /dev/shm.
+def no_shared_memory_is_left(folder, *faults, end=None):
+    scenario = make_scenario(folder, *MAPPING, *faults, lines=400)
     run = Run(folder, "run", "--runtime", "process", scenario)
-    used = set()
+    if not run.memory.is_had:
+        raise Skip("no IPC and mount namespaces may be made here")
+    wait_until(lambda: run.memory.held() or run.ended(), "shared memory")
+    if end is not None:
+        run.wait_for_fault("hit")
+        end(run)
+    code = run.wait()
+    assert code == (0 if end is None else 255), run.text()
+    check_nothing_left(run)
 
-    def seen_to_its_end():
-        for path in Path("/tmp").glob(f"myqueue-*-{run.process.pid}-*/data/postmaster.pid"):
-            try:
-                used.update(line.split()[1] for line in path.read_text().splitlines()[6:7])
-            except OSError:
-                pass  # the server or the power has just gone
-        return run.ended()
 
-    wait_until(seen_to_its_end, "end of the run")
-    assert run.wait() == 0, run.text()
-    assert len(used) > 1, used
-    there = {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()}
-    assert not used & there, f"{len(used & there)} of {len(used)} are left"
+@test
+def no_shared_memory_is_left_by_kills(folder):
+    no_shared_memory_is_left(folder, KILL_STORE.replace("150", "30"), *POWER_CUTS,
+                             "fault = after 300 ms: step clock by 9 s for 10 ms",
+                             KILL.replace("60", "300"))
+
+
+@test
+def no_shared_memory_is_left_when_the_worker_is_killed(folder):
+    no_shared_memory_is_left(folder, STAY_DOWN, end=lambda run: os.kill(run.worker(), signal.SIGKILL))
+
+
+@test
+def no_shared_memory_is_left_by_a_killed_server(folder):
+    """Its next start would remove it, and there is none."""
+    for i, end in enumerate((lambda run: run.process.terminate(),
+                             lambda run: os.kill(run.worker(), signal.SIGKILL))):
+        inner = Path(folder) / str(i)
+        inner.mkdir()
+        no_shared_memory_is_left(inner, STAY_DOWN.replace("broker", "postgres"), end=end)
 
 
 FULL_DISK = "fault = after 60 acks: fill disk for 100 ms"
