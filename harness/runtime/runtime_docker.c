@@ -7,6 +7,9 @@
  * container. Clients are `docker run` children on the same network, with the run folder
  * mounted. All carry the project's label, and are found by it when they are taken down.
  *
+ * The engine goes on with what a command has asked for when the command is killed. So one that
+ * makes things is never killed, by an interrupt or with the harness: its end is waited for.
+ *
  * A kill must hit within a millisecond or two, and `docker kill` takes fifty times that:
  * where we may (root, and the engine's processes can be seen) the container's first
  * process gets its SIGKILL from us. It is found in /proc by its control group, which has
@@ -15,6 +18,7 @@
  */
 #include "harness/runtime/runtime.h"
 
+#include "common/clock.h"
 #include "harness/run/record.h"
 
 #include <assert.h>
@@ -38,6 +42,8 @@
 #define COMMAND_LIMIT_MS 120000
 #define ENDED_LIMIT_MS 30000
 #define REMOVALS_AT_ONCE 16
+#define REMOVE_LIMIT_MS 60000
+#define REMOVE_AGAIN_MS 500
 
 struct container {
     char id[72];           /* all 64 digits; "": not made */
@@ -68,6 +74,15 @@ static bool command(struct runtime *rt, const char *name, struct arguments *a,
     bool done = process_run(rt->control, name, a, runtime_log(rt, log), output, limit_ms);
     arguments_release(a);
     return done;
+}
+
+/* A command that makes things in the engine. */
+static struct arguments making(void)
+{
+    struct arguments a = ARGUMENTS_INIT;
+
+    a.orphan_signal = SIGCONT;
+    return a;
 }
 
 /* The next word of `*text`, cut out of it; NULL at its end. */
@@ -180,9 +195,10 @@ static const char *store_url(const struct runtime *rt)
 static bool create_containers(struct runtime *rt)
 {
     struct docker_runtime *d = of(rt);
-    struct arguments a = ARGUMENTS_INIT;
+    struct control *c = rt->control;
+    struct arguments a = making();
 
-    control_step(rt->control, "making the containers, project %s", rt->settings->id);
+    control_step(c, "making the containers, project %s", rt->settings->id);
     arguments_add(&a, "env");
     arguments_add(&a, "MYQUEUE_BROKER_IMAGE=%s", d->broker_image);
     arguments_add(&a, "MYQUEUE_POSTGRES_IMAGE=%s", d->postgres_image);
@@ -199,28 +215,37 @@ static bool create_containers(struct runtime *rt)
     }
     arguments_add(&a, "up");
     arguments_add(&a, "--no-start");
-    return command(rt, "docker compose up", &a, NULL, COMMAND_LIMIT_MS);
+    c->stopping = true; /* an interrupt comes after its end */
+    bool done = command(rt, "docker compose up", &a, NULL, COMMAND_LIMIT_MS);
+    c->stopping = false;
+    return done && control_wait(c, 0);
 }
 
-/* `docker ps` of the run's containers, in the given format. */
-static bool list_containers(struct runtime *rt, const char *format, struct buffer *output)
+/* `docker KIND ls` of what carries the run's label, in the given format; `kind` is "container",
+ * "network" or "volume". */
+static bool list(struct runtime *rt, const char *kind, const char *format, struct buffer *output)
 {
     struct arguments a = ARGUMENTS_INIT;
 
     arguments_add(&a, "docker");
-    arguments_add(&a, "ps");
-    arguments_add(&a, "--all");
-    arguments_add(&a, "--no-trunc");
+    arguments_add(&a, "%s", kind);
+    arguments_add(&a, "ls");
+    if (strcmp(kind, "container") == 0) {
+        arguments_add(&a, "--all"); /* also those that do not run */
+    }
+    if (strcmp(kind, "volume") != 0) {
+        arguments_add(&a, "--no-trunc");
+    }
     arguments_add(&a, "--filter=label=" PROJECT_LABEL "=%s", rt->settings->id);
     arguments_add(&a, "--format=%s", format);
-    return command(rt, "docker ps", &a, output, COMMAND_LIMIT_MS);
+    return command(rt, "docker ls", &a, output, COMMAND_LIMIT_MS);
 }
 
 static bool find_containers(struct runtime *rt)
 {
     struct docker_runtime *d = of(rt);
     struct buffer output = BUFFER_INIT;
-    bool done = list_containers(rt, "{{.ID}} {{.Label \"" SERVICE_LABEL "\"}}", &output);
+    bool done = list(rt, "container", "{{.ID}} {{.Label \"" SERVICE_LABEL "\"}}", &output);
 
     for (char *id, *rest = output.data; done && (id = next_word(&rest)) != NULL;) {
         const char *service = next_word(&rest);
@@ -252,7 +277,7 @@ static bool start(struct runtime *rt, enum fault_target target)
     struct process *attached = &rt->services[target];
     const char *name = fault_target_name(target);
     char log[PATH_MAX];
-    struct arguments a = ARGUMENTS_INIT;
+    struct arguments a = making();
 
     /* The engine must have noticed the end of the one before, or it starts nothing. */
     if (!process_wait(attached, rt->control, ENDED_LIMIT_MS)) {
@@ -276,7 +301,7 @@ static bool client(struct runtime *rt, struct process *out, const char *name, co
 {
     const struct runtime_settings *settings = rt->settings;
     char log[PATH_MAX];
-    struct arguments a = ARGUMENTS_INIT;
+    struct arguments a = making();
 
     arguments_add(&a, "docker");
     arguments_add(&a, "run");
@@ -505,72 +530,97 @@ static bool database(struct runtime *rt, char path[PATH_MAX])
 
 /* ---- taking down --------------------------------------------------------------------- */
 
-/* Remove some containers, all at the same time. That one is gone already is fine. */
-static void remove_some(struct runtime *rt, char **ids, size_t count)
+/* `docker KIND rm` of some, all at the same time; were all removed? */
+static bool remove_some(struct runtime *rt, const char *kind, char **names, size_t count)
 {
     struct process removers[REMOVALS_AT_ONCE];
     char log[PATH_MAX];
+    bool all = true;
 
     assert(count <= REMOVALS_AT_ONCE);
     for (size_t i = 0; i < count; i++) {
         struct arguments a = ARGUMENTS_INIT;
         arguments_add(&a, "docker");
+        arguments_add(&a, "%s", kind);
         arguments_add(&a, "rm");
-        arguments_add(&a, "--force");
-        arguments_add(&a, "--volumes");
-        arguments_add(&a, "%s", ids[i]);
+        if (strcmp(kind, "container") == 0) {
+            arguments_add(&a, "--force");
+            arguments_add(&a, "--volumes");
+        }
+        arguments_add(&a, "%s", names[i]);
         process_start(&removers[i], rt->control, "docker rm", &a, runtime_log(rt, log), -1);
         arguments_release(&a);
     }
     for (size_t i = 0; i < count; i++) {
-        process_wait(&removers[i], rt->control, COMMAND_LIMIT_MS);
+        all = process_wait(&removers[i], rt->control, COMMAND_LIMIT_MS) &&
+              process_succeeded(&removers[i]) && all;
     }
+    return all;
 }
 
-static void stop(struct runtime *rt)
+/* Remove what of a kind carries the run's label; was it found out, and did all of it go? */
+static bool remove_listed(struct runtime *rt, const char *kind)
 {
     struct buffer output = BUFFER_INIT;
-    char *ids[REMOVALS_AT_ONCE];
+    char *names[REMOVALS_AT_ONCE];
     size_t count = 0;
+    const char *format = strcmp(kind, "volume") == 0 ? "{{.Name}}" : "{{.ID}}";
 
-    if (list_containers(rt, "{{.ID}}", &output)) {
-        for (char *id, *rest = output.data; (id = next_word(&rest)) != NULL;) {
-            ids[count++] = id;
-            if (count == REMOVALS_AT_ONCE) {
-                remove_some(rt, ids, count);
-                count = 0;
-            }
+    bool all = list(rt, kind, format, &output);
+    for (char *name, *rest = output.data; all && (name = next_word(&rest)) != NULL;) {
+        names[count++] = name;
+        if (count == REMOVALS_AT_ONCE) {
+            all = remove_some(rt, kind, names, count);
+            count = 0;
         }
-        remove_some(rt, ids, count);
     }
+    all = remove_some(rt, kind, names, count) && all;
     buffer_release(&output);
+    return all;
 }
 
-/* `docker KIND rm` of what carries the run's label: "network", "volume". */
+static void pause_ms(struct control *c, int64_t wait_ms)
+{
+    for (int64_t end_ms = clock_now_ms() + wait_ms; clock_now_ms() < end_ms;) {
+        control_wait(c, end_ms - clock_now_ms());
+    }
+}
+
+/* … again and again, since an engine that is busy may refuse. What it had refused does not count
+ * once all is gone. */
 static void remove_kind(struct runtime *rt, const char *kind)
 {
-    struct buffer output = BUFFER_INIT;
-    struct arguments a = ARGUMENTS_INIT;
+    struct control *c = rt->control;
+    int64_t deadline_ms = clock_now_ms() + REMOVE_LIMIT_MS;
+    bool failed = c->failed;
+    bool gone = remove_listed(rt, kind);
 
-    arguments_add(&a, "docker");
-    arguments_add(&a, "%s", kind);
-    arguments_add(&a, "ls");
-    arguments_add(&a, "--quiet");
-    arguments_add(&a, "--filter=label=" PROJECT_LABEL "=%s", rt->settings->id);
-    if (command(rt, "docker ls", &a, &output, COMMAND_LIMIT_MS)) {
-        for (char *id, *rest = output.data; (id = next_word(&rest)) != NULL;) {
-            arguments_add(&a, "docker");
-            arguments_add(&a, "%s", kind);
-            arguments_add(&a, "rm");
-            arguments_add(&a, "%s", id);
-            command(rt, "docker rm", &a, NULL, COMMAND_LIMIT_MS);
-        }
+    while (!gone && clock_now_ms() < deadline_ms) {
+        pause_ms(c, REMOVE_AGAIN_MS);
+        gone = remove_listed(rt, kind);
     }
-    buffer_release(&output);
+    c->failed = failed;
+    if (!gone) {
+        char log[PATH_MAX];
+        control_fail(c, runtime_log(rt, log),
+                     "the engine does not remove this run's %ss; see `docker %s ls "
+                     "--filter=label=" PROJECT_LABEL "=%s`",
+                     kind, kind, rt->settings->id);
+    }
+}
+
+/* What cannot be removed yet is tried again by the next call, and by remove_all(). */
+static void stop(struct runtime *rt)
+{
+    bool failed = rt->control->failed;
+
+    remove_listed(rt, "container");
+    rt->control->failed = failed;
 }
 
 static void remove_all(struct runtime *rt)
 {
+    remove_kind(rt, "container");
     remove_kind(rt, "network");
     remove_kind(rt, "volume");
     remove_tree(rt->folder);

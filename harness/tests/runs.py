@@ -776,6 +776,39 @@ def ctrl_c_while_clients_start(folder):
     interrupted(folder, "docker", signal.SIGINT, lambda run: run.wait_for("starting 2 consumers"))
 
 
+# An engine that goes on with what a killed command has asked for, in its own time.
+SLOW_COMMAND = """#!/bin/sh
+PATH={path}
+case " $* " in
+    *" up "*|*" run "*) setsid sh -c 'sleep 1; exec "$@"' sh {name} "$@" & wait $! ;;
+    *) exec {name} "$@" ;;
+esac
+"""
+
+
+@test
+def ctrl_c_with_a_slow_engine(folder):
+    need_docker()
+    harness = make_programs(folder)
+    commands = harness.parent / "bin"
+    commands.mkdir()
+    for name in ("docker", "docker-compose"):
+        (commands / name).write_text(SLOW_COMMAND.format(path=os.environ["PATH"], name=name))
+        (commands / name).chmod(0o755)
+    for step in ("making the containers", "starting 2 consumers"):
+        for number in (signal.SIGINT, signal.SIGKILL):
+            inner = Path(folder) / f"{step.split()[0]}-{number}"
+            inner.mkdir()
+            run = Run(inner, "run", "--runtime", "docker", make_scenario(inner, *MAPPING, "store = sqlite"),
+                      harness=harness)
+            run.wait_for(step)
+            os.kill(run.worker(), number)
+            assert run.wait() == 255, run.text()
+            wait_until(lambda: not any("docker" in line and run.id() in line
+                                       for _, _, line in processes()), "end of the engine's work")
+            check_nothing_left(run)
+
+
 OPEN_WINDOWS = ("pause postgres", "exhaust connections", "half-open clients")
 
 
