@@ -13,6 +13,7 @@ import urllib.parse
 from dataclasses import dataclass, replace
 
 LIMIT_S = 30  # for one answer
+TIMED_OUT = "none within %d s" % LIMIT_S
 
 CALLS = {
     "create_topic": ("POST", "/topics"),
@@ -180,6 +181,9 @@ class Caller:
             response = self.connection.getresponse()
             text = response.read().decode("utf-8", "replace")
             return Answer(call, shown, response.status, text)
+        except TimeoutError:
+            self.connection.close()
+            return Answer(call, shown, error=TIMED_OUT)
         except (OSError, http.client.HTTPException) as error:
             self.connection.close()
             return Answer(call, shown, error=str(error) or type(error).__name__)
@@ -215,6 +219,8 @@ def fit(address):
             topic = "fit-%d" % number
             caller.dialect = Dialect(post=post, created=created)
             if caller("create_topic", topic=topic).outcome != "ok":
+                if caller.last.error == TIMED_OUT:
+                    return None, caller.last  # it hangs: so would the other calls
                 continue
             if topic in (caller("list_topics").value or []):
                 fitted = fit_rest(caller, topic)

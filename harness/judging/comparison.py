@@ -197,7 +197,7 @@ def html(whole, alone):
 <meta name="viewport" content="width=device-width,initial-scale=1"><title>Judged: %(title)s</title>
 <style>%(style)s</style></head><body><main>
 <h1>%(title)s</h1><p class="note">%(started)s, %(seconds)s s. Repeat:
-<code>%(command)s</code></p>
+<code>%(command)s</code>%(interrupted)s</p>
 <div class="cards">%(cards)s</div>
 <h2>In short</h2>%(summary)s
 <h2>Guarantees</h2><p class="note">Producers and consumers at work, judged by what was acknowledged
@@ -207,6 +207,7 @@ says. Open a cell for the calls that were made.</p>%(checks)s
 <h2>Dialects</h2><p class="note">The assignment leaves these open, and clients differ. Nobody has to
 speak them all.</p>%(dialects)s%(speeds)s</main></body></html>
 """ % {"title": escape(title), "style": STYLE, "started": escape(whole["started"]),
+       "interrupted": "<br>Interrupted: not all systems were judged." if whole["interrupted"] else "",
        "seconds": whole["seconds"], "command": escape(whole["command"]),
        "cards": "".join(card(system, alone) for system in systems), "summary": summary,
        "guarantees": guarantees(systems), "restart": checks(systems, ["restart"]),

@@ -13,7 +13,7 @@ folders), and points REPORTS/latest to it. Exit codes: 0 all keep the contract a
 
 import json
 import os
-import signal
+import shlex
 import subprocess
 import sys
 import time
@@ -53,6 +53,8 @@ class Judging:
 
     def judge(self):
         try:
+            if self.description.build:
+                self.told("  building     %s" % shlex.join(self.description.build))
             sut.build(self.description, os.path.join(self.folder, "build.log"))
             self.conform()
             if self.dialect is not None:
@@ -65,15 +67,23 @@ class Judging:
         except sut.Failed as failure:
             self.result["error"] = str(failure)
             self.told("  %s" % failure)
+            self.tell_log(failure)
         self.conclude()
         return self.result
+
+    def tell_log(self, failure):
+        if failure.log:
+            self.told("  the end of %s:\n    %s" % (
+                matrix.from_root(failure.log),
+                sut.last_lines(failure.log, sut.LOG_LINES, "\n    ")))
 
     def conform(self):
         def tell(result):
             if result.result in BAD or result.result == "odd":
                 self.told("  %-12s %s" % (result.result, result.what))
 
-        with sut.System(self.description, os.path.join(self.folder, "conformance.log")) as system:
+        with sut.System(self.description, os.path.join(self.folder, "conformance.log"),
+                        self.told) as system:
             self.dialect, results = conformance.run_all(
                 system, self.description.start, self.description.persists, tell)
         self.result["conformance"] = conformance.as_dicts(results)
@@ -87,12 +97,12 @@ class Judging:
         self.result["runs"].append(one)
         try:
             run.Run(folder, name, scenario, self.description, self.dialect, kills,
-                    self.args.command).go()
+                    self.args.command, self.told).go()
             self.check(folder, one)
-        except sut.NotBack as failure:
-            one["verdict"], one["reason"] = "invalid", str(failure)
         except sut.Failed as failure:
+            one["verdict"] = "invalid" if isinstance(failure, sut.NotBack) else "unknown"
             one["reason"] = str(failure)
+            self.tell_log(failure)
         self.told("  %-12s %s: %s" % (name, one["verdict"], one["reason"]))
 
     def check(self, folder, one):
@@ -110,7 +120,8 @@ class Judging:
                          for found in result.get(part) or []]
 
     def measure(self):
-        with sut.System(self.description, os.path.join(self.folder, "speed.log")) as system:
+        with sut.System(self.description, os.path.join(self.folder, "speed.log"),
+                        self.told) as system:
             try:
                 probe = subprocess.run(
                     [sys.executable, os.path.join(HERE, "speed.py"), system.address,
@@ -214,9 +225,32 @@ def main(arguments):
     if not os.access(CHECKER, os.X_OK):
         print("judge: there is no %s to check the runs: run make" % CHECKER, file=sys.stderr)
         return FAULT
-    folder, began = matrix.new_folder(args.reports), time.monotonic()
-    whole = {"schema": 1, "command": args.command, "systems": [],
+    whole = {"schema": 1, "command": args.command, "systems": [], "interrupted": False,
              "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    folder = matrix.new_folder(args.reports)
+    matrix.raise_when_interrupted()
+    try:
+        judge_all(descriptions, folder, args, whole)
+        matrix.point_latest(folder)
+        shown = os.path.join(args.reports, "latest")
+    except KeyboardInterrupt:
+        whole["interrupted"] = True
+        if not whole["systems"]:
+            print("\ninterrupted before the first system was judged")
+            return matrix.INTERRUPTED
+        write_pages(folder, whole)
+        shown = folder
+    print("\n%s\n%s" % (comparison.text(whole), os.path.join(matrix.from_root(shown), "index.html")))
+    if whole["interrupted"]:
+        print("interrupted: %d of %d systems were judged" % (len(whole["systems"]), len(descriptions)))
+        return matrix.INTERRUPTED
+    verdicts = {system["verdict"] for system in whole["systems"]}
+    return EXITS[next(one for one in ("invalid", "unknown", "valid") if one in verdicts)]
+
+
+def judge_all(descriptions, folder, args, whole):
+    """One by one; what there is so far is on the pages."""
+    began = time.monotonic()
     for description in descriptions:
         print("%s (%s)" % (description.title, description.name), flush=True)
         result = Judging(description, folder, args, lambda line: print(line, flush=True)).judge()
@@ -226,20 +260,7 @@ def main(arguments):
         whole["systems"].append(result)
         whole["seconds"] = round(time.monotonic() - began, 1)
         write_pages(folder, whole)
-    matrix.point_latest(folder)
-    print("\n%s\n%s" % (comparison.text(whole), os.path.join(
-        matrix.from_root(os.path.join(args.reports, "latest")), "index.html")))
-    verdicts = {system["verdict"] for system in whole["systems"]}
-    return EXITS[next(one for one in ("invalid", "unknown", "valid") if one in verdicts)]
-
-
-def interrupted(number, frame):
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupted)
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main(sys.argv[1:]))

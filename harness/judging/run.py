@@ -21,6 +21,7 @@ import sut
 from calls import Caller, int_of
 
 STALL_S = 60          # without any progress; then the run is given up
+STALL_TOLD_S = 5      # … and a person is told, once
 PAUSE_S = 0.005       # of a consumer that found nothing, and of whoever found nobody there
 IN_FLIGHT_S = 2       # how long a kill waits for a produce to be on its way
 RESTART_MS = 300
@@ -238,17 +239,19 @@ class Consumer(Client):
 
 
 class Run:
-    """One scenario on one system. `faults`: after how many acks it is killed, ascending."""
+    """One scenario on one system. `faults`: after how many acks it is killed, ascending. `tell`
+    gets lines for a person."""
 
-    def __init__(self, folder, name, scenario, description, dialect, faults, command):
+    def __init__(self, folder, name, scenario, description, dialect, faults, command, tell):
         self.folder, self.name, self.scenario = folder, name, scenario
         self.description, self.dialect, self.faults = description, dialect, faults
-        self.command = command
+        self.command, self.tell = command, tell
         self.lock = threading.Condition()
         # guarded by lock:
         self.acks, self.in_flight, self.progress_s = 0, 0, time.monotonic()
         self.waiting = 0           # clients that are registered and wait at the gate
         self.open = False
+        self.stall_told = False
         self.ended_early = ""      # what it was waiting for when it was given up
         # read by all:
         self.consumers = []
@@ -306,7 +309,8 @@ class Run:
         self.history = History(self.folder, "harness")
         try:
             with sut.System(self.description,
-                            os.path.join(self.folder, "logs", "system.log")) as self.system:
+                            os.path.join(self.folder, "logs", "system.log"),
+                            self.tell) as self.system:
                 self.with_system()
         finally:
             self.over = True
@@ -352,11 +356,14 @@ class Run:
                 if self.over or condition():
                     return not self.over
                 self.lock.wait(0.05)
-                stalled = time.monotonic() - self.progress_s > STALL_S
+                stalled_s = time.monotonic() - self.progress_s
             if not self.system.running():
                 self.give_up("the system to answer; it has ended by itself with exit code %s" %
                              self.system.child.returncode)
-            elif stalled:
+            elif stalled_s > STALL_TOLD_S and not self.stall_told:
+                self.stall_told = True
+                self.tell("  waiting for %s: nothing goes on; %d s at most" % (what, STALL_S))
+            elif stalled_s > STALL_S:
                 self.give_up("%s; nothing went on for %d s" % (what, STALL_S))
 
     def wait_ended(self, clients, what):

@@ -28,7 +28,11 @@ BUILD = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build")))
 PERSISTS = ("messages", "positions", "ids", "topics")
 PLACES = ("port", "data", "database", "build", "root", "pid")
 PORTS = range(20000, 32000)  # below those that the kernel gives to clients
-START_LIMIT_S = 60
+READY_S = 60          # unless its description says otherwise
+READY_S_MAX = 3600
+TELL_S = 3            # of waiting, before a person is told what for
+HEALTH_LIMIT_S = 5    # for one answer
+LOG_LINES = 12        # of the end of a log, for a person
 STOP_LIMIT_S = 20
 COMMAND_LIMIT_S = 60
 BUILD_LIMIT_S = 900
@@ -38,7 +42,11 @@ LIBC = ctypes.CDLL(None)  # not loaded between fork and exec, where another thre
 
 
 class Failed(Exception):
-    """It cannot be judged; the text says why."""
+    """It cannot be judged; the text says why. `log`: the file that says more, or None."""
+
+    def __init__(self, text, log=None):
+        super().__init__(text)
+        self.log = log
 
 
 class NotBack(Failed):
@@ -61,6 +69,7 @@ class Description:
     health: str
     persists: list       # of PERSISTS, what it claims to keep when it is started again
     start: str           # "earliest" | "latest"
+    ready_s: int         # it has to be healthy by then
 
     def wants_database(self):
         return any("{database}" in word for command in (self.run, self.stop, self.kill)
@@ -122,10 +131,16 @@ def health_of(text):
     return text
 
 
+def seconds_of(text):
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= READY_S_MAX:
+        raise Failed("'%s' is no whole number of seconds from 1 to %d" % (text, READY_S_MAX))
+    return int(text)
+
+
 KEYS = {"title": str, "folder": str, "build": words_of, "run": words_of, "stop": words_of,
         "kill": words_of, "address": address_of, "health": health_of,
         "persistent": choice_of("yes", "no"), "persists": persists_of,
-        "start": choice_of("earliest", "latest")}
+        "start": choice_of("earliest", "latest"), "ready_s": seconds_of}
 
 
 def read_lines(path):
@@ -175,7 +190,8 @@ def load(path):
     return Description(name, path, values.get("title", name), os.path.abspath(folder),
                        values.get("build", []), values["run"], values.get("stop", []),
                        values.get("kill", []), values.get("address", "http://127.0.0.1:{port}"),
-                       values.get("health", "/topics"), persists, values.get("start", "earliest"))
+                       values.get("health", "/topics"), persists, values.get("start", "earliest"),
+                       values.get("ready_s", READY_S))
 
 
 def build(description, log):
@@ -194,7 +210,7 @@ def build(description, log):
         finally:
             end_session(child)
     if code != 0:
-        raise Failed("its build failed (exit code %s): %s" % (code, last_lines(log)))
+        raise Failed("its build failed (exit code %s): %s" % (code, last_lines(log)), log)
 
 
 # ---- processes ----------------------------------------------------------------------------------
@@ -215,12 +231,14 @@ def free_port():
     raise Failed("no free port found between %d and %d" % (PORTS[0], PORTS[-1]))
 
 
-def last_lines(path, count=3):
+def last_lines(path, count=3, between=" / "):
+    """What it said last; empty lines say nothing."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return " / ".join(file.read().strip().splitlines()[-count:]) or "it said nothing"
+            lines = [line.rstrip() for line in file if line.strip()]
     except OSError:
-        return "it said nothing"
+        lines = []
+    return between.join(lines[-count:]) or "it said nothing"
 
 
 def session(leader):
@@ -291,14 +309,15 @@ class Database:
 
 class System:
     """
-    One that runs, from nothing: `with System(description, log) as system`.
+    One that runs, from nothing: `with System(description, log) as system`. `tell` gets a line for
+    a person when it is waited for.
 
     Its methods belong to the thread that made it, since it dies with that; `port` and `address`
     may be read by any.
     """
 
-    def __init__(self, description, log):
-        self.description, self.log = description, log
+    def __init__(self, description, log, tell=lambda line: None):
+        self.description, self.log, self.tell = description, log, tell
         self.child, self.database, self.data = None, None, None
 
     def __enter__(self):
@@ -340,15 +359,18 @@ class System:
 
     def start(self):
         """Start it and wait until it is healthy."""
+        self.wait_nobody()
         self.spawn()
         self.wait_healthy()
 
     def start_again(self):
         """The same, after it was stopped or killed: NotBack if it does not come up."""
+        self.wait_nobody()
         try:
-            self.start()
+            self.spawn()
+            self.wait_healthy()
         except Failed as failure:
-            raise NotBack("it does not come back: %s" % failure) from None
+            raise NotBack("it does not come back: %s" % failure, failure.log) from None
 
     def spawn(self):
         words = filled(self.description.run, self.places)
@@ -360,26 +382,51 @@ class System:
             except OSError as error:
                 raise Failed("it cannot be run: %s" % error) from None
 
-    def wait_healthy(self):
-        end = time.monotonic() + START_LIMIT_S
-        while not self.healthy():
-            if self.child.poll() is not None:
-                raise Failed("it ended with exit code %d instead of answering: %s" % (
-                    self.child.returncode, last_lines(self.log)))
+    def wait_nobody(self):
+        """Nobody else answers in its place; one that was just killed may take a moment to be gone."""
+        end = time.monotonic() + STOP_LIMIT_S
+        while self.illness() == "":
             if time.monotonic() > end:
-                raise Failed("no answer from %s%s within %d s: %s" % (
-                    self.address, self.description.health, START_LIMIT_S, last_lines(self.log)))
+                raise Failed("somebody answers at %s while it does not run: another one, or 'kill' "
+                             "does not kill it" % self.address)
             time.sleep(POLL_S)
 
-    def healthy(self):
-        """Anything but an error of its own is an answer."""
+    def wait_healthy(self):
+        begin, told = time.monotonic(), False
+        limit_s, health = self.description.ready_s, self.address + self.description.health
+        while True:
+            illness = self.illness()
+            ended = self.child.poll()
+            if ended is not None:
+                raise Failed("it ended with exit code %d instead of answering%s: %s" % (
+                    ended, "" if ended else " ('run' has to stay in the foreground)",
+                    last_lines(self.log)), self.log)
+            if illness == "":
+                return
+            waited = time.monotonic() - begin
+            if waited > limit_s:
+                raise Failed("no good answer from %s within %d s (%s): %s" % (
+                    health, limit_s, illness, last_lines(self.log)), self.log)
+            if waited > TELL_S and not told:
+                self.tell("  waiting for an answer from %s: %s; %d s at most (ready_s)" % (
+                    health, illness, limit_s))
+                told = True
+            time.sleep(POLL_S)
+
+    def illness(self):
+        """Why it is not healthy; "": it is. Anything but an error of its own is a good answer."""
         where = urllib.parse.urlsplit(self.address)
-        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=5)
+        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=HEALTH_LIMIT_S)
         try:
             connection.request("GET", where.path + self.description.health)
-            return connection.getresponse().status < 500
-        except (OSError, http.client.HTTPException):
-            return False
+            status = connection.getresponse().status
+            return "" if status < 500 else "HTTP %d" % status
+        except ConnectionRefusedError:
+            return "the connection is refused"
+        except TimeoutError:
+            return "no answer within %d s" % HEALTH_LIMIT_S
+        except (OSError, http.client.HTTPException) as error:
+            return str(error) or type(error).__name__
         finally:
             connection.close()
 

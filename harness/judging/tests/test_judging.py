@@ -2,13 +2,18 @@
 """The judge: what a conf may say, what answers mean, that each flaw of flawed.py is named, and,
 with the programs of $BUILD, whole judgements. Ends with `N passed, N failed`."""
 
+import glob
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), HERE, os.path.join(HERE, "..", "..", "tests"),
@@ -67,11 +72,12 @@ class Confs(InFolder):
         found = sut.load(write(self.folder, "a.conf", (
             "# a comment\ntitle = A\nfolder = .\nbuild = make x\nrun = ./x '{port} {data}'\n"
             "stop = ./stop {pid}\nkill = ./kill\naddress = http://localhost:{port}/v1/\n"
-            "health = /up\npersistent = yes\npersists = ids topics\nstart = latest\n")))
+            "health = /up\npersistent = yes\npersists = ids topics\nstart = latest\nready_s = 90\n")))
         self.assertEqual((found.name, found.title, found.folder), ("a", "A", self.folder))
         self.assertEqual(found.run, ["./x", "{port} {data}"])
         self.assertEqual((found.address, found.health), ("http://localhost:{port}/v1", "/up"))
         self.assertEqual((found.persists, found.start), (["ids", "topics"], "latest"))
+        self.assertEqual(found.ready_s, 90)
         self.assertFalse(found.wants_database())
 
     def test_defaults(self):
@@ -95,6 +101,7 @@ class Confs(InFolder):
         self.refused(good + "start = first\n", ":3: ", "earliest or latest")
         self.refused(good + "address = localhost\n", ":3: ", "no address")
         self.refused(good + "health = up\n", ":3: ", "no path")
+        self.refused(good + "ready_s = 0\n", ":3: ", "seconds from 1 to 3600")
         self.refused(good + "folder = nowhere\n", ":3: ", "there is no folder")
 
     def test_the_confs_of_the_project_can_be_read(self):
@@ -173,6 +180,13 @@ class Answers(unittest.TestCase):
                 self.assertEqual(calls.code_of(self.answer(call, 400, body)), code)
         body = {"status": "failure", "message": "?", "code": "not_registered"}
         self.assertEqual(self.answer("produce", 400, body).code, "not_registered")
+
+    def test_one_that_hangs_is_asked_once(self):
+        with socket.create_server(("127.0.0.1", 0)) as mute, \
+                mock.patch.object(calls, "LIMIT_S", 0.1):
+            found, last = calls.fit("http://127.0.0.1:%d" % mute.getsockname()[1])
+        self.assertIsNone(found)
+        self.assertIn('POST /topics {"name": "fit-1"}: no answer', last.words())
 
     def test_how_parameters_travel(self):
         fields = {"topic": "a b", "producer_id": 7}
@@ -267,6 +281,50 @@ class Judgements(InFolder):
         self.assertEqual((ended.returncode, found["a"]["verdict"]), (2, "unknown"))
         self.assertIn("sorry", found["a"]["reason"])
 
+    def test_one_that_never_answers(self):
+        """It is told what is waited for, and the limit is the description's."""
+        conf = write(self.folder, "mute.conf", "run = sh -c 'echo I am slow; exec sleep 1000'\n"
+                     "persistent = no\nready_s = %d\n" % (sut.TELL_S + 1))
+        ended, found = self.judge(conf)
+        self.assertEqual((ended.returncode, found["mute"]["verdict"]), (2, "unknown"))
+        self.assertRegex(ended.stdout, r"waiting for an answer from http://127.0.0.1:\d+/topics: "
+                         r"the connection is refused; 4 s at most \(ready_s\)")
+        self.assertIn("within 4 s (the connection is refused): I am slow", found["mute"]["reason"])
+        self.assertRegex(ended.stdout, r"the end of \S+/mute/conformance.log:\n    I am slow\n")
+
+    def test_one_that_ends_while_it_is_waited_for(self):
+        """At once: its limit is an hour."""
+        for code, words in ((3, "exit code 3 instead of answering: sorry"),
+                            (0, "('run' has to stay in the foreground): sorry")):
+            conf = write(self.folder, "ends%d.conf" % code, "run = sh -c 'echo sorry; sleep 1; exit %d'\n"
+                         "persistent = no\nready_s = 3600\n" % code)
+            ended, found = self.judge(conf, reports="ends%d" % code)
+            self.assertEqual(ended.returncode, 2)
+            self.assertIn(words, found["ends%d" % code]["reason"])
+
+    def test_one_that_is_ill(self):
+        """It answers, with an error of its own."""
+        program = write(self.folder, "ill.py", (
+            "import http.server, sys\n"
+            "class Ill(http.server.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self):\n"
+            "        self.send_error(500)\n"
+            "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Ill).serve_forever()\n"))
+        conf = write(self.folder, "ill.conf", "run = /usr/bin/python3 '%s' {port}\npersistent = no\n"
+                     "ready_s = 2\n" % program)
+        _, found = self.judge(conf)
+        self.assertIn("within 2 s (HTTP 500): ", found["ill"]["reason"])
+
+    def test_somebody_else_in_its_place(self):
+        """A fixed address, where one answers that nobody has started."""
+        example = sut.load(os.path.join(sut.ROOT, "harness", "sut", "example-python.conf"))
+        with sut.System(example, os.path.join(self.folder, "log")) as other, \
+                mock.patch.object(sut, "STOP_LIMIT_S", 0.1):
+            fixed = replace(example, address="http://127.0.0.1:%d" % other.port)
+            with self.assertRaisesRegex(sut.Failed, "somebody answers at .* while it does not run"):
+                with sut.System(fixed, os.path.join(self.folder, "log")):
+                    self.fail("the other one was taken for it")
+
     def test_what_forgets_and_says_so_is_valid(self):
         """The example is good; memory forgets. The page is one that can be read."""
         ended, found = self.judge("--quick", "example-python", "myqueue-memory")
@@ -288,6 +346,22 @@ class Judgements(InFolder):
                 self.assertEqual(page.complaints, [])
                 self.assertLessEqual(page.value("document.documentElement.scrollWidth"), width)
                 self.assertIn("Conformance", page.value("document.body.innerText"))
+
+    def test_an_interrupted_judgement_tells_what_was_done(self):
+        reports = os.path.join(self.folder, "reports")
+        conf = write(self.folder, "quick.conf", "run = false\npersistent = no\n")
+        slow = write(self.folder, "slow.conf", "run = sleep 1000\npersistent = no\n")
+        child = subprocess.Popen([sys.executable, JUDGE, "--reports", reports, conf, slow],
+                                 stdout=subprocess.PIPE, text=True)
+        while not child.stdout.readline().startswith("  waiting for an answer"):
+            self.assertIsNone(child.poll())
+        child.send_signal(signal.SIGTERM)
+        self.assertIn("interrupted: 1 of 2 systems were judged", child.communicate()[0])
+        self.assertEqual(child.returncode, 130)
+        self.assertFalse(os.path.lexists(os.path.join(reports, "latest")))
+        page, = glob.glob(os.path.join(reports, "*", "index.html"))
+        with open(page, encoding="utf-8") as file:
+            self.assertIn("Interrupted: not all systems were judged", file.read())
 
     def test_what_only_a_run_shows(self):
         wanted = {"answers-first": "lost", "swaps-order": "producer-order", "forgetful": None}
