@@ -12,7 +12,7 @@
 #                       if not given, as scenario.conf says, or postgres
 #   LOGS= CONSUMERS=    for `make scenario`
 #   SEED= SEEDS= MINUTES= FAULTS= JOBS=   for `make faults` and `make soak`
-#   SUT= LOGS= QUICK=   for `make judge`
+#   SUT= LOGS= QUICK= MUTANTS=   for `make judge`
 #   FUZZ_SECONDS=60     of `make fuzz`, all targets together
 #   V=1                 show the commands
 
@@ -298,10 +298,12 @@ switch = $(if $(2),$(1)$(if $(filter-out 1,$(2)),="$(2)"))
 matrix_choice = $(call option,--stores,$(STORE)) $(call option,--faults,$(FAULTS)) $(call option,--jobs,$(JOBS))
 
 .PHONY: judge
-judge: scenario-programs ## Any implementation: make judge SUT="a.conf b.conf" [LOGS=DIR] [QUICK=1]
+judge: scenario-programs ## Any implementation: make judge SUT="a.conf b.conf" [LOGS=DIR] [QUICK=1] [MUTANTS=NAME]
 	@test -n "$(SUT)" || { echo "make judge: SUT=FILE is needed: how the system is started," \
 	    "and what it claims (docs/judging.md)" >&2; exit 2; }
-	@harness/judging/judge.py $(call option,--logs,$(LOGS)) $(call switch,--quick,$(QUICK)) $(SUT)
+	@$(if $(MUTANTS),harness/mutants/run.py --build $(MUTANTS) >/dev/null)
+	@harness/judging/judge.py $(call option,--logs,$(LOGS)) $(call switch,--quick,$(QUICK)) $(SUT) \
+	    $(MUTANTS:%=myqueue-postgres@$(BUILD)/mutants/programs/%)
 
 .PHONY: bench
 bench: bench-programs ## Measure everything beside its ceilings and peers (10 minutes)

@@ -184,7 +184,7 @@ static void success_append(struct buffer *b, const struct checking *k)
         buffer_append_string(b, "; ");
         word_count(b, excused, "finding");
         buffer_append_string(b, excused == 1 ? " is" : " are");
-        buffer_append_string(b, " of what it does not claim");
+        buffer_append_string(b, " not held against it");
     }
 }
 

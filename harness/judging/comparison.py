@@ -132,14 +132,18 @@ def checks(systems, groups):
     return table(systems, rows)
 
 
+def finding_words(found):
+    return "%s: %s" % (found["name"], " ".join(filter(None, (
+        found["process"], found["topic"], "%s time%s" % (found["count"], "s" * (found["count"] != 1)),
+        "– " + found["detail"] if found["detail"] else ""))))
+
+
 def run_cell(one):
     if one is None:
         return "<td class=note>not run</td>"
-    found = ["%s: %s" % (f["name"], " ".join(filter(None, (
-        f["process"], f["topic"], "%s times" % f["count"], "– " + (f["detail"] or "")))))
+    found = [finding_words(f)
              for part in ("violations", "unknowns") for f in one[part]]
-    excused = ["not claimed, so not counted: " + "%s %s %s" % (
-        f["name"], f["process"] or "", f["topic"] or "") for f in one["not_claimed"]]
+    excused = ["not held against it: " + finding_words(f) for f in one["not_claimed"]]
     shown = cell(one["verdict"], one["verdict"], [one["reason"], *found, *excused])
     link = '<span class="note"><a href="%s">report</a></span>' % escape(one["report"]) \
         if one["report"] else ""

@@ -542,10 +542,10 @@ def first_list(address):
                   "pass" if good else "odd", "" if good else answer.words())
 
 
-def run_all(system, start, persists, tell):
+def run_all(system, start, persists, tell, restarts_too=True):
     """
     All checks, on a system that has just begun: (dialect, results); the dialect is None when it
-    understands none, and the results tell why.
+    understands none, and the results tell why. Without restarts it is never stopped.
     """
     results = [first_list(system.address)]
     found, last = fit(system.address)
@@ -564,6 +564,8 @@ def run_all(system, start, persists, tell):
                                   "no answer any more after the check: %s" % what))
             tell(results[-1])
             return found, results
+    if not restarts_too:
+        return found, results
     for name, words, again in (("stop", "stopped and started", lambda: restart(system.stop, system)),
                                ("kill", "killed and started", lambda: restart(system.kill, system))):
         for result in restart_results(Probe(system.address, found, start, given), name, words, again,

@@ -13,7 +13,6 @@ folders), and points REPORTS/latest to it. Exit codes: 0 all keep the contract a
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -53,15 +52,16 @@ class Judging:
 
     def judge(self):
         try:
-            if self.description.build:
-                self.told("  building     %s" % shlex.join(self.description.build))
+            if sut.builds(self.description):
+                self.told("  building     %s" % " ".join(self.description.build))
             sut.build(self.description, os.path.join(self.folder, "build.log"))
             self.conform()
             if self.dialect is not None:
                 for name, scenario in self.args.scenarios:
-                    for kills in ([run.kills_of(scenario)] if self.args.quick
-                                  else [[], run.kills_of(scenario)]):
-                        self.run(name + ("-kills" if kills else ""), scenario, kills)
+                    if self.args.no_kills or not self.args.quick:
+                        self.run(name, scenario, [])
+                    if not self.args.no_kills:
+                        self.run(name + "-kills", scenario, run.kills_of(scenario))
                 if not self.args.quick:
                     self.measure()
         except sut.Failed as failure:
@@ -85,7 +85,8 @@ class Judging:
         with sut.System(self.description, os.path.join(self.folder, "conformance.log"),
                         self.told) as system:
             self.dialect, results = conformance.run_all(
-                system, self.description.start, self.description.persists, tell)
+                system, self.description.start, self.description.persists, tell,
+                not self.args.no_kills)
         self.result["conformance"] = conformance.as_dicts(results)
         self.result["dialect"] = self.dialect and self.dialect.words()
 
@@ -163,17 +164,24 @@ def describe(words):
     """The Descriptions of the confs, or Failed."""
     found = {}
     for word in words:
-        named = os.path.join(SUTS, word.removesuffix(".conf") + ".conf")
-        path = named if not os.path.exists(word) else word
-        if not os.path.exists(path):
-            raise sut.Failed("SUT=… (CONF): there is no file %s; by name there are %s" % (
-                word, ", ".join(names())))
-        description = sut.load(path)
+        description = described(word)
         if description.name in found:
             raise sut.Failed("%s and %s have one name: rename one of the files" % (
                 found[description.name].path, path))
         found[description.name] = description
     return list(found.values())
+
+
+def described(word):
+    """CONF, or CONF@PROGRAMS."""
+    conf, _, programs = (word, "", "") if os.path.exists(word) else word.partition("@")
+    named = os.path.join(SUTS, conf.removesuffix(".conf") + ".conf")
+    path = conf if os.path.exists(conf) else named
+    if not os.path.exists(path):
+        raise sut.Failed("SUT=… (CONF): there is no file %s; by name there are %s" % (
+            conf, ", ".join(names())))
+    description = sut.load(path)
+    return sut.with_programs(description, programs) if programs else description
 
 
 def names():
@@ -183,11 +191,14 @@ def names():
 
 def parse(arguments):
     parser = options.Parser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("confs", nargs="+", metavar="CONF", help="harness/sut/NAME.conf, or NAME")
+    parser.add_argument("confs", nargs="+", metavar="CONF", help="harness/sut/NAME.conf, or NAME; with @DIR its {build} is "
+                        "DIR, as it is, and nothing is built")
     parser.add_argument("--logs", help="a scenario's folder, or one with producer_N.txt, to run "
                         "instead of 2p2c and 5p3c")
     parser.add_argument("--quick", action="store_true",
-                        help="the contract, and 2p2c (or --logs) with kills; no speed")
+                        help="the contract, and 2p2c (or --logs), with kills only; no speed")
+    parser.add_argument("--no-kills", action="store_true",
+                        help="it runs all the time: no restarts, and no runs with kills")
     parser.add_argument("--reports", default=os.path.join(sut.ROOT, "reports", "judge"),
                         help="where this one's folder is made (default: reports/judge)")
     try:
@@ -201,9 +212,10 @@ def parse(arguments):
                           for folder in folders]
     except sut.Failed as failure:
         raise sut.Failed("LOGS=… (--logs): %s" % failure) from None
-    args.command = 'make judge SUT="%s"%s' % (
+    args.command = 'make judge SUT="%s"%s%s' % (
         " ".join(map(matrix.from_root, args.confs)),
-        " LOGS=%s" % matrix.from_root(args.logs) if args.logs else "")
+        " LOGS=%s" % matrix.from_root(args.logs) if args.logs else "",
+        " QUICK=1" if args.quick else "")
     return args
 
 

@@ -318,6 +318,7 @@ class Run:
             self.write_run()
 
     def with_system(self):
+        self.progress()
         setup = Caller(self.system.address, self.dialect)
         for topic in self.scenario.topics:
             answer = setup("create_topic", topic=topic)

@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import time
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build")))
@@ -70,6 +70,7 @@ class Description:
     persists: list       # of PERSISTS, what it claims to keep when it is started again
     start: str           # "earliest" | "latest"
     ready_s: int         # it has to be healthy by then
+    programs: str = ""   # what {build} is, as it is: nothing is built; "": BUILD
 
     def wants_database(self):
         return any("{database}" in word for command in (self.run, self.stop, self.kill)
@@ -194,9 +195,26 @@ def load(path):
                        values.get("ready_s", READY_S))
 
 
+def with_programs(description, folder):
+    """The same system, with the programs that were built in `folder`."""
+    folder = os.path.abspath(folder)
+    if not os.path.isdir(folder):
+        raise Failed("%s@%s: there is no such folder of programs" % (description.path, folder))
+    if not any("{build}" in word for word in description.run):
+        raise Failed("%s@%s: its 'run' has no {build}, so there are no programs to exchange" % (
+            description.path, folder))
+    what = os.path.basename(folder)
+    return replace(description, programs=folder, name="%s@%s" % (description.name, what),
+                   title="%s, %s" % (description.title, what))
+
+
+def builds(description):
+    return description.build and not description.programs
+
+
 def build(description, log):
     """Run its build command, if it has one; Failed with the last of its output."""
-    if not description.build:
+    if not builds(description):
         return
     places = {"build": BUILD, "root": ROOT}
     with open(log, "wb") as output:
@@ -324,7 +342,8 @@ class System:
         self.data = tempfile.mkdtemp(prefix="myqueue-judge-")
         os.chmod(self.data, 0o755)
         self.port = free_port()
-        self.places = {"port": self.port, "data": self.data, "build": BUILD, "root": ROOT}
+        self.places = {"port": self.port, "data": self.data, "root": ROOT,
+                       "build": self.description.programs or BUILD}
         try:
             if self.description.wants_database():
                 self.database = Database()

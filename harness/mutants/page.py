@@ -50,6 +50,8 @@ def sentence(result):
     rows = len(result["mutants"])
     words = "%d of %d mutants were caught, each by the finding and under the faults that it names" % (
         caught(result), rows)
+    if result["interrupted"]:
+        return "Interrupted, so this is not all: " + words
     if control["bad_seeds"]:
         return words + "; the unchanged product was not valid in all runs: seeds %s." % ", ".join(
             map(str, control["bad_seeds"]))
@@ -125,8 +127,8 @@ def html_cell(row, fault):
     kind, words = cell_words(row, fault)
     shown = escape(words)
     cell = row["cells"].get(fault)
-    if cell and cell["run"]:
-        shown = '<a href="%s/report.html">%s</a>' % (escape(cell["run"]), shown)
+    if cell and cell["page"]:
+        shown = '<a href="%s">%s</a>' % (escape(cell["page"]), shown)
     return '<td class="%s">%s</td>' % (kind, shown)
 
 
@@ -145,8 +147,8 @@ def html_control(result):
         bad.setdefault(cell["fault"], []).append(cell)
     cells = ""
     for fault in result["faults"]:
-        links = "".join('<a href="%s/report.html">✗ %s, seed %d</a><br>' % (
-            escape(cell["run"] or "."), escape(", ".join(cell["findings"] + cell["unknowns"])),
+        links = "".join('<a href="%s">✗ %s, seed %d</a><br>' % (
+            escape(cell["page"] or "."), escape(", ".join(cell["findings"] + cell["unknowns"])),
             cell["seed"]) for cell in bad.get(fault["name"], []))
         cells += '<td class="%s">%s</td>' % ("missed" if links else "caught",
                                             links or "valid × %d" % result["control"]["seeds"])

@@ -2,23 +2,30 @@
 """run.py - builds the product with one deliberate bug at a time, and demands that the harness finds it.
 
     BUILD=build harness/mutants/run.py [--quick] [--own] [--seeds N] [--seed N] [-k PATTERN] [FAULT...]
+    BUILD=build harness/mutants/run.py --build NAME...
     harness/mutants/run.py --readme FILE
 
   *.patch          the mutants: each a bug, the finding that must name it, and under which faults
   faults/*.conf    the faults: a scenario each; `none` is the load without any
   trees.py         patches and builds copies of the product
   loads.py         scenario folders from faults/*.conf and a seed
-  plain.py         runs those named plain… with nothing but the assignment's seven calls
   page.py          the table, for people
 
+The faults named plain… are the judge's (harness/judging): nothing but the assignment's seven calls,
+through the very door that any other system takes, with the load of the same name.
+
 Every mutant is run under every fault. It is caught when its finding is there under each of the
-faults that its header names, and is not there without any fault (unless the header says `none`). A
-mutant may need luck: under its own faults it gets a few seeds. The unchanged product is the
-control: it must be valid under every fault, for each of --seeds seeds.
+faults that its header names. Its detection is the fault's merit only if nothing at all is found
+without any; so that is demanded as well, unless the header names `none` or `plain`: a bug that needs
+no fault. A mutant may need luck: under its own faults it gets a few seeds. The unchanged product is
+the control: it must be valid under every fault, for each of --seeds seeds.
 
 Writes reports/mutants/TIME/: index.html, table.md, result.json and the runs in which something was
 found; `latest` points to it. The last line is `N passed, N failed`, counted in mutants, and in
-seeds of the control. --quick is for `make test`: a few mutants, --own, and one seed.
+seeds of the control. --quick is for `make test`: a few mutants, --own, and one seed. Interrupted, it
+writes what was done by then, and leaves `latest` as it was.
+
+--build builds the mutants, runs nothing, and prints the folder of each one's programs.
 """
 
 import argparse
@@ -27,7 +34,6 @@ import fnmatch
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -47,12 +53,14 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 TREES = os.path.join(os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build")),
                      "mutants")
 REPORTS = os.path.join(ROOT, "reports", "mutants")
-QUICK = ("new-called-duplicate", "deduplication-in-memory", "messages-swapped")
-QUICK_FAULTS = ("crash-after-commit", "kill-postgres", "none")
+QUICK = ("new-called-duplicate", "deduplication-in-memory", "messages-swapped", "position-in-memory")
+QUICK_FAULTS = ("crash-after-commit", "kill-postgres", "none", "plain", "plain-kill-broker")
 TRIES = 4  # seeds for a mutant under its own fault
 STALL_S = 8  # what was lost never comes: give up soon, and judge what there is
 LIMIT_S = 60
-PLAIN_STORE = "myqueue-postgres"  # harness/sut
+JUDGE = os.path.join(ROOT, "harness", "judging", "judge.py")
+JUDGED = "myqueue-postgres"  # harness/sut
+PLAIN = {"plain": False, "plain-kill-broker": True}  # by the judge; is it killed?
 NO_FAULT = ("none", "plain")
 
 
@@ -71,13 +79,14 @@ class Runs:
             for child in self.children:
                 child.terminate()  # it takes down what it has started
 
-    def start(self, command):
+    def start(self, command, programs):
+        """To its end: exit code and output. What it needs is taken from `programs`."""
         with self.lock:
             if self.ended:
                 raise KeyboardInterrupt
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, text=True, errors="replace",
-                                     start_new_session=True)
+                                     start_new_session=True, env=dict(os.environ, BUILD=programs))
             self.children.add(child)
         try:
             output = child.communicate()[0]
@@ -87,29 +96,36 @@ class Runs:
         return child.returncode, output
 
     def harness(self, programs, scenario, name):
-        """A run by the harness; exit code, output, and its folder."""
-        reports = os.path.join(self.reports, "runs")
+        """A run by the harness: exit code, output, its result.json, the page of its folder."""
         code, output = self.start(
             [os.path.join(programs, "myqueue-harness"), "run", "--root", ROOT, "--runtime",
-             "process", "--reports", reports, "--name", name, "--stall", str(STALL_S), "--limit",
-             str(LIMIT_S), scenario])
-        return code, output, os.path.join("runs", name, "latest")
+             "process", "--reports", os.path.join(self.reports, "runs"), "--name", name, "--stall",
+             str(STALL_S), "--limit", str(LIMIT_S), scenario], programs)
+        return code, output, self.result(name), "report.html"
 
-    def plain(self, programs, scenario, name):
-        """The same with plain calls."""
-        folder = os.path.join("runs", name)
-        path = os.path.join(self.reports, folder)
-        code, output = self.start([os.path.join(HERE, "plain.py"), scenario, path, programs,
-                                   PLAIN_STORE])
-        if code == 0:
-            code, output = self.start([os.path.join(programs, "myqueue-harness"), "check", path])
-        return code, output, folder
+    def judge(self, programs, scenario, name, kills):
+        """The same by the judge, as anybody's system; in its result what a run broke, and each
+        check of the contract that went wrong, is a violation."""
+        code, output = self.start(
+            [JUDGE, "%s@%s" % (JUDGED, programs), "--logs", scenario, "--quick",
+             *([] if kills else ["--no-kills"]), "--reports",
+             os.path.join(self.reports, "runs", name)], programs)
+        whole = self.result(name)
+        if whole is None:
+            return code, output, None, ""
+        system, = whole["systems"]
+        violations = [{"name": one["id"]} for one in system["conformance"]
+                      if one["result"] in ("wrong", "forgotten")]
+        return code, output, {
+            "verdict": system["verdict"],
+            "violations": violations + [one for run in system["runs"] for one in run["violations"]],
+            "unknowns": [one for run in system["runs"] for one in run["unknowns"]]}, "index.html"
 
-    def result(self, code, run):
-        """What the checker said of a run; `failed` if there is nothing to say."""
-        path = os.path.join(self.reports, run, "result.json")
-        if code not in (0, 1, 2) or not os.path.exists(path):
-            return {"verdict": "failed", "violations": [], "unknowns": [{"name": "no run"}]}
+    def result(self, name):
+        """The result.json of its latest run, or None."""
+        path = os.path.join(self.reports, "runs", name, "latest", "result.json")
+        if not os.path.exists(path):
+            return None
         with open(path, encoding="utf-8") as f:
             return json.load(f)
 
@@ -117,23 +133,26 @@ class Runs:
         """One run: what was found."""
         begin = time.monotonic()
         name = "%s.%s.%d" % (mutant, fault, seed)
-        plain = fault.startswith("plain")
         with tempfile.TemporaryDirectory(prefix="myqueue-mutant-") as folder:
-            scenario = os.path.join(folder, "scenario")
+            scenario = os.path.join(folder, fault)
             loads.write(scenario, conf_of(fault), seed,
-                        loads.PLAIN_ROUNDS if plain else loads.ROUNDS)
-            code, output, run = (self.plain if plain else self.harness)(programs, scenario, name)
-        result = self.result(code, run)
-        verdict = result["verdict"]
-        if verdict == "failed":
+                        loads.PLAIN_ROUNDS if fault in PLAIN else loads.ROUNDS)
+            if fault in PLAIN:
+                code, output, result, shown = self.judge(programs, scenario, name, PLAIN[fault])
+            else:
+                code, output, result, shown = self.harness(programs, scenario, name)
+        if code not in (0, 1, 2) or result is None:
+            result = {"verdict": "failed", "violations": [], "unknowns": [{"name": "no run"}]}
             print("  %s: the run ended with %d:\n    %s" % (
                 name, code, output.strip()[-600:].replace("\n", "\n    ")), flush=True)
-        elif verdict == "valid":
+        verdict = result["verdict"]
+        if verdict == "valid":
             shutil.rmtree(os.path.join(self.reports, "runs", name))
         return {"mutant": mutant, "fault": fault, "seed": seed, "verdict": verdict,
                 "findings": sorted({f["name"] for f in result["violations"]}),
                 "unknowns": sorted({f["name"] for f in result["unknowns"]}),
-                "run": run if verdict in ("invalid", "unknown") else None,
+                "page": "runs/%s/latest/%s" % (name, shown)
+                        if verdict in ("invalid", "unknown") else None,
                 "seconds": round(time.monotonic() - begin, 1)}
 
 
@@ -142,7 +161,7 @@ class Runs:
 
 def own_faults(mutant):
     """Those that its header names, and the same load without any."""
-    return {*mutant.under, *("plain" if fault.startswith("plain") else "none"
+    return {*mutant.under, *("plain" if fault in PLAIN else "none"
                              for fault in mutant.under)}
 
 
@@ -169,13 +188,8 @@ def say(cell):
         flush=True)
 
 
-def run_all(arguments, runs, mutants, faults):
-    """[cell] of all mutants, and of the control."""
-    with matrix.cluster_made_once(["postgres"]):
-        return run_cells(arguments, runs, mutants, faults)
-
-
-def run_cells(arguments, runs, mutants, faults):
+def run_all(arguments, runs, mutants, faults, cells):
+    """All mutants, and the control; cells are put as they come."""
     tree = trees.Trees(ROOT, TREES)
     control = tree.build_base()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -186,11 +200,9 @@ def run_cells(arguments, runs, mutants, faults):
                     if not arguments.own or fault in own_faults(mutant)]
             jobs += [pool.submit(runs.cell, "control", fault, arguments.seed + i, control)
                      for i in range(arguments.seeds) for fault in faults]
-            cells = []
             for job in concurrent.futures.as_completed(jobs):
                 cells.append(job.result())
                 say(cells[-1])
-            return cells
         except BaseException:
             runs.end_all()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -203,16 +215,18 @@ def run_cells(arguments, runs, mutants, faults):
 def judged(mutant, cells):
     """What is wrong with how a mutant was caught; empty: nothing."""
     wrong = []
+    needs_fault = not set(mutant.under) & set(NO_FAULT)
     for cell in cells:
         if cell["wanted"] and not cell["found"]:
             wrong.append("not found under %s, seeds tried: %d" % (cell["fault"], cell["tries"]))
-        elif cell["found"] and cell["fault"] in NO_FAULT and not cell["wanted"]:
-            wrong.append("found without any fault")
+        elif needs_fault and cell["fault"] in NO_FAULT and cell["verdict"] != "valid":
+            wrong.append("without any fault (%s): %s" % (
+                cell["fault"], ", ".join(cell["findings"] + cell["unknowns"]) or cell["verdict"]))
     missing = set(mutant.under) - {cell["fault"] for cell in cells}
     return wrong + ["not run under %s" % fault for fault in sorted(missing)]
 
 
-def summed_up(arguments, mutants, faults, cells, started, seconds):
+def summed_up(arguments, mutants, faults, cells, started, seconds, interrupted=False):
     """result.json"""
     rows = []
     for mutant in mutants:
@@ -222,8 +236,10 @@ def summed_up(arguments, mutants, faults, cells, started, seconds):
                      "cells": {cell["fault"]: cell for cell in own}})
     control = [cell for cell in cells if cell["mutant"] == "control"]
     bad = sorted({cell["seed"] for cell in control if cell["verdict"] != "valid"})
-    passed = sum(not row["wrong"] for row in rows) + arguments.seeds - len(bad)
-    return {"schema": 1, "started": started, "seconds": round(seconds), "seed": arguments.seed,
+    whole = [seed for seed in range(arguments.seed, arguments.seed + arguments.seeds)
+             if sum(cell["seed"] == seed for cell in control) == len(faults)]
+    passed = sum(not row["wrong"] for row in rows) + len(set(whole) - set(bad))
+    return {"schema": 1, "started": started, "interrupted": interrupted, "seconds": round(seconds), "seed": arguments.seed,
             "faults": [{"name": fault, "words": loads.words(conf_of(fault))} for fault in faults],
             "mutants": rows, "passed": passed,
             "failed": len(rows) + arguments.seeds - passed,
@@ -232,16 +248,13 @@ def summed_up(arguments, mutants, faults, cells, started, seconds):
 
 
 def publish(reports, result):
-    """Write the three forms, and point `latest` to them."""
+    """Write the three forms, and point `latest` to them if they are whole."""
     for name, text in (("result.json", json.dumps(result, indent=1) + "\n"),
                        ("table.md", page.markdown(result)), ("index.html", page.page(result))):
         with open(os.path.join(reports, name), "w", encoding="utf-8") as out:
             out.write(text)
-    latest = os.path.join(os.path.dirname(reports), "latest")
-    if os.path.lexists(latest + ".new"):
-        os.remove(latest + ".new")
-    os.symlink(os.path.basename(reports), latest + ".new")
-    os.replace(latest + ".new", latest)
+    if not result["interrupted"]:
+        matrix.point_latest(reports)
 
 
 # ---- the program --------------------------------------------------------------------------------
@@ -267,6 +280,7 @@ def parse():
     parser.add_argument("--seed", type=options.whole(0), default=1,
                         help="the first one; default: 1")
     parser.add_argument("--readme", metavar="FILE", help="put the last table into FILE, run nothing")
+    parser.add_argument("--build", nargs="+", metavar="NAME", default=[], help="build these, run nothing")
     arguments = parser.parse_args()
     arguments.own |= arguments.quick
     if arguments.seeds is None:
@@ -283,6 +297,12 @@ def parse():
 
 def chosen(arguments):
     names = [name for name in named(HERE, ".patch") if fnmatch.fnmatch(name, arguments.k)]
+    if arguments.build:
+        unknown = sorted(set(arguments.build) - set(names))
+        if unknown:
+            raise trees.Refused("MUTANTS=… (--build): there is no mutant '%s'; there are %s" % (
+                unknown[0], ", ".join(names)))
+        names = arguments.build
     if arguments.quick:
         names = [name for name in names if name in QUICK]
     if not names:
@@ -299,8 +319,11 @@ def readme(path):
         page.into_readme(path, page.markdown(json.load(f)))
 
 
-def interrupted(number, frame):
-    raise KeyboardInterrupt
+def build(mutants):
+    tree = trees.Trees(ROOT, TREES)
+    tree.build_base()
+    for mutant in mutants:
+        print(tree.build_mutant(mutant), flush=True)
 
 
 def main():
@@ -308,21 +331,32 @@ def main():
     if arguments.readme:
         readme(arguments.readme)
         return 0
+    if arguments.build:
+        build(chosen(arguments))
+        return 0
+    return run(arguments)
+
+
+def run(arguments):
     begin = time.monotonic()
-    started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    reports = os.path.join(REPORTS, "%s-%d" % (time.strftime("%Y%m%dT%H%M%S", time.gmtime()),
-                                               os.getpid()))
-    os.makedirs(reports)
-    runs = Runs(reports)
-    signal.signal(signal.SIGTERM, interrupted)
     mutants = chosen(arguments)
-    cells = run_all(arguments, runs, mutants, arguments.faults)
+    started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    reports = matrix.new_folder(REPORTS)
+    matrix.raise_when_interrupted()
+    cells, interrupted = [], False
+    try:
+        with matrix.cluster_made_once(["postgres"]):
+            run_all(arguments, Runs(reports), mutants, arguments.faults, cells)
+    except KeyboardInterrupt:
+        interrupted = True
     result = summed_up(arguments, mutants, arguments.faults, cells, started,
-                       time.monotonic() - begin)
+                       time.monotonic() - begin, interrupted)
     publish(reports, result)
     print("\n" + page.text(result))
     print("report: %s" % os.path.relpath(os.path.join(reports, "index.html")))
     print("%d passed, %d failed" % (result["passed"], result["failed"]))
+    if interrupted:
+        return matrix.INTERRUPTED
     return 1 if result["failed"] else 0
 
 
@@ -330,8 +364,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except trees.Refused as why:
-        print("run.py: %s" % why)
+        print("run.py: %s" % why, file=sys.stderr)
         print("0 passed, 1 failed")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

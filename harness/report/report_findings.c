@@ -389,7 +389,7 @@ static void card_put(const struct cards *k, size_t at, size_t number)
                   : f->source == SOURCE_STORE ? "store"
                                               : "history");
     word_count(p->b, f->count, "time");
-    page_put(p, f->excused ? " · not claimed, so it does not count</p>\n" : "</p>\n");
+    page_put(p, f->excused ? " · not held against it: not claimed</p>\n" : "</p>\n");
     evidence_put(p, f);
     if (number < SURROUNDED_MAX) {
         surroundings_put(k, f, number == 0);

@@ -281,6 +281,28 @@ class Judgements(InFolder):
         self.assertEqual((ended.returncode, found["a"]["verdict"]), (2, "unknown"))
         self.assertIn("sorry", found["a"]["reason"])
 
+    def test_programs_that_are_judged_as_they_are(self):
+        """CONF@DIR: {build} is DIR, and nothing is built; also where DIR is BUILD itself."""
+        marker = os.path.join(self.folder, "built")
+        conf = write(self.folder, "a.conf", "build = touch '%s'\nrun = {build}/queue {port}\n"
+                     "persistent = no\n" % marker)
+        programs = os.path.join(self.folder, "other")
+        os.mkdir(programs)
+        write(programs, "queue", "#!/bin/sh\necho it is me; exit 3\n")
+        os.chmod(os.path.join(programs, "queue"), 0o755)
+        ended, found = self.judge("%s@%s" % (conf, programs))
+        self.assertEqual(ended.returncode, 2, ended.stderr)
+        self.assertIn("it is me", found["a@other"]["reason"])
+        self.assertEqual(found["a@other"]["title"], "a, other")
+        with mock.patch.object(sut, "BUILD", programs):
+            self.assertFalse(sut.builds(sut.with_programs(sut.load(conf), programs)))
+        self.assertFalse(os.path.exists(marker))
+        for word, said in ((conf + "@/nowhere", "no such folder"),
+                           ("example-python@" + programs, "has no {build}")):
+            ended, _ = self.judge(word)
+            self.assertEqual(ended.returncode, 254)
+            self.assertIn(said, ended.stderr)
+
     def test_one_that_never_answers(self):
         """It is told what is waited for, and the limit is the description's."""
         conf = write(self.folder, "mute.conf", "run = sh -c 'echo I am slow; exec sleep 1000'\n"

@@ -37,7 +37,7 @@ def write(path, text):
 
 def cell(fault, found, wanted=True, tries=1):
     return {"mutant": "m", "fault": fault, "found": found, "wanted": wanted, "tries": tries,
-            "seed": 1, "run": "runs/x" if found else None, "seconds": 1.0, "unknowns": [],
+            "seed": 1, "page": "runs/x/latest/report.html" if found else None, "seconds": 1.0, "unknowns": [],
             "findings": ["lost"] if found else [], "verdict": "invalid" if found else "valid"}
 
 
@@ -148,7 +148,24 @@ class Judged(Folder):
 
     def test_found_without_the_fault(self):
         self.assertEqual(self.judged(HEADER, cell("kill-broker", True), cell("none", True, False)),
-                         ["found without any fault"])
+                         ["without any fault (none): lost"])
+
+    def test_something_else_is_found_without_the_fault(self):
+        """The fault's merit is not known: what shows the bug may be the load alone."""
+        for other in (dict(findings=["duplicate"], verdict="invalid"),
+                      dict(unknowns=["unseen"], verdict="unknown"), dict(verdict="failed")):
+            bare = dict(cell("plain", False, False), **other)
+            wrong, = self.judged(HEADER, cell("kill-broker", True), bare)
+            self.assertRegex(wrong, r"^without any fault \(plain\): (duplicate|unseen|failed)$")
+
+    def test_something_else_is_found_where_no_fault_is_needed(self):
+        bare = dict(cell("plain", False, False), findings=["duplicate"], verdict="invalid")
+        self.assertEqual(self.judged(HEADER.replace("kill-broker", "none"), cell("none", True), bare),
+                         [])
+
+    def test_something_else_under_another_fault(self):
+        other = dict(cell("kill-postgres", False, False), findings=["duplicate"], verdict="invalid")
+        self.assertEqual(self.judged(HEADER, cell("kill-broker", True), other), [])
 
     def test_needs_no_fault(self):
         self.assertEqual(self.judged(HEADER.replace("kill-broker", "none"), cell("none", True)), [])
@@ -174,7 +191,7 @@ class Pages(Folder):
         self.assertIn("1 of 1 mutants were caught", page.text(result))
         self.assertIn("| a bug | · | ✓ lost |", page.markdown(result))
         self.assertIn("valid in 4 runs (2 seeds, 2 faults)", page.markdown(result))
-        self.assertIn('<a href="runs/x/report.html">✓ lost</a>', page.page(result))
+        self.assertIn('<a href="runs/x/latest/report.html">✓ lost</a>', page.page(result))
 
     def test_not_caught(self):
         result = self.result(False)
