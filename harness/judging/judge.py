@@ -167,7 +167,7 @@ def describe(words):
         description = described(word)
         if description.name in found:
             raise sut.Failed("%s and %s have one name: rename one of the files" % (
-                found[description.name].path, path))
+                found[description.name].path, description.path))
         found[description.name] = description
     return list(found.values())
 
