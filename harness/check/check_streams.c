@@ -134,17 +134,23 @@ static uint32_t lane_entry(const struct lane *lane, size_t i)
                : ENTRY_NONE;
 }
 
-/* Items from `first` on that are not in order: the longest run that ascends. */
+/* Items from `first` on that are not in order: the longest run that ascends. What should not be in
+ * the log has no place to be in, and is what it is wherever it came. */
 static void lane_align_disorder(const struct lane *lane, size_t first, size_t end)
 {
     uint32_t *entries = memory_zeroed(end - first, sizeof *entries);
     size_t *from = memory_zeroed(end - first, sizeof *from); /* lane index of each candidate */
     unsigned char *kept = memory_zeroed(end - first, 1);
+    unsigned char *extras = memory_zeroed(lane->log->count, 1); /* that came in this run */
     size_t count = 0;
 
     for (size_t i = first; i < end; i++) {
         uint32_t entry = lane_entry(lane, i);
-        if (entry != ENTRY_NONE) {
+        bool extra = entry != ENTRY_NONE && (lane->log->items[entry].flags & ENTRY_EXTRA) != 0;
+        if (extra && !extras[entry]) {
+            extras[entry] = 1;
+            lane_keep(lane, i, entry);
+        } else if (entry != ENTRY_NONE && !extra) {
             entries[count] = entry;
             from[count++] = i;
         }
@@ -158,6 +164,7 @@ static void lane_align_disorder(const struct lane *lane, size_t first, size_t en
     free(entries);
     free(from);
     free(kept);
+    free(extras);
 }
 
 /* One run between seeks; nearly all are in order. */

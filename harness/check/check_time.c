@@ -165,14 +165,27 @@ static void empties_check(struct checking *k, size_t topic, const int64_t *earli
 
 /* ---- sizes, and empty answers without offsets ------------------------------------------ */
 
+/* What a consumer's consumes of a topic had said up to a moment, by when they began or by when
+ * they were answered. */
+struct consumes {
+    int64_t time_ns;
+    int64_t highest; /* offset */
+    int64_t late;    /* the lowest offset of those without an answer; INT64_MAX: none */
+    int64_t lost;    /* how many are without an answer */
+};
+
+CHECK_LIST_TYPE(consumes_list, struct consumes)
+
 /* One topic at one consumer, as times that ascend. */
 struct counting {
     int64_t *acked; /* of the log's messages */
     size_t acked_count;
     int64_t *begun; /* of all sends that may have been executed */
     size_t begun_count;
-    int64_t *taken; /* receives; plain */
+    int64_t *taken; /* receives */
     size_t taken_count;
+    struct consumes_list asked; /* by begin */
+    struct consumes_list heard; /* those that were answered, by end */
 };
 
 static int time_compare(const void *a, const void *b)
@@ -224,6 +237,64 @@ static void topic_count(const struct checking *k, size_t topic, struct counting 
     qsort(n->begun, n->begun_count, sizeof *n->begun, time_compare);
 }
 
+static int consumes_compare(const void *a, const void *b)
+{
+    const struct consumes *x = a;
+    const struct consumes *y = b;
+    return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
+}
+
+/* From what each said to what all had said until then. */
+static void consumes_sum(struct consumes_list *list)
+{
+    if (list->count > 0) {
+        qsort(list->items, list->count, sizeof *list->items, consumes_compare);
+    }
+    for (size_t i = 1; i < list->count; i++) {
+        const struct consumes *before = &list->items[i - 1];
+        struct consumes *now = &list->items[i];
+        now->highest = before->highest > now->highest ? before->highest : now->highest;
+        now->late = before->late < now->late ? before->late : now->late;
+        now->lost += before->lost;
+    }
+}
+
+static struct consumes consumes_until(const struct consumes_list *list, int64_t time_ns)
+{
+    size_t low = 0;
+    size_t high = list->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list->items[middle].time_ns <= time_ns) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low == 0 ? (struct consumes){0, 0, INT64_MAX, 0} : list->items[low - 1];
+}
+
+static void consumes_count(const struct history_consumer *c, size_t topic, struct counting *n)
+{
+    for (size_t i = 0; i < c->requests.count; i++) {
+        const struct history_request *r = &c->requests.items[i];
+        bool lost = r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN;
+        bool heard = r->outcome == OUTCOME_OK || r->code != TEXT_NONE;
+        if (!r->is_consume || r->topic != topic) {
+            continue;
+        }
+        MEMORY_PUSH(&n->asked,
+                    (struct consumes){r->begin_ns, r->offset,
+                                      lost && r->offset >= 0 ? r->offset : INT64_MAX, lost});
+        if (heard && r->end_ns != TIME_NONE) {
+            MEMORY_PUSH(&n->heard, (struct consumes){r->end_ns, r->offset, INT64_MAX, 0});
+        }
+    }
+    consumes_sum(&n->asked);
+    consumes_sum(&n->heard);
+}
+
 static void consumer_count(const struct checking *k, size_t consumer, size_t topic,
                            struct counting *n)
 {
@@ -235,56 +306,36 @@ static void consumer_count(const struct checking *k, size_t consumer, size_t top
             n->taken[n->taken_count++] = c->receives.items[i].time_ns;
         }
     }
+    consumes_count(c, topic, n);
 }
 
-/* Consumes without an answer that began before a moment: each may have taken a message. */
-static int64_t lost_replies(const struct history_consumer *c, size_t topic, int64_t before_ns)
+static void consumer_forget(struct counting *n)
 {
-    int64_t count = 0;
-
-    for (size_t i = 0; i < c->requests.count; i++) {
-        const struct history_request *r = &c->requests.items[i];
-        count += r->is_consume && r->topic == topic && r->begin_ns <= before_ns &&
-                 (r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN);
-    }
-    return count;
+    free(n->taken);
+    n->taken = NULL;
+    n->taken_count = 0;
+    n->asked.count = 0;
+    n->heard.count = 0;
 }
 
 /* How many messages the broker may think that the consumer has taken. With offsets it is told
- * so by each request. */
-static void taken_bounds(const struct checking *k, size_t consumer, size_t topic,
-                         const struct counting *n, int64_t begin_ns, int64_t end_ns, int64_t *low,
-                         int64_t *high)
+ * so by each request; one without an answer may come late, and set the position back. Without
+ * offsets each request without an answer may have taken one. */
+static void taken_bounds(const struct checking *k, const struct counting *n, int64_t begin_ns,
+                         int64_t end_ns, int64_t *low, int64_t *high)
 {
-    const struct history_consumer *c = &k->h->consumers[consumer];
+    struct consumes asked = consumes_until(&n->asked, end_ns);
+    struct consumes heard = consumes_until(&n->heard, begin_ns);
 
-    *low = count_until(n->taken, n->taken_count, begin_ns);
-    *high = count_until(n->taken, n->taken_count, end_ns) + lost_replies(c, topic, end_ns);
+    *high = count_until(n->taken, n->taken_count, end_ns) + asked.lost;
     if (k->plain) {
+        *low = count_until(n->taken, n->taken_count, begin_ns);
         *high += 1; /* one that was answered and is recorded only afterwards */
         return;
     }
-    int64_t late = INT64_MAX;
-    *low = 0;
-    for (size_t i = 0; i < c->requests.count; i++) {
-        const struct history_request *r = &c->requests.items[i];
-        if (!r->is_consume || r->topic != topic || r->offset < 0) {
-            continue;
-        }
-        bool heard = r->outcome == OUTCOME_OK || r->code != TEXT_NONE;
-        if (r->end_ns != TIME_NONE && r->end_ns <= begin_ns && heard && r->offset > *low) {
-            *low = r->offset;
-        }
-        if (r->begin_ns <= end_ns && r->offset > *high) {
-            *high = r->offset;
-        }
-        /* One without an answer may come late, and set the position back. */
-        bool lost = r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN;
-        if (lost && r->begin_ns <= end_ns && r->offset < late) {
-            late = r->offset;
-        }
-    }
-    *low = late < *low ? late : *low;
+    *low = heard.highest > 0 ? heard.highest : 0;
+    *low = asked.late < *low ? asked.late : *low;
+    *high = asked.highest > *high ? asked.highest : *high;
 }
 
 /* What the log itself has too many or too few of, or what was forgotten: then no size is right. */
@@ -311,7 +362,7 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     int64_t low;
     int64_t high;
 
-    taken_bounds(k, consumer, topic, n, size->begin_ns, size->end_ns, &low, &high);
+    taken_bounds(k, n, size->begin_ns, size->end_ns, &low, &high);
     int64_t removed = log_removed(k->h, topic);
     high = removed > high ? removed : high;
     int64_t least = count_until(n->acked, n->acked_count, size->begin_ns) - high;
@@ -345,7 +396,7 @@ static void plain_empty_judge(struct checking *k, size_t consumer, size_t topic,
     int64_t low;
     int64_t high;
 
-    taken_bounds(k, consumer, topic, n, r->begin_ns, r->end_ns, &low, &high);
+    taken_bounds(k, n, r->begin_ns, r->end_ns, &low, &high);
     int64_t acked = count_until(n->acked, n->acked_count, r->begin_ns);
     k->c->promises[PROMISE_NOT_EMPTY].checked++;
     high--; /* a client asks for one message after the other */
@@ -398,7 +449,7 @@ static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
 
 static void counts_check(struct checking *k, size_t topic)
 {
-    struct counting n = {NULL, 0, NULL, 0, NULL, 0};
+    struct counting n = {.acked = NULL};
 
     for (size_t i = 0; i < k->s->topics[topic].consumer_count; i++) {
         size_t consumer = k->s->topics[topic].consumers[i];
@@ -410,12 +461,12 @@ static void counts_check(struct checking *k, size_t topic)
         }
         consumer_count(k, consumer, topic, &n);
         consumer_judge(k, consumer, topic, &n);
-        free(n.taken);
-        n.taken = NULL;
-        n.taken_count = 0;
+        consumer_forget(&n);
     }
     free(n.acked);
     free(n.begun);
+    free(n.asked.items);
+    free(n.heard.items);
 }
 
 void check_time(struct checking *k)

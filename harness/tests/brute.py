@@ -22,6 +22,7 @@ import sys
 import tempfile
 
 OK, FAIL, INFO, OPEN = "ok", "fail", "info", None
+EMPTY, LOST = "no_message", "lost"  # answers of a consume; None: messages
 BREAKS_MAX = 3
 
 
@@ -44,7 +45,7 @@ class Run:
         self.sends = []      # one for each line that was sent, in order
         self.rows = {t: [] for t in range(self.topics)}  # [offset, producer id, sequence, message]
         self.receives = {}   # consumer -> [[time, topic, offset, message]]
-        self.requests = {}   # consumer -> [[begin, end, topic, offset, code]]
+        self.requests = {}   # consumer -> [[begin, end, topic, offset, None | EMPTY | LOST]]
         self.sizes = []      # [begin, end, consumer, topic, size]
         for p in range(self.random.randint(1, 3)):
             self.lines[p] = [(self.random.randrange(self.topics), "P%d-%d" % (p, i))
@@ -103,12 +104,19 @@ class Run:
         send.end, send.outcome = self.tick(), send.fate
 
     def consume(self, c, topic, position):
-        asked, begin = position[c, topic], self.tick()
+        asked = position[c, topic]
+        if self.random.random() < 0.1:
+            self.requests[c].append([self.tick(), self.random.choice((None, self.tick())), topic,
+                                     asked, LOST])
+        begin = self.tick()
         there = self.rows[topic][asked:asked + self.random.randint(1, 3)]
-        self.requests[c].append([begin, self.tick(), topic, asked, None if there else "no_message"])
+        self.requests[c].append([begin, self.tick(), topic, asked, None if there else EMPTY])
         for offset, _, _, message in there:
             self.receives[c].append([self.tick(), topic, offset, message])
         position[c, topic] += len(there)
+        if self.random.random() < 0.2:  # the broker may count what it gave as taken, or not yet
+            taken = self.random.choice((asked, position[c, topic]))
+            self.sizes.append([self.tick(), self.tick(), c, topic, len(self.rows[topic]) - taken])
 
 
 def producer_id(p, topic):
@@ -245,7 +253,7 @@ def empty_answer(run):
     topic = run.random.randrange(run.topics)
     begin = run.random.randint(1000, run.now)
     run.requests[c].append([begin, begin + 1, topic, run.random.randint(0, len(run.rows[topic])),
-                            "no_message"])
+                            EMPTY])
 
 
 def never_asked(run):
@@ -298,8 +306,11 @@ def consumer_events(run, c):
     for number, (begin, end, topic, offset, code) in enumerate(run.requests[c]):
         yield begin, "request", "invoke", {"id": number, "path": "/consumer/consume",
                                            "topic": "T%d" % topic, "offset": offset}
-        yield (end, "request", "fail", {"id": number, "http": 400, "code": code}) if code else \
-            (end, "request", "ok", {"id": number, "http": 200})
+        if code is not LOST:
+            yield (end, "request", "fail", {"id": number, "http": 400, "code": code}) if code else \
+                (end, "request", "ok", {"id": number, "http": 200})
+        elif end is not None:
+            yield end, "request", "info", {"id": number, "http": 0}
     for begin, end, who, topic, size in run.sizes:
         if who == c:
             yield begin, "size", "invoke", {"topic": "T%d" % topic}
@@ -449,7 +460,7 @@ class Judge:
 
     def producers(self, topic, log):
         run, displaced = self.run, set()
-        at = {e.send: e.offset for e in log.values() if e.send and e.owed}
+        at = {e.send: e.offset for e in log.values() if e.send and e.owed and e.stored}
         for p, lines in run.lines.items():
             mine = [s for s in run.sends if s.producer == p and s.topic == topic]
             for send in mine:
@@ -472,9 +483,11 @@ class Judge:
         process = "C%d" % (c + 1)
         got = [(r[2], r[3]) for r in self.run.receives[c] if r[1] == topic]
         right = [o for o, message in got if o in log and log[o].message == message]
-        empty = [r for r in self.run.requests[c] if r[2] == topic and r[4]]
+        empty = [r for r in self.run.requests[c] if r[2] == topic and r[4] == EMPTY]
         sent = {line[1]: line[0] for lines in self.run.lines.values() for line in lines}
-        self.order(process, topic, right)
+        if len(set(right)) < len(right):
+            self.say("redelivered", "history", process, topic)
+        self.order(process, topic, [o for o in right if log[o].owed])
         missing = {o for o, e in log.items() if e.owed and o not in right}
         for offset, message in got:
             self.stray(process, topic, log, offset, message, missing, sent)
@@ -496,8 +509,6 @@ class Judge:
 
     def order(self, process, topic, right):
         """Is there one receipt of each offset so that they ascend?"""
-        if len(set(right)) < len(right):
-            self.say("redelivered", "history", process, topic)
         places = [[i for i, o in enumerate(right) if o == offset] for offset in sorted(set(right))]
         if not any(list(choice) == sorted(choice) for choice in itertools.product(*places)):
             self.say("out-of-order", "history", process, topic)
@@ -525,9 +536,11 @@ class Judge:
             if (who, where) != (c, topic):
                 continue
             asked = [r for r in run.requests[c] if r[2] == topic]
-            low = max([r[3] for r in asked if r[1] <= begin] + [0])
+            lost = [r[3] for r in asked if r[4] == LOST and r[0] <= end]
+            low = max([r[3] for r in asked if r[4] != LOST and r[1] <= begin] + [0])
+            low = min([low] + lost)
             high = max([r[3] for r in asked if r[0] <= end] +
-                       [sum(r[1] == topic and r[0] <= end for r in run.receives[c])])
+                       [sum(r[1] == topic and r[0] <= end for r in run.receives[c]) + len(lost)])
             sends = [s for s in run.sends if s.topic == topic]
             least = sum(s.outcome == OK and s.end <= begin for s in sends) - high
             most = sum(s.outcome != FAIL and s.begin <= end for s in sends) - low
