@@ -120,9 +120,14 @@ const struct fault_ops fault_terminate_ops = {
 /* ---- lock counters ----------------------------------------------------------------------------
  */
 
+/*
+ * The rows are locked one after the other, as the broker locks its own, so the two can deadlock.
+ * PostgreSQL ends the statement of whichever looks first: the broker's, which has to stand it.
+ */
 static bool lock_begin(struct fault_scene *scene)
 {
-    return holder_begin(scene, "BEGIN; SELECT FROM myqueue.partition FOR UPDATE; " SLEEP);
+    return holder_begin(scene, "SET deadlock_timeout = '1h'; BEGIN; "
+                               "SELECT FROM myqueue.partition FOR UPDATE; " SLEEP);
 }
 
 static int64_t lock_bitten(struct fault_scene *scene)
