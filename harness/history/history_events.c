@@ -26,6 +26,8 @@ struct reading {
     uint32_t last_message;
     struct intmap sends;    /* open: line -> index in producer->sends */
     struct intmap requests; /* open: id -> index in the requests */
+    struct intmap sizes;    /* open: topic, a text -> index in consumer->sizes */
+    struct intmap seeks;    /* the same in consumer->seeks */
 };
 
 /* When and how, of every event. */
@@ -268,9 +270,13 @@ static bool size_take(struct reading *r, const struct event *e, const struct mom
 {
     struct history_consumer *c = r->consumer;
     uint32_t topic = topic_of(r, e);
-    size_t i = c->sizes.count;
+    size_t index;
 
+    if (topic == TEXT_NONE) {
+        return lacks(reason, reason_size, "a size without 'topic'");
+    }
     if (m->begins) {
+        intmap_put(&r->sizes, topic, c->sizes.count);
         MEMORY_PUSH(&c->sizes, (struct history_size){.begin_ns = m->time_ns,
                                                      .end_ns = TIME_NONE,
                                                      .size = NUMBER_NONE,
@@ -278,16 +284,12 @@ static bool size_take(struct reading *r, const struct event *e, const struct mom
                                                      .outcome = OUTCOME_OPEN});
         return true;
     }
-    while (i > 0 && (c->sizes.items[i - 1].topic != topic ||
-                     c->sizes.items[i - 1].outcome != OUTCOME_OPEN)) {
-        i--;
-    }
-    if (i == 0) {
+    if (!intmap_take(&r->sizes, topic, &index)) {
         return lacks(reason, reason_size, "the end of a size that never began");
     }
-    c->sizes.items[i - 1].end_ns = m->time_ns;
-    c->sizes.items[i - 1].outcome = m->outcome;
-    if (m->outcome == OUTCOME_OK && !event_number(e, EVENT_SIZE, &c->sizes.items[i - 1].size)) {
+    c->sizes.items[index].end_ns = m->time_ns;
+    c->sizes.items[index].outcome = m->outcome;
+    if (m->outcome == OUTCOME_OK && !event_number(e, EVENT_SIZE, &c->sizes.items[index].size)) {
         return lacks(reason, reason_size, "a size that is ok without 'size'");
     }
     return true;
@@ -302,28 +304,36 @@ static bool seek_take(struct reading *r, const struct event *e, const struct mom
                                 .receives = c->receives.count,
                                 .topic = topic_of(r, e),
                                 .outcome = OUTCOME_OPEN};
-    size_t i = c->seeks.count;
+    size_t index;
 
+    if (seek.topic == TEXT_NONE) {
+        return lacks(reason, reason_size, "a seek without 'topic'");
+    }
     if (m->begins) {
         if (!event_number(e, EVENT_OFFSET, &seek.offset)) {
             return lacks(reason, reason_size, "a seek without 'offset'");
         }
+        intmap_put(&r->seeks, seek.topic, c->seeks.count);
         MEMORY_PUSH(&c->seeks, seek);
         return true;
     }
-    while (i > 0 && (c->seeks.items[i - 1].topic != seek.topic ||
-                     c->seeks.items[i - 1].outcome != OUTCOME_OPEN)) {
-        i--;
-    }
-    if (i == 0) {
+    if (!intmap_take(&r->seeks, seek.topic, &index)) {
         return lacks(reason, reason_size, "the end of a seek that never began");
     }
-    c->seeks.items[i - 1].end_ns = m->time_ns;
-    c->seeks.items[i - 1].outcome = m->outcome;
+    c->seeks.items[index].end_ns = m->time_ns;
+    c->seeks.items[index].outcome = m->outcome;
     return true;
 }
 
 /* ---- lives ---------------------------------------------------------------------- */
+
+static void open_release(struct reading *r)
+{
+    intmap_release(&r->sends);
+    intmap_release(&r->requests);
+    intmap_release(&r->sizes);
+    intmap_release(&r->seeks);
+}
 
 /* What the last life had begun and never ended: nobody knows how it went. */
 static void open_close(struct reading *r)
@@ -338,8 +348,17 @@ static void open_close(struct reading *r)
             request_at(r, r->requests.slots[i].value)->outcome = OUTCOME_INFO;
         }
     }
-    intmap_release(&r->sends);
-    intmap_release(&r->requests);
+    for (size_t i = 0; i < r->sizes.slot_count; i++) {
+        if (r->sizes.slots[i].key != -1) {
+            r->consumer->sizes.items[r->sizes.slots[i].value].outcome = OUTCOME_INFO;
+        }
+    }
+    for (size_t i = 0; i < r->seeks.slot_count; i++) {
+        if (r->seeks.slots[i].key != -1) {
+            r->consumer->seeks.items[r->seeks.slots[i].value].outcome = OUTCOME_INFO;
+        }
+    }
+    open_release(r);
 }
 
 /* The file held one line more of this topic than the history: it was received. */
@@ -512,8 +531,7 @@ bool history_read_producer(const char *path, struct history *h, struct history_p
 
     r.producer = p;
     enum jsonl_result result = jsonl_read_events(path, client_event, &r, error, error_size);
-    intmap_release(&r.sends);
-    intmap_release(&r.requests);
+    open_release(&r);
     p->recorded = result == JSONL_OK;
     return result != JSONL_BAD;
 }
@@ -525,7 +543,7 @@ bool history_read_consumer(const char *path, struct history *h, struct history_c
 
     r.consumer = c;
     enum jsonl_result result = jsonl_read_events(path, client_event, &r, error, error_size);
-    intmap_release(&r.requests);
+    open_release(&r);
     c->recorded = result == JSONL_OK;
     return result != JSONL_BAD;
 }
