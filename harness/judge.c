@@ -5,7 +5,9 @@
 
 #include "harness/check/check.h"
 #include "harness/report/explain.h"
+#include "harness/report/fates.h"
 #include "harness/file.h"
+#include "harness/memory.h"
 #include "harness/report/junit.h"
 #include "harness/report/report.h"
 #include "harness/report/result.h"
@@ -13,6 +15,7 @@
 #include "harness/report/tap.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct judging {
@@ -48,15 +51,19 @@ static bool file_write(const struct judging *j, const char *name, const struct b
 static bool run_write(const struct judging *j)
 {
     struct buffer b = BUFFER_INIT;
+    struct fates *fates = memory_zeroed(1, sizeof *fates);
 
-    result_append(&b, j->s, j->h, j->c);
+    fates_take(fates, j->s, j->h);
+    result_append(&b, j->s, j->h, j->c, fates);
     bool ok = file_write(j, "result.json", &b);
     buffer_clear(&b);
     junit_append(&b, j->s, j->h, j->c);
     ok = ok && file_write(j, "junit.xml", &b);
     buffer_clear(&b);
-    report_append(&b, j->run_dir, j->s, j->h, j->c);
+    report_append(&b, j->run_dir, j->s, j->h, j->c, fates);
     ok = ok && file_write(j, "report.html", &b);
+    fates_release(fates);
+    free(fates);
     buffer_release(&b);
     return ok;
 }

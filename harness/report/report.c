@@ -5,7 +5,6 @@
 #include "harness/report/report.h"
 
 #include "harness/report/html.h"
-#include "harness/memory.h"
 #include "harness/report/promise.h"
 #include "harness/report/report_parts.h"
 #include "harness/report/report_style.h"
@@ -217,12 +216,10 @@ static void files_put(const struct page *p)
 }
 
 void report_append(struct buffer *b, const char *run_dir, const struct scenario *s,
-                   const struct history *h, const struct check *c)
+                   const struct history *h, const struct check *c, const struct fates *f)
 {
-    struct fates *fates = memory_zeroed(1, sizeof *fates);
-    struct page p = {b, s, h, c, fates, run_dir};
+    struct page p = {b, s, h, c, f, run_dir};
 
-    fates_take(fates, s, h);
     head_put(&p);
     promises_put(&p);
     report_matrix(&p);
@@ -233,6 +230,4 @@ void report_append(struct buffer *b, const char *run_dir, const struct scenario 
     report_producers(&p);
     files_put(&p);
     page_put(&p, "</main>\n</body>\n</html>\n");
-    fates_release(fates);
-    free(fates);
 }

@@ -10,9 +10,10 @@
 #define HARNESS_REPORT_H
 
 #include "harness/check/check.h"
+#include "harness/report/fates.h"
 
 /* `run_dir` is read for the lines that the services logged around a violation. */
 void report_append(struct buffer *b, const char *run_dir, const struct scenario *s,
-                   const struct history *h, const struct check *c);
+                   const struct history *h, const struct check *c, const struct fates *f);
 
 #endif

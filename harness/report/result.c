@@ -170,6 +170,31 @@ static void producers_put(struct writer *w, const struct scenario *s, const stru
     close_with(w, '}');
 }
 
+static void latency_put(struct writer *w, const char *key, const struct histogram *h)
+{
+    static const struct {
+        const char *key;
+        double share;
+    } parts[] = {{"p50_ms", 0.5}, {"p90_ms", 0.9}, {"p99_ms", 0.99}, {"p999_ms", 0.999}};
+
+    open_with(w, key, '{');
+    put_int(w, "count", (int64_t)h->count);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        put_ms(w, parts[i].key,
+               h->count == 0 ? TIME_NONE : histogram_percentile(h, parts[i].share));
+    }
+    put_ms(w, "max_ms", h->count == 0 ? TIME_NONE : h->max_ns);
+    close_with(w, '}');
+}
+
+static void latencies_put(struct writer *w, const struct fates *f)
+{
+    open_with(w, "latency", '{');
+    latency_put(w, "acknowledged", &f->acknowledged);
+    latency_put(w, "delivered", &f->delivered);
+    close_with(w, '}');
+}
+
 static void faults_put(struct writer *w, const struct scenario *s, const struct check *c)
 {
     struct buffer words = BUFFER_INIT;
@@ -276,7 +301,7 @@ static void findings_put(struct writer *w, const char *key, bool breaking, bool 
 }
 
 void result_append(struct buffer *b, const struct scenario *s, const struct history *h,
-                   const struct check *c)
+                   const struct check *c, const struct fates *f)
 {
     struct writer w = {b, 1, true};
     int64_t span = check_span_ns(c->begin_ns, c->end_ns);
@@ -300,6 +325,7 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     put_int(&w, "expected", s->expected);
     put_int(&w, "acknowledged", c->acknowledged);
     put_int(&w, "received", c->received);
+    latencies_put(&w, f);
     promises_put(&w, c);
     consumers_put(&w, s, c);
     producers_put(&w, s, c);

@@ -9,12 +9,13 @@
 #define HARNESS_RESULT_H
 
 #include "harness/check/check.h"
+#include "harness/report/fates.h"
 
 /* Grows when a member goes or changes its meaning; new members do not change it. */
 #define RESULT_SCHEMA 1
 
 void result_append(struct buffer *b, const struct scenario *s, const struct history *h,
-                   const struct check *c);
+                   const struct check *c, const struct fates *f);
 
 /* "valid" | "invalid" | "unknown" */
 const char *verdict_name(enum verdict verdict);

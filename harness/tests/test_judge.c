@@ -77,6 +77,20 @@ static int64_t number_at(const struct json_value *json, const char *const *keys)
 
 #define NUMBER(json, ...) number_at((json), (const char *const[]){__VA_ARGS__, NULL})
 
+/* Milliseconds that ascend. */
+static void latency_check(const struct json_value *latency)
+{
+    static const char *const keys[] = {"p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms"};
+    double before = 0;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        double now = -1;
+        CU_ASSERT(json_double(json_get(latency, keys[i]), &now));
+        CU_ASSERT(now > 0 && now >= before);
+        before = now;
+    }
+}
+
 static void test_valid(void)
 {
     struct folder *f = folder_good(false);
@@ -95,6 +109,10 @@ static void test_valid(void)
     CU_ASSERT_EQUAL(NUMBER(json, "consumers", "C2", "T1", "missing"), 0);
     CU_ASSERT_EQUAL(NUMBER(json, "producers", "P2", "retries"), 1);
     CU_ASSERT_EQUAL(json_count(json_get(json, "violations")), 0);
+    CU_ASSERT_EQUAL(NUMBER(json, "latency", "acknowledged", "count"), 36);
+    CU_ASSERT_EQUAL(NUMBER(json, "latency", "delivered", "count"), 66);
+    latency_check(json_get(json_get(json, "latency"), "acknowledged"));
+    latency_check(json_get(json_get(json, "latency"), "delivered"));
     CU_ASSERT_EQUAL(NUMBER(json_first(json_get(json, "faults")), "in_flight"), 1);
     CU_ASSERT_EQUAL(NUMBER(json_first(json_get(json, "faults")), "down_ms"), 3);
     const char *last =
