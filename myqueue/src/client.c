@@ -17,7 +17,8 @@ static const int64_t IDENTITY_MAX = INT64_C(1) << 53; /* as in JSON */
 
 /* ---- the thread ------------------------------------------------------------------- */
 
-/* End the request in flight, if there is one, and tell the observer. */
+/* End the request in flight, if there is one, and tell the observer. `in_flight` stays: who stops
+ * has to know what may have been done. */
 static void channel_abandon(struct mq_channel *channel, const char *why)
 {
     struct mq_client *client = channel->client;
@@ -25,7 +26,6 @@ static void channel_abandon(struct mq_channel *channel, const char *why)
         return;
     }
     mq_exchange_cancel(channel->exchange);
-    channel->in_flight = false;
     if (client->observer != NULL) {
         channel->attempt.phase = MYQUEUE_END;
         channel->attempt.error = why;
@@ -43,6 +43,7 @@ static int64_t client_round(struct mq_client *client, size_t count)
         if (channel->in_flight && client->role->unwanted != NULL &&
             client->role->unwanted(channel)) {
             channel_abandon(channel, "given up, since something else is wanted now");
+            channel->in_flight = false;
         }
         if (channel->status == MYQUEUE_OK && !channel->in_flight) {
             again_ms = client->role->step(channel, now_ms);
