@@ -46,9 +46,24 @@ def counted(system):
 
 def forgets(system):
     """What it does not claim to keep, and was seen to forget: of sut.PERSISTS, in order."""
+    return restarted(system, "not claimed")
+
+
+def restarted(system, *results):
+    """What came out so after a restart: of sut.PERSISTS, in order."""
     found = {one["id"].rpartition("-")[2] for one in system["conformance"]
-             if one["result"] == "not claimed"}
+             if one["group"] == "restart" and one["result"] in results}
     return [what for what in sut.PERSISTS if what in found]
+
+
+def forgets_words(system):
+    """The same for a person, and what it forgets although it claims to keep it."""
+    broken, said = restarted(system, "forgotten"), forgets(system)
+    if not any(one["group"] == "restart" for one in system["conformance"]):
+        return "not tried"
+    parts = ["%s, and claims to keep them" % sut.listed(broken)] if broken else []
+    parts += ["%s, and says so" % sut.listed(said)] if said else []
+    return "; ".join(parts) or "nothing"
 
 
 def tolerated(system):
@@ -74,7 +89,7 @@ def text(whole):
         speed = speed_of(system, "produce", 16)
         runs = system["runs"]
         rows.append((system["name"], system["verdict"], "%d of %d" % counted(system),
-                     "%d of %d" % tolerated(system), ", ".join(forgets(system)) or "-",
+                     "%d of %d" % tolerated(system), ", ".join(restarted(system, "forgotten", "not claimed")) or "-",
                      "%d of %d valid" % (sum(r["verdict"] == "valid" for r in runs), len(runs)),
                      number(speed["per_s"]) if speed and "per_s" in speed else "-"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
@@ -92,18 +107,20 @@ def card(system, alone):
         name = '<a href="%s.html">%s</a>' % (escape(system["name"]), name)
     spoken = "<p class=note>Spoken to by: %s.</p>" % escape(system["dialect"]) \
         if system["dialect"] else ""
+    log = ' What it said meanwhile is in <a href="%s">its log</a>.' % escape(system["log"]) \
+        if system["log"] else ""
     return """<div class="verdict %s"><h2>%s %s: %s</h2><p>%s</p>
-<p class="note">It claims: %s.</p>%s</div>""" % (
+<p class="note">It claims: %s.%s</p>%s</div>""" % (
         system["verdict"], SIGNS[system["verdict"]], name, VERDICTS[system["verdict"]],
-        escape(system["reason"]), escape(system["claims_words"]), spoken)
+        escape(system["reason"]), escape(system["claims_words"]), log, spoken)
 
 
-def cell(state, words="", details=()):
+def cell(state, words="", details=(), shown_open=False):
     shown = '<span class="%s">%s</span>' % (TONES.get(state, "plain"),
                                             escape(" ".join(filter(None, (SIGNS[state], words)))))
     more = "".join("<p>%s</p>" % escape(one) for one in details if one)
-    return "<td>%s</td>" % ("<details><summary>%s</summary>%s</details>" % (shown, more) if more
-                            else shown)
+    return "<td>%s</td>" % ("<details%s><summary>%s</summary>%s</details>" % (
+        " open" * shown_open, shown, more) if more else shown)
 
 
 def row(title, cells):
@@ -127,7 +144,8 @@ def checks(systems, groups):
             found = [next((one for one in system["conformance"] if one["id"] == id), None)
                      for system in systems]
             rows.append(row(what, [
-                cell(one["result"], WORDS[one["result"]], [one["evidence"]])
+                cell(one["result"], WORDS[one["result"]], [one["evidence"]],
+                     len(systems) == 1 and TONES.get(one["result"]) == "invalid")
                 if one else "<td class=note>not tried</td>" for one in found]))
     return table(systems, rows)
 
@@ -194,8 +212,9 @@ def html(whole, alone):
         row("Checks of the contract", ["<td>%d of %d</td>" % counted(s) for s in systems]),
         row("Runs", ["<td>%d of %d valid</td>" % (
             sum(r["verdict"] == "valid" for r in s["runs"]), len(s["runs"])) for s in systems]),
-        row("Forgets, and says so", ["<td>%s</td>" % (", ".join(forgets(s)) or "nothing")
-                                     for s in systems]),
+        row("Forgets when started again", [
+            '<td%s>%s</td>' % (" class=invalid" * bool(restarted(s, "forgotten")), forgets_words(s))
+            for s in systems]),
         row("Dialects tolerated", ["<td>%d of %d</td>" % tolerated(s) for s in systems])])
     return """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1"><title>Judged: %(title)s</title>

@@ -24,7 +24,7 @@ GROUPS = {"calls": "The seven calls", "refusals": "Refusals", "concurrency": "At
 THREADS = 8
 EACH = 25          # messages of each thread
 LIMIT_S = 120      # for threads to end
-SILENT_MAX = 2     # checks in a row without an answer; then there are no more
+SILENT_MAX = 2     # checks in a row without an answer; if it is ill then, there are no more
 TEXTS = ("plain", "  two  spaces  ", "tab\tand\nnew line", "quotes \" ' and back \\ slash",
          "grüße, 日本語, 🙂", "{\"json\": [1, 2]}", "<b>&amp;</b> %41+%20", "x" * 10000)
 CHECKS = []
@@ -559,7 +559,7 @@ def run_all(system, start, persists, tell, restarts_too=True):
         results.append(Result(function.__name__, group, what, result, evidence))
         tell(results[-1])
         silent = silent + 1 if p.call.last and p.call.last.status is None else 0
-        if silent == SILENT_MAX or not system.running():
+        if not system.running() or silent >= SILENT_MAX and system.illness():
             results.append(Result("running", "calls", "it goes on answering", "wrong",
                                   "no answer any more after the check: %s" % what))
             tell(results[-1])

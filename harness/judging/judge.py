@@ -36,6 +36,8 @@ USAGE = 254
 FAULT = 255
 CHECKER = os.path.join(sut.BUILD, "myqueue-harness")
 BAD = ("wrong", "forgotten")
+LOG = "conformance.log"  # what it said while it was checked, in its folder
+NAMED_MAX = 3  # checks that the verdict names
 
 
 class Judging:
@@ -47,7 +49,7 @@ class Judging:
         os.makedirs(self.folder)
         self.result = {"name": description.name, "title": description.title,
                        "claims": description.claims(), "claims_words": description.claims_words(),
-                       "dialect": None, "error": "", "conformance": [], "runs": [], "speed": []}
+                       "dialect": None, "error": "", "log": "", "conformance": [], "runs": [], "speed": []}
         self.dialect = None
 
     def judge(self):
@@ -68,6 +70,8 @@ class Judging:
             self.result["error"] = str(failure)
             self.told("  %s" % failure)
             self.tell_log(failure)
+        if os.path.exists(os.path.join(self.folder, LOG)):
+            self.result["log"] = os.path.join(self.description.name, LOG)
         self.conclude()
         return self.result
 
@@ -80,13 +84,15 @@ class Judging:
     def conform(self):
         def tell(result):
             if result.result in BAD or result.result == "odd":
-                self.told("  %-12s %s" % (result.result, result.what))
+                self.told("  %-12s %s%s" % (result.result, result.what, "\n    %s" % result.evidence
+                                            if result.evidence else ""))
 
-        with sut.System(self.description, os.path.join(self.folder, "conformance.log"),
-                        self.told) as system:
+        with sut.System(self.description, os.path.join(self.folder, LOG), self.told) as system:
             self.dialect, results = conformance.run_all(
                 system, self.description.start, self.description.persists, tell,
                 not self.args.no_kills)
+        if any(result.result in BAD for result in results):
+            self.told("  what it said meanwhile: %s" % matrix.from_root(system.log))
         self.result["conformance"] = conformance.as_dicts(results)
         self.result["dialect"] = self.dialect and self.dialect.words()
 
@@ -144,7 +150,10 @@ class Judging:
         unsure = [one for one in result["runs"] if one["verdict"] == "unknown"]
         if bad or failed:
             result["verdict"] = "invalid"
-            parts = ["%d of %d checks went wrong" % (len(bad), comparison.counted(result)[1])
+            parts = ["%d of %d checks went wrong: %s" % (
+                len(bad), comparison.counted(result)[1],
+                ", ".join("“%s”" % what for what in bad[:NAMED_MAX]) +
+                (" and %d more" % (len(bad) - NAMED_MAX) if len(bad) > NAMED_MAX else ""))
                      ] if bad else []
             parts += ["%s: %s" % (one["name"], one["reason"]) for one in failed[:1]]
         elif result["error"] or unsure or not result["runs"]:

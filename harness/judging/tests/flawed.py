@@ -209,6 +209,20 @@ class Refuses404(Handler):
         super().answer(404 if http == 400 else http, fields)
 
 
+class Closes(Handler):
+    """What it does not understand ends its thread: the connection is closed without an answer."""
+
+    def answer(self, http, fields):
+        if http == 400 and "missing" in fields["message"]:
+            raise ConnectionAbortedError
+        super().answer(http, fields)
+
+    def parameters(self):
+        given = super().parameters()
+        given.pop("topic_name", None)  # so that whole dialects are not understood
+        return given
+
+
 FLAWS = {"none": Queue, "loses-messages": LosesMessages, "loses-positions": LosesPositions,
          "loses-ids": LosesIds, "answers-first": AnswersFirst, "gives-twice": GivesTwice,
          "wrong-size": WrongSize, "accepts-unknown-topic": AcceptsUnknownTopic,
@@ -216,13 +230,13 @@ FLAWS = {"none": Queue, "loses-messages": LosesMessages, "loses-positions": Lose
          "swaps-order": SwapsOrder, "shares-position": SharesPosition, "same-ids": SameIds,
          "cuts": Cuts, "forgetful": Forgetful,
          "stays-down": StaysDown,
-         "refuses-404": Queue}
+         "refuses-404": Queue, "closes": Queue}
+HANDLERS = {"refuses-404": Refuses404, "closes": Closes}
 
 
 def main():
     flaw, port, path = sys.argv[1:]
-    handler = Refuses404 if flaw == "refuses-404" else Handler
-    queue_server.serve(int(port), FLAWS[flaw](path), handler)
+    queue_server.serve(int(port), FLAWS[flaw](path), HANDLERS.get(flaw, Handler))
 
 
 if __name__ == "__main__":

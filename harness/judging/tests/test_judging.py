@@ -37,6 +37,7 @@ NAMED = {
     "accepts-unknown-topic": "consumer_of_nothing", "checks-no-producer": "produce_elsewhere",
     "stores-twice": "one_id", "shares-position": "each_its_own", "same-ids": "unique_ids",
     "cuts": "texts", "stays-down": "restart-stop",
+    "closes": "no_name",
 }
 
 
@@ -250,6 +251,7 @@ class Conformance(InFolder):
                     else:
                         self.assertEqual(bad, set())
                     self.assertEqual("produce_unknown" in odd, flaw == "refuses-404")
+                    self.assertTrue(flaw == "stays-down" or "running" not in bad, "it still answers")
 
 
 class Judgements(InFolder):
