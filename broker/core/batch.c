@@ -224,36 +224,50 @@ static bool place_search(struct queue_write *w, int64_t from)
     return there;
 }
 
-/* A reader has looked in one segment for the offset of a sequence that was stored long ago. */
+/*
+ * A reader has looked in one segment for the offset of a sequence that was stored long ago: the
+ * batch's last, unless that was known, and then the first. The answer has one offset for the
+ * batch, so it has none when others' messages lie between, or when it has been removed.
+ */
 static void found_sequence(struct store_read *read)
 {
     struct queue_write *w = LIST_ENTRY(read, struct queue_write, read);
     struct queue *queue = w->queue;
     enum status status = read->status;
+    int64_t next = w->read_begin - 1; /* where to look on */
 
-    w->result.offset = read->sequence.offset;
-    if (status == STATUS_NO_MESSAGE && place_search(w, w->read_begin - 1)) {
+    if (status == STATUS_OK && read->sequence.sequence == w->sequence + (int64_t)w->count - 1) {
+        w->base = read->sequence.offset - ((int64_t)w->count - 1);
+        if (w->count > 1) {
+            read->sequence.sequence = w->sequence;
+            next = w->base;
+            status = STATUS_NO_MESSAGE;
+        }
+    }
+    if (status == STATUS_NO_MESSAGE && place_search(w, next)) {
         if (queue->store.submit_read(queue->store.readers, read)) {
             return;
         }
         status = STATUS_OVERLOADED;
     }
-    if (status == STATUS_NO_MESSAGE) { /* removed, or in a batch that is not committed yet */
-        w->result.offset = -1;
-        status = w->was_stored ? STATUS_OK : STATUS_OUTCOME_UNKNOWN;
-    }
-    write_answer(w, status);
+    bool found = status == STATUS_OK && read->sequence.offset == w->base;
+    w->result.offset = found ? w->base : -1;
+    write_answer(w, status == STATUS_NO_MESSAGE ? STATUS_OK : status);
     queue_write_release(w);
     queue->options.wake(queue->options.arg);
 }
 
+/* All of it is committed. */
 static bool look_for_sequence(struct queue_write *w)
 {
-    const struct sequence_state *state = &w->producer->pending;
+    const struct sequence_state *state = &w->producer->committed;
+    int64_t last = w->sequence + (int64_t)w->count - 1;
+    int64_t last_offset_max = state->last_offset - (state->last - last);
+    bool is_known = last >= state->run_first; /* the last one's offset: then it is that */
 
     w->batch = NULL;
     w->write.answered = true; /* by the reader */
-    w->result.duplicate = true;
+    w->base = last_offset_max - (last - w->sequence);
     w->read = (struct store_read){
         .kind = STORE_READ_SEQUENCE,
         .deadline_ms = w->write.deadline_ms,
@@ -261,11 +275,10 @@ static bool look_for_sequence(struct queue_write *w)
         .partition = w->topic->partition.number,
         .sequence = {.producer_id = w->producer->id,
                      .partition = w->topic->partition.number,
-                     .sequence = w->sequence},
+                     .sequence = is_known ? w->sequence : last},
         .done = found_sequence,
     };
-    w->was_stored = w->sequence + (int64_t)w->count - 1 <= w->producer->committed.last;
-    if (!place_search(w, state->last_offset - (state->last - w->sequence))) {
+    if (!place_search(w, is_known ? w->base : last_offset_max)) {
         w->result.offset = -1;
         write_answer(w, STATUS_OK);
         return false;
@@ -285,17 +298,22 @@ static bool look_for_sequence(struct queue_write *w)
 static bool prepare_repeated(struct queue_write *w)
 {
     const struct sequence_state *state = &w->producer->pending;
+    int64_t last = w->sequence + (int64_t)w->count - 1;
 
-    if (w->sequence + (int64_t)w->count - 1 > state->last) {
+    if (last > state->last) {
         w->result.expected = state->last + 1;
         return refuse(w, STATUS_OUT_OF_SEQUENCE);
     }
-    if (w->sequence < state->run_first) {
-        return look_for_sequence(w);
-    }
     w->result.duplicate = true;
-    w->base = state->last_offset - (state->last - w->sequence);
-    return true;
+    if (w->sequence >= state->run_first) {
+        w->base = state->last_offset - (state->last - w->sequence);
+        return true;
+    }
+    if (last > w->producer->committed.last) {
+        w->base = -1; /* partly in this very batch: where its beginning lies is not known */
+        return true;
+    }
+    return look_for_sequence(w);
 }
 
 static void note_sequence(struct queue_write *w)

@@ -71,9 +71,9 @@ struct queue_write {
     const struct store_batch *batch;
     size_t index;                 /* PRODUCER, CONSUMER: which row of the batch */
     enum status status_if_stored; /* what the answer is when the batch is stored */
-    int64_t base;                 /* APPEND: offset of the first message */
+    int64_t base;                 /* APPEND: offset of the first message; of a repeated batch, if
+                                     its messages lie next to each other */
     bool appended;                /* APPEND: has rows in the batch */
-    bool was_stored;              /* APPEND: an old sequence that is certainly committed */
 
     _Alignas(struct slice) char bytes[]; /* a name, or slices and then messages */
 };

@@ -65,7 +65,8 @@ typedef void queue_done(void *arg);
 struct queue_result {
     enum status status;
     int64_t id;       /* a client's; 0 for a topic */
-    int64_t offset;   /* of the first message, or -1: a duplicate that has been removed since;
+    int64_t offset;   /* of the first message, or -1: a duplicate that has been removed since, or
+                         whose messages do not lie next to each other;
                          of a consumer: where it begins */
     bool duplicate;   /* its sequence had been stored before */
     int64_t expected; /* for STATUS_OUT_OF_SEQUENCE */

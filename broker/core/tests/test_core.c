@@ -715,6 +715,35 @@ static void who_loses_his_place_is_read_ahead_more_seldom(void)
     CU_ASSERT_EQUAL(reader.skip_after, 1);
 }
 
+/* A reader would find the first message, which is stored, while the second is on its way. */
+static void what_repeats_also_this_very_batch_waits_for_it(void)
+{
+    struct fixture f;
+    struct queue_write *writes[2];
+    struct slice messages[] = {slice_of("a"), slice_of("c")};
+    int answers = 0;
+
+    setup(&f, 1 << 20);
+    int64_t a = register_client(&f, true);
+    int64_t b = register_client(&f, true);
+    queue_append(f.queue, 0, slice_of("t"), a, &messages[0], 1, 0, count, &answers, &writes[0]);
+    commit(&f);
+    queue_write_release(writes[0]);
+    append(&f, b, "b");
+    queue_append(f.queue, 0, slice_of("t"), a, &messages[1], 1, 1, count, &answers, &writes[0]);
+    queue_append(f.queue, 0, slice_of("t"), a, messages, 2, 0, count, &answers, &writes[1]);
+    commit(&f);
+    CU_ASSERT_PTR_NULL(f.read);
+    CU_ASSERT_EQUAL(answers, 3);
+    CU_ASSERT_EQUAL(queue_write_result(writes[0])->offset, 2);
+    CU_ASSERT_EQUAL(queue_write_result(writes[1])->status, STATUS_OK);
+    CU_ASSERT_TRUE(queue_write_result(writes[1])->duplicate);
+    CU_ASSERT_EQUAL(queue_write_result(writes[1])->offset, -1);
+    queue_write_release(writes[0]);
+    queue_write_release(writes[1]);
+    teardown(&f);
+}
+
 static void ids_belong_to_one_topic(void)
 {
     struct fixture f;
@@ -899,6 +928,8 @@ SUITE("core", {"names", names}, {"tail_gives_what_it_has", tail_gives_what_it_ha
       {"what_is_read_ahead_has_few_places", what_is_read_ahead_has_few_places},
       {"who_loses_his_place_is_read_ahead_more_seldom",
        who_loses_his_place_is_read_ahead_more_seldom},
+      {"what_repeats_also_this_very_batch_waits_for_it",
+       what_repeats_also_this_very_batch_waits_for_it},
       {"ids_belong_to_one_topic", ids_belong_to_one_topic},
       {"a_trim_sees_who_has_just_registered", a_trim_sees_who_has_just_registered},
       {"who_registers_after_a_trim_begins_behind_it", who_registers_after_a_trim_begins_behind_it},

@@ -70,6 +70,31 @@ def batch_repeated_is_stored_once(given):
 
 
 @test()
+def batch_over_several_old_ones_has_an_offset_if_they_are_neighbours(given):
+    """One offset would be wrong for the messages behind others'."""
+    api, topic = given.api, given.topic()
+    a, b = api.producer(topic), api.producer(topic)
+    for sequence, message in enumerate("abcd"):
+        api.produce(topic, a, message, sequence=sequence)
+        if message in "bd":
+            api.produce(topic, b, "between")
+    api.produce(topic, a, "e", sequence=4).succeeded(offset=6)
+
+    def repeated(sequence, messages, offset):
+        where = {} if offset is None else {"offset": offset}
+        api.produce_batch(topic, a, list(messages), sequence=sequence).succeeded(
+            count=len(messages), duplicate=True, **where)
+
+    repeated(0, "ab", 0)
+    repeated(2, "cd", 3)
+    repeated(0, "abcd", None)
+    repeated(1, "bc", None)
+    repeated(3, "de", None)
+    for sequence, offset in enumerate((0, 1, 3, 4, 6)):
+        repeated(sequence, "abcde"[sequence], offset)
+
+
+@test()
 def batch_that_overlaps_in_part_is_refused(given):
     api, topic = given.api, given.topic()
     producer_id = api.producer(topic)
