@@ -12,7 +12,8 @@
  *
  * A lane that was resumed does not know how much of what it sends is stored already. It finds
  * out by sending it: what is stored whole is called a duplicate; when only the beginning of a
- * batch is, the broker says which sequence it expects, and the batch is cut there.
+ * batch is, the broker says which sequence it expects, and the batch is cut there. A duplicate
+ * without an offset had been sent in other batches: each of its messages is sent again for its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,8 +181,9 @@ static int64_t lane_expire(struct lane *lane, int64_t now_ms)
 
 /* ---- a batch's way ---------------------------------------------------------------- */
 
-/* The broker finds the batch too large, or something in it bad, and the others in it must
- * not suffer: they go back and are sent one by one. Nothing of it was stored. */
+/* The batch goes back and is sent one by one: the broker finds it too large, or something in it
+ * bad, and the others must not suffer; or it was stored in an earlier life in several batches, and
+ * the place of each is to be known. */
 static void lane_split(struct lane *lane)
 {
     lane->next_sequence = lane->batch_sequence;
@@ -229,7 +231,11 @@ static void lane_answered(struct mq_channel *channel, struct mq_reply *reply)
         mq_retry_reset(&channel->retry);
         lane->progress_ms = mq_clock_ms();
         lane->resuming = lane->resuming && mq_reply_true(reply, "duplicate");
-        lane_settle(lane, &lane->batch, MYQUEUE_OK, offset, "");
+        if (lane->resuming && offset < 0 && lane->batch.count > 1) {
+            lane_split(lane);
+        } else {
+            lane_settle(lane, &lane->batch, MYQUEUE_OK, offset, "");
+        }
         return;
     }
     if (reply->kind == MQ_REPLY_REFUSED) {

@@ -12,6 +12,7 @@ Actions:
   drop_request  close the connection without doing anything
   drop_reply    do it, then close the connection without an answer
   unavailable   do nothing, answer 503 store_away with Retry-After: 1
+  refuse        do nothing, answer 400 bad_message
   unknown       do it, answer 503 outcome_unknown
   unknown_lost  do nothing, answer 503 outcome_unknown
   garbage       do it, answer 200 with something that is no JSON
@@ -103,8 +104,10 @@ class Queue:
         first = ask["sequence"]
         offsets = producer["offsets"]
         if first + len(messages) <= len(offsets):
-            offset = offsets[first]
-            there = {"offset": offset} if offset >= self.first(ask["topic"]) else {}
+            there = {}
+            if (offsets[first] >= self.first(ask["topic"])
+                    and offsets[first + len(messages) - 1] - offsets[first] == len(messages) - 1):
+                there = {"offset": offsets[first]}
             return {**there, "count": len(messages), "duplicate": True}
         if first != len(offsets):
             raise Refused(400, "out_of_sequence", expected=len(offsets))
@@ -192,6 +195,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.drop()
         if fault == "unavailable":
             return self.fail(503, "store_away")
+        if fault == "refuse":
+            return self.fail(400, "bad_message")
         if fault == "unknown_lost":
             return self.fail(503, "outcome_unknown")
         http, body = self.execute(fault, path, ask)

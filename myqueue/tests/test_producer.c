@@ -617,6 +617,43 @@ static void goes_on_as_the_same(void)
     resume_after(30, 1);
 }
 
+/* What it had sent in two requests, with another's message between, it sends again in one. */
+static void who_resumes_learns_each_place(void)
+{
+    struct myproducer_options options = options_for_tests();
+    struct myqueue_identity who;
+    MyProducer *others;
+    options.keep_identity = true;
+    MyProducer *producer = begin(&options, 0);
+    CU_ASSERT_EQUAL_FATAL(myproducer_create(broker.address, topics, 1, &options, &others, error),
+                          MYQUEUE_OK);
+    for (int i = 0; i < 3; i++) {
+        MyProducer *sender = i == 1 ? others : producer;
+        CU_ASSERT_EQUAL(myproducer_send(sender, "T1", "x", 1, 100), MYQUEUE_OK);
+        CU_ASSERT_EQUAL(myproducer_flush(sender, PATIENCE_MS), MYQUEUE_OK);
+    }
+    CU_ASSERT_EQUAL(myproducer_identity(producer, "T1", &who), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, NULL), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(myproducer_stop(others, MYQUEUE_FOREVER, NULL), MYQUEUE_OK);
+    who = (struct myqueue_identity){"T1", who.client_id, 0};
+    options.resume = &who;
+    options.resume_count = 1;
+    CU_ASSERT_EQUAL_FATAL(myproducer_create(broker.address, topics, 1, &options, &producer, error),
+                          MYQUEUE_OK);
+    broker_plan(&broker, PLAN("unavailable", 1)); /* so that they wait together */
+    for (unsigned tag = 100; tag <= 102; tag++) {
+        CU_ASSERT_EQUAL(myproducer_send(producer, "T1", "x", 1, tag), MYQUEUE_OK);
+    }
+    CU_ASSERT_EQUAL(myproducer_stop(producer, MYQUEUE_FOREVER, NULL), MYQUEUE_OK);
+    CU_ASSERT_EQUAL(seen.offset[100], 0);
+    CU_ASSERT_EQUAL(seen.offset[101], 2);
+    CU_ASSERT_EQUAL(seen.offset[102], 3);
+    cJSON *state = broker_state(&broker);
+    CU_ASSERT_EQUAL(cJSON_GetArraySize(state_messages(state, "T1")), 4);
+    cJSON_Delete(state);
+    broker_release(&broker);
+}
+
 /* With keep_identity nothing is sent behind an unknown outcome. */
 static void an_unknown_outcome_ends_who_keeps_its_identity(void)
 {
@@ -726,6 +763,7 @@ int main(void)
     SUITE_TEST(a_removed_duplicate_is_delivered);
     SUITE_TEST(goes_on_as_the_same);
     SUITE_TEST(an_unknown_outcome_ends_who_keeps_its_identity);
+    SUITE_TEST(who_resumes_learns_each_place);
     SUITE_TEST(who_resumes_cannot_know_that_nothing_is_stored);
     SUITE_TEST(refuses_an_identity_that_cannot_be);
     SUITE_TEST(a_resumed_producer_may_be_forgotten);
