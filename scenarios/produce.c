@@ -48,7 +48,7 @@ struct produce {
     struct state state; /* the library's thread writes it while it runs */
     struct progress progress;
     int64_t before[SETTINGS_TOPICS_MAX]; /* lines of each topic dealt with in earlier lives */
-    long before_all;
+    long delivered_before;               /* those of them that are stored */
     MyProducer *producer;
     atomic_bool failing; /* the last request was not answered, or not well */
 
@@ -330,8 +330,8 @@ static int produce_report(const struct produce *produce, enum myqueue_status rea
     long not_sent = count - delivered - unknown - refused;
     progress_words(&produce->progress, words);
     printf("%s: %ld of %ld messages delivered%s", produce->name, delivered, count, words);
-    if (produce->before_all > 0) {
-        printf(", %ld of them before", produce->before_all);
+    if (produce->delivered_before > 0) {
+        printf(", %ld of them before", produce->delivered_before);
     }
     if (unknown > 0) {
         printf(", %ld unknown (stored or not)", unknown);
@@ -351,14 +351,17 @@ static int produce_report(const struct produce *produce, enum myqueue_status rea
     return delivered == count ? EXIT_DONE : EXIT_UNDELIVERED;
 }
 
-/* What earlier lives dealt with is not done again. */
+/* What earlier lives dealt with is not done again: as many lines were delivered as there are
+ * sequences, and the others were refused. */
 static void produce_begin_life(struct produce *produce)
 {
     for (size_t i = 0; i < produce->state.topic_count; i++) {
-        produce->before[i] = produce->state.topics[i].lines;
-        produce->before_all += (long)produce->before[i];
+        const struct state_topic *topic = &produce->state.topics[i];
+        produce->before[i] = topic->lines;
+        produce->delivered_before += (long)topic->next;
+        atomic_fetch_add(&produce->refused, (long)(topic->lines - topic->next));
     }
-    atomic_store(&produce->delivered, produce->before_all);
+    atomic_store(&produce->delivered, produce->delivered_before);
     history_start(produce->history, produce->state.life, NULL, NULL, 0);
 }
 

@@ -461,6 +461,25 @@ static void a_killed_producer_goes_on_as_the_same(void)
     end();
 }
 
+/* What was refused in an earlier life is not sent again, nor was it delivered. */
+static void refused_in_an_earlier_life_is_not_delivered(void)
+{
+    static const char command[] = "$PRODUCE --id 1 --topics T1 --logs $DIR --state $DIR/state 2>&1";
+    begin();
+    write_log("00:00:00\ta\tP1-1\tT1\n00:00:00\tb\tP1-2\tT1\n"
+              "00:00:00\tc\tP1-3\tT1\n00:00:00\td\tP1-4\tT1\n");
+    make_plan("{\"path\":\"/producer/produce\",\"do\":\"nothing else\"},"
+              "{\"path\":\"/producer/produce\",\"do\":\"refuse\"},"
+              "{\"path\":\"/producer/produce\",\"do\":\"hang\"}");
+    kill_when_it_hangs(command, 1);
+    CHECK_RUN(1, "%s", command);
+    check_output("producer 1: 3 of 4 messages delivered");
+    check_output(", 1 of them before, 1 refused\n");
+    CHECK_RUN(1, "%s", command);
+    check_output(", 3 of them before, 1 refused\n");
+    end();
+}
+
 static void a_killed_consumer_goes_on_as_the_same(void)
 {
     static const char command[] = "$CONSUME --id 1 --topics T1 T2 --logs $DIR --expect 600 "
@@ -574,6 +593,7 @@ static const struct suite_test tests[] = {
     {"a killed producer goes on as the same", a_killed_producer_goes_on_as_the_same},
     {"a killed consumer goes on as the same", a_killed_consumer_goes_on_as_the_same},
     {"a producer that gives up goes on as the same", a_producer_that_gives_up_goes_on_as_the_same},
+    {"refused in an earlier life is not delivered", refused_in_an_earlier_life_is_not_delivered},
     {"a state that is not its own is refused", a_state_that_is_not_its_own_is_refused},
     {"a stopped producer accounts for every message",
      a_stopped_producer_accounts_for_every_message},
