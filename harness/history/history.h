@@ -84,6 +84,7 @@ struct history_request {
     int64_t offset;   /* consume: "all before is mine" */
     int32_t http;     /* status of the answer; 0 or NUMBER_NONE: there was none */
     uint32_t count;   /* produce: messages */
+    uint32_t path;    /* a text, or TEXT_NONE */
     uint32_t topic;
     uint32_t code;
     enum outcome outcome;

@@ -69,6 +69,12 @@ static uint32_t code_of(struct reading *r, const struct event *e)
                                            : TEXT_NONE;
 }
 
+static uint32_t path_of(struct reading *r, const struct event *e)
+{
+    return event_has_string(e, EVENT_PATH) ? texts_add(r->texts, event_string(e, EVENT_PATH))
+                                           : TEXT_NONE;
+}
+
 static bool moment_of(const struct event *e, struct moment *m, char *reason, size_t reason_size)
 {
     static const struct {
@@ -172,6 +178,7 @@ static void request_begin(struct reading *r, const struct event *e, const struct
                                       .sequence = NUMBER_NONE,
                                       .offset = OFFSET_NONE,
                                       .http = NUMBER_NONE,
+                                      .path = path_of(r, e),
                                       .topic = topic_of(r, e),
                                       .code = TEXT_NONE,
                                       .is_produce = event_is(e, EVENT_PATH, "/producer/produce"),

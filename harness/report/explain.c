@@ -3,6 +3,7 @@
  */
 #include "harness/report/explain.h"
 
+#include "harness/report/operations.h"
 #include "harness/report/wording.h"
 
 #include <inttypes.h>
@@ -78,6 +79,7 @@ static void offset(const struct explaining *x, int64_t number)
 
 /* ---- producers -------------------------------------------------------------------------- */
 
+/* A request to produce. */
 static void request_line(const struct explaining *x, const struct history_request *r)
 {
     line_begin(x, "request");
@@ -86,7 +88,6 @@ static void request_line(const struct explaining *x, const struct history_reques
         buffer_printf(x->b, ", sequence %" PRId64 ", ", r->sequence);
         word_count(x->b, r->count, "message");
     }
-    offset(x, r->offset);
     buffer_printf(x->b, ": %s", outcomes[r->outcome]);
     if (r->http > 0) {
         buffer_printf(x->b, ", HTTP %" PRId32, r->http);
@@ -240,29 +241,46 @@ static void receives_append(const struct explaining *x, const struct finding *f,
 
 /* ---- the moment ------------------------------------------------------------------------- */
 
-/* The client's requests around the moment. */
-static void requests_append(const struct explaining *x, const struct finding *f,
-                            const struct evidence *e)
+static void operation_line(const struct explaining *x, const struct operation *o)
 {
-    const struct history_request *items = NULL;
-    size_t count = 0;
-    size_t at = 0;
-
-    for (size_t c = 0; c < x->h->consumer_count && f->process[0] == 'C'; c++) {
-        if (x->h->consumers[c].id == strtoll(f->process + 1, NULL, 10)) {
-            items = x->h->consumers[c].requests.items;
-            count = x->h->consumers[c].requests.count;
-        }
+    line_begin(x, o->name);
+    if (o->path != TEXT_NONE) {
+        struct slice path = texts_get(&x->h->texts, o->path);
+        buffer_printf(x->b, "%.*s ", (int)path.size, path.data);
     }
-    if (e->time_ns == TIME_NONE) {
+    moment(x, o->begin_ns);
+    if (o->noun != NULL) {
+        buffer_printf(x->b, ", %s %" PRId64, o->noun, o->number);
+    }
+    buffer_printf(x->b, ": %s", outcomes[o->outcome]);
+    if (o->size != NUMBER_NONE) {
+        buffer_printf(x->b, ", size %" PRId64, o->size);
+    }
+    if (o->http > 0) {
+        buffer_printf(x->b, ", HTTP %" PRId32, o->http);
+    }
+    code(x, o->code);
+    if (o->end_ns > o->begin_ns) {
+        buffer_append_string(x->b, " after ");
+        word_span(x->b, o->end_ns - o->begin_ns);
+    }
+    buffer_append_char(x->b, '\n');
+}
+
+/* What a consumer did in the topic around the moment. */
+static void operations_append(const struct explaining *x, const struct finding *f,
+                              const struct evidence *e)
+{
+    struct operation operations[OPERATIONS_MAX];
+    size_t at;
+
+    if (e->time_ns == TIME_NONE || f->process[0] != 'C') {
         return;
     }
-    while (at < count && items[at].begin_ns < e->time_ns) {
-        at++;
-    }
-    for (size_t i = at > AROUND ? at - AROUND : 0; i < count && i <= at + AROUND; i++) {
-        if (f->topic == FINDING_TOPIC_NONE || items[i].topic == f->topic) {
-            request_line(x, &items[i]);
+    size_t count = operations_around(x->h, f->process, e->time_ns, operations, &at);
+    for (size_t i = 0; i < count; i++) {
+        if (f->topic == FINDING_TOPIC_NONE || operations[i].topic == f->topic) {
+            operation_line(x, &operations[i]);
         }
     }
 }
@@ -302,7 +320,7 @@ static void finding_explain(const struct explaining *x, const struct finding *f)
         sends_append(x, f, e);
         rows_append(x, f, e);
         receives_append(x, f, e);
-        requests_append(x, f, e);
+        operations_append(x, f, e);
         fault_append_before(x, e);
     }
     if (f->count > (int64_t)f->evidence_count) {

@@ -3,7 +3,7 @@
  *
  * For each item that a finding keeps as evidence: its line's sends and the requests that
  * carried them, the store's rows around its offset, what every consumer was given there, what
- * the client asked for at that moment, and the fault before it. Times are from the first send.
+ * the consumer did at that moment, and the fault before it. Times are from the first send.
  *
  * Threads: any.
  */

@@ -7,6 +7,7 @@
 #include "harness/faults/fault_kind.h"
 #include "harness/report/html.h"
 #include "harness/report/logs.h"
+#include "harness/report/operations.h"
 #include "harness/memory.h"
 #include "harness/report/places.h"
 #include "harness/report/summary.h"
@@ -18,7 +19,6 @@
 #define CARDS_MAX 30       /* the findings behind them have a line each */
 #define SURROUNDED_MAX 12  /* cards that show what was around */
 #define PLACES_EACH_SIDE 2 /* of the offset */
-#define REQUESTS_SHOWN 7
 #define LOG_LINES_MAX 12
 #define LOG_WITHIN_NS INT64_C(1000000000)
 #define CONSUMERS_SHOWN 8
@@ -45,16 +45,6 @@ static const struct history_producer *producer_of(const struct page *p, const st
     for (size_t i = 0; i < p->h->producer_count; i++) {
         if (p->h->producers[i].id == process_id(f, 'P')) {
             return &p->h->producers[i];
-        }
-    }
-    return NULL;
-}
-
-static const struct history_consumer *consumer_of(const struct page *p, const struct finding *f)
-{
-    for (size_t i = 0; i < p->h->consumer_count; i++) {
-        if (p->h->consumers[i].id == process_id(f, 'C')) {
-            return &p->h->consumers[i];
         }
     }
     return NULL;
@@ -202,71 +192,53 @@ static void log_put(const struct cards *k, const struct finding *f)
 /* ---- the operations around a moment ------------------------------------------------------------
  */
 
-static void request_put(const struct page *p, const struct history_request *r, bool here)
+static void operation_put(const struct page *p, const struct operation *o, bool here)
 {
-    static const char *const outcomes[] = {[OUTCOME_OPEN] = "no answer",
+    static const char *const outcomes[] = {[OUTCOME_OPEN] = "no end recorded",
                                            [OUTCOME_OK] = "ok",
                                            [OUTCOME_FAIL] = "refused",
                                            [OUTCOME_INFO] = "outcome unknown"};
 
     buffer_printf(p->b, "<tr%s><td>", here ? " class=\"here\"" : "");
-    moment_put(p, r->begin_ns);
-    page_put(p, r->is_produce   ? "</td><td>produce"
-                : r->is_consume ? "</td><td>consume"
-                                : "</td><td>other");
+    moment_put(p, o->begin_ns);
+    buffer_printf(p->b, "</td><td>%s%s", o->name, o->path != TEXT_NONE ? " " : "");
+    text_put(p, o->path);
     page_put(p, "</td><td>");
-    text_put(p, r->topic);
+    text_put(p, o->topic);
     page_put(p, "</td><td>");
-    if (r->sequence != NUMBER_NONE) {
-        buffer_printf(p->b, "sequence %" PRId64, r->sequence);
-    } else if (r->offset != OFFSET_NONE) {
-        buffer_printf(p->b, "offset %" PRId64, r->offset);
+    if (o->noun != NULL) {
+        buffer_printf(p->b, "%s %" PRId64, o->noun, o->number);
     }
     page_put(p, "</td><td>");
-    word_span(p->b, check_span_ns(r->begin_ns, r->end_ns));
-    buffer_printf(p->b, "</td><td>%s", outcomes[r->outcome]);
-    if (r->http > 0) {
-        buffer_printf(p->b, ", HTTP %" PRId32, r->http);
+    word_span(p->b, check_span_ns(o->begin_ns, o->end_ns));
+    buffer_printf(p->b, "</td><td>%s", outcomes[o->outcome]);
+    if (o->size != NUMBER_NONE) {
+        buffer_printf(p->b, ", size %" PRId64, o->size);
     }
-    page_put(p, r->code != TEXT_NONE ? " " : "");
-    text_put(p, r->code);
+    if (o->http > 0) {
+        buffer_printf(p->b, ", HTTP %" PRId32, o->http);
+    }
+    page_put(p, o->code != TEXT_NONE ? " " : "");
+    text_put(p, o->code);
     page_put(p, "</td></tr>\n");
 }
 
-/* The last request that began by then, or the first. */
-static size_t request_at(const struct history_request *items, size_t count, int64_t moment_ns)
+static void operations_put(const struct page *p, const struct finding *f, int64_t moment_ns)
 {
-    size_t at = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        at = items[i].begin_ns <= moment_ns ? i : at;
-    }
-    return at;
-}
-
-static void requests_put(const struct page *p, const struct finding *f, int64_t moment_ns)
-{
-    const struct history_producer *producer = producer_of(p, f);
-    const struct history_consumer *consumer = consumer_of(p, f);
-    const struct history_request *items = producer != NULL   ? producer->requests.items
-                                          : consumer != NULL ? consumer->requests.items
-                                                             : NULL;
-    size_t count = producer != NULL   ? producer->requests.count
-                   : consumer != NULL ? consumer->requests.count
-                                      : 0;
+    struct operation operations[OPERATIONS_MAX];
+    size_t at;
+    size_t count = operations_around(p->h, f->process, moment_ns, operations, &at);
 
     if (count == 0) {
         return;
     }
-    size_t at = request_at(items, count, moment_ns);
-    size_t first = at > REQUESTS_SHOWN / 2 ? at - REQUESTS_SHOWN / 2 : 0;
-    buffer_printf(p->b, "<h4>Requests of %s around ", f->process);
+    buffer_printf(p->b, "<h4>What %s did around ", f->process);
     moment_put(p, moment_ns);
     page_put(p, "</h4>\n<div class=\"scroll\"><table class=\"around\">\n<thead><tr><th>Begun</th>"
-                "<th>Call</th><th>Topic</th><th></th><th>Took</th><th>Outcome</th></tr></thead>\n"
-                "<tbody>\n");
-    for (size_t i = first; i < count && i < first + REQUESTS_SHOWN; i++) {
-        request_put(p, &items[i], i == at);
+                "<th>Operation</th><th>Topic</th><th></th><th>Took</th><th>Outcome</th></tr>"
+                "</thead>\n<tbody>\n");
+    for (size_t i = 0; i < count; i++) {
+        operation_put(p, &operations[i], i == at);
     }
     page_put(p, "</tbody></table></div>\n");
 }
@@ -306,7 +278,7 @@ static void surroundings_put(const struct cards *k, const struct finding *f, boo
     if (places_get(&k->places, f->topic, f->evidence[0].offset) != NULL) {
         log_put(k, f);
     } else if (moment_ns != TIME_NONE) {
-        requests_put(k->p, f, moment_ns);
+        operations_put(k->p, f, moment_ns);
     }
     if (moment_ns != TIME_NONE) {
         lines_put(k, moment_ns, first);

@@ -1,9 +1,10 @@
 /*
  * test_surroundings.c - what a card shows around a violation: places of the log, lines of the
- * services' logs.
+ * services' logs, what the client did.
  */
 #include "common/tests/suite.h"
 #include "harness/report/logs.h"
+#include "harness/report/operations.h"
 #include "harness/report/places.h"
 #include "harness/tests/goodrun.h"
 
@@ -116,4 +117,68 @@ static void test_logs(void)
     dir_remove(dir);
 }
 
-SUITE("surroundings", {"places of the log", test_places}, {"lines of the logs", test_logs})
+/* Every kind of operation by its name, in the order of time, and none from far away. */
+static void test_operations(void)
+{
+    struct folder *f = folder_good(false);
+    struct scenario *s = NULL;
+    struct history *h = NULL;
+    struct operation o[OPERATIONS_MAX];
+    char dir[128];
+    char path[256];
+    char error[512] = "";
+    size_t at;
+    static const char *const events[] = {
+        "\"op\":\"register\",\"type\":\"ok\",\"topic\":\"T1\",\"consumer_id\":77",
+        "\"op\":\"seek\",\"type\":\"invoke\",\"topic\":\"T1\",\"offset\":3",
+        "\"op\":\"request\",\"type\":\"invoke\",\"id\":900,\"path\":\"/consumer/seek\",\"topic\":"
+        "\"T1\",\"offset\":3",
+        "\"op\":\"request\",\"type\":\"ok\",\"id\":900,\"http\":200",
+        "\"op\":\"seek\",\"type\":\"ok\",\"topic\":\"T1\"",
+        "\"op\":\"receive\",\"type\":\"ok\",\"line\":37,\"topic\":\"T1\",\"offset\":3,\"message\":"
+        "\"message 2-2\"",
+        "\"op\":\"size\",\"type\":\"invoke\",\"topic\":\"T1\"",
+        "\"op\":\"size\",\"type\":\"ok\",\"topic\":\"T1\",\"size\":26",
+        "\"op\":\"request\",\"type\":\"invoke\",\"id\":901,\"path\":\"/size\",\"topic\":\"T1\"",
+    };
+    static const char *const names[] = {"register", "seek", "request",
+                                        "receive",  "size", "request"};
+
+    f->now_ns += INT64_C(1000000000);
+    int64_t begin_ns = f->now_ns;
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        add(f, "history/C1.jsonl", "{\"t\":%" PRId64 ",\"process\":\"C1\",%s}", tick(f), events[i]);
+    }
+    dir_make(dir, sizeof dir);
+    folder_write(f, dir);
+    snprintf(path, sizeof path, "%s/scenario", dir);
+    CU_ASSERT_FATAL(scenario_load(path, 0, STORE_UNSAID, &s, error, sizeof error));
+    CU_ASSERT_FATAL(history_load(dir, s, &h, error, sizeof error));
+
+    size_t count = operations_around(h, "C1", begin_ns + 7000000, o, &at);
+    CU_ASSERT_FATAL(count >= 6);
+    for (size_t i = 0; i < 6; i++) {
+        CU_ASSERT_STRING_EQUAL(o[count - 6 + i].name, names[i]);
+    }
+    CU_ASSERT_EQUAL(at, count - 2); /* the size has begun, the request not */
+    CU_ASSERT_EQUAL(o[at].size, 26);
+    CU_ASSERT(slice_equals(texts_get(&h->texts, o[count - 4].path), slice_of("/consumer/seek")));
+    CU_ASSERT_EQUAL(o[count - 1].outcome, OUTCOME_OPEN);
+
+    /* A producer's sends and requests, all of them near the moment. */
+    int64_t moment_ns = h->producers[1].sends.items[6].begin_ns;
+    count = operations_around(h, "P2", moment_ns, o, &at);
+    CU_ASSERT_EQUAL(count, 7 + 4);
+    CU_ASSERT_STRING_EQUAL(o[at].name, "send");
+    CU_ASSERT_EQUAL(o[at].number, 7);
+    CU_ASSERT_EQUAL(operations_around(h, "P9", moment_ns, o, &at), 0);
+    CU_ASSERT_EQUAL(operations_around(h, "fault 1", moment_ns, o, &at), 0);
+    CU_ASSERT_EQUAL(operations_around(h, "", moment_ns, o, &at), 0);
+    history_destroy(h);
+    scenario_destroy(s);
+    dir_remove(dir);
+    folder_destroy(f);
+}
+
+SUITE("surroundings", {"places of the log", test_places}, {"lines of the logs", test_logs},
+      {"what a client did around a moment", test_operations})
