@@ -12,8 +12,8 @@
  *                                       of nobody's: phantom
  *
  * A row names its sender by the broker's producer id and the sequence, which counts the
- * producer's messages of that topic from 0; when it has none, the next unknown send with
- * the same text is taken.
+ * producer's messages of that topic from 0 (a line that was refused takes none); when it has
+ * none, the next unknown send with the same text is taken.
  *
  * When the rows were not read (a memory store has none), what consumers were given at
  * offsets that nobody was acknowledged stands in for them.
@@ -65,6 +65,7 @@ struct joining {
     const struct identity *identities;
     uint32_t *const *topic_lines; /* by producer: this topic's lines, indices, in order */
     const size_t *topic_line_counts;
+    uint32_t *refused; /* by producer: how many of them were refused */
 };
 
 static int ack_compare(const void *a, const void *b)
@@ -193,16 +194,71 @@ static const struct identity *identity_of(const struct joining *j, const struct 
     return &j->identities[index];
 }
 
+/* The first row at an offset, or NULL. */
+static const struct history_row *row_find(const struct joining *j, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = j->row_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (j->rows[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < j->row_count && j->rows[low].offset == offset ? &j->rows[low] : NULL;
+}
+
+/* The lines that a sequence may name: the producer's nth of the topic, or one behind it for each
+ * line that was refused, as such a line took no sequence. */
+static size_t sequence_lines(const struct joining *j, size_t producer, int64_t sequence,
+                             const uint32_t **out)
+{
+    size_t count = j->topic_line_counts[producer];
+    size_t most = (size_t)j->refused[producer] + 1;
+
+    if (sequence < 0 || (uint64_t)sequence >= count) {
+        return 0;
+    }
+    *out = j->topic_lines[producer] + sequence;
+    return count - (size_t)sequence < most ? count - (size_t)sequence : most;
+}
+
+/* How well a row fits to a line that its sequence may name; the most: it is a copy. */
+static int fit_of(const struct joining *j, const struct history_row *row, struct line_ref at)
+{
+    const struct line_fate *fate = line_fate(j->k, at);
+
+    if (fate->offset == OFFSET_NONE || fate->unplaced) {
+        return fate->first != SEND_NONE && fate_outcome(j->k, at) != OUTCOME_FAIL ? 3 : 2;
+    }
+    const struct history_row *placed = row_find(j, fate->offset);
+    return placed != NULL && placed != row && placed->producer_id == row->producer_id &&
+                   placed->sequence == row->sequence
+               ? 4
+               : 1;
+}
+
 /* The line that a row's sequence names, if its text is the row's. */
 static bool line_by_sequence(const struct joining *j, const struct identity *who,
                              const struct history_row *row, struct line_ref *out)
 {
-    if (who == NULL || !who->first || row->sequence < 0 ||
-        (uint64_t)row->sequence >= j->topic_line_counts[who->producer]) {
-        return false;
+    const uint32_t *lines = NULL;
+    size_t count =
+        who != NULL && who->first ? sequence_lines(j, who->producer, row->sequence, &lines) : 0;
+    int best = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct line_ref at = {(uint32_t)who->producer, lines[i]};
+        int fit = line_message(j->k, at) == row->message ? fit_of(j, row, at) : 0;
+        if (fit > best) {
+            *out = at;
+            best = fit;
+        }
     }
-    *out = (struct line_ref){(uint32_t)who->producer, j->topic_lines[who->producer][row->sequence]};
-    return line_message(j->k, *out) == row->message;
+    return best > 0;
 }
 
 static void maybe_fill(struct joining *j)
@@ -348,21 +404,43 @@ static void orphan_take(struct joining *j, const struct history_row *row)
 
 /* ---- one offset ------------------------------------------------------------------- */
 
+/* May the row's sequence be this line's? Where it has none, or under an id that the producer got
+ * later, nothing says no. */
+static bool sequence_is_of(const struct joining *j, const struct identity *who,
+                           const struct history_row *row, struct line_ref at)
+{
+    const uint32_t *lines = NULL;
+    bool is_it = !who->first || row->sequence < 0;
+    size_t count = is_it ? 0 : sequence_lines(j, at.producer, row->sequence, &lines);
+
+    for (size_t i = 0; i < count && !is_it; i++) {
+        is_it = lines[i] == at.line;
+    }
+    return is_it;
+}
+
 static bool row_is_of(const struct joining *j, const struct history_row *row, struct line_ref at)
 {
     const struct identity *who = identity_of(j, row);
-    return line_message(j->k, at) == row->message && who != NULL && who->producer == at.producer;
+    return line_message(j->k, at) == row->message && who != NULL && who->producer == at.producer &&
+           sequence_is_of(j, who, row, at);
 }
 
-/* The row of an acknowledged offset is not the same message of the same producer. */
+/* The row of an acknowledged offset is not the same message: another text, number or sender. */
 static void say_changed(struct joining *j, const struct history_row *row, struct line_ref at)
 {
+    const struct identity *who = identity_of(j, row);
     struct evidence *e = accuse_line(j, FINDING_CORRUPT, at, row->offset, row->message);
 
     if (line_message(j->k, at) != row->message) {
         evidence_say(e, "offset %" PRId64 " holds %s, but line %" PRId64 " was %s", row->offset,
                      shown_text(j->k, row->message).text, line_number(j->k, at),
                      shown_text(j->k, line_message(j->k, at)).text);
+    } else if (who != NULL && who->producer == at.producer) {
+        evidence_say(e,
+                     "offset %" PRId64 " is stored with sequence %" PRId64
+                     ", which is not line %" PRId64 "'s",
+                     row->offset, row->sequence, line_number(j->k, at));
     } else {
         evidence_say(e,
                      "offset %" PRId64 " is stored as producer id %" PRId64 ", which is not %s's",
@@ -498,22 +576,6 @@ static void say_displaced(struct joining *j, struct line_ref at, int64_t offset,
     }
 }
 
-static bool row_find(const struct joining *j, int64_t offset)
-{
-    size_t low = 0;
-    size_t high = j->row_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (j->rows[middle].offset < offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < j->row_count && j->rows[low].offset == offset;
-}
-
 /* Acknowledged, and no row of it anywhere; or it shares its offset with another. */
 static void unplaced_report(struct joining *j)
 {
@@ -525,7 +587,7 @@ static void unplaced_report(struct joining *j)
         }
         bool shared = (i > 0 && j->acks.items[i - 1].offset == offset) ||
                       (i + 1 < j->acks.count && j->acks.items[i + 1].offset == offset) ||
-                      row_find(j, offset);
+                      row_find(j, offset) != NULL;
         if (!shared && offset < j->removed) {
             entry_add(j, offset, at, false);
             continue;
@@ -745,12 +807,15 @@ static void acks_collect(void *arg, size_t topic)
 {
     struct joining *j = &((struct joining *)arg)[topic];
 
+    j->refused = memory_zeroed(j->k->s->producer_count, sizeof *j->refused);
     for (size_t p = 0; p < j->k->s->producer_count; p++) {
         for (size_t i = 0; i < j->topic_line_counts[p]; i++) {
             struct line_ref at = {(uint32_t)p, j->topic_lines[p][i]};
-            if (fate_outcome(j->k, at) == OUTCOME_OK) {
+            enum outcome outcome = fate_outcome(j->k, at);
+            if (outcome == OUTCOME_OK) {
                 MEMORY_PUSH(&j->acks, (struct ack){line_fate(j->k, at)->offset, at});
             }
+            j->refused[p] += outcome == OUTCOME_FAIL;
         }
     }
     acks_sort(&j->acks);
@@ -833,6 +898,7 @@ static void topic_join(struct joining *j, size_t *next_row)
     }
     log_join(j);
     free(j->acks.items);
+    free(j->refused);
     free(deliveries.items);
 }
 

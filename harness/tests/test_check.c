@@ -592,6 +592,66 @@ static void row_producer(struct folder *f)
     FOUND(f, {FINDING_CORRUPT, SOURCE_STORE, "P2", 1, 1, "stored as producer id 30"});
 }
 
+/* The number names no line. */
+static void row_misnumbered(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_edit(rows, row_at(rows, 1, 3), "\"sequence\":1,", "\"sequence\":77,");
+    FOUND(f, {FINDING_CORRUPT, SOURCE_STORE, "P2", 1, 1,
+              "offset 3 is stored with sequence 77, which is not line 2's"});
+}
+
+/* The number is that of P2's first line, which has the third's text when texts are alike: then it
+ * is stored twice, and the third not at all. */
+static void row_with_number_of_other(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_edit(rows, row_at(rows, 1, 6), "\"sequence\":2,", "\"sequence\":0,");
+    if (!f->plain) {
+        FOUND(f, {FINDING_CORRUPT, SOURCE_STORE, "P2", 1, 1, "with sequence 0"});
+        return;
+    }
+    FOUND(f, {FINDING_DUPLICATE, SOURCE_STORE, "P2", 1, 1, "line 1 is at offset 1 and again at 6"},
+          {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "P2", 1, 1, "acknowledged at offset 6"},
+          {FINDING_LOST, SOURCE_STORE, "P2", 1, 1, "no row of it", "inconsistent-offset"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C1", 1, 1, "is the copy", "duplicate"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "is the copy", "duplicate"});
+}
+
+/* Alike lines have changed places: only their numbers tell. */
+static void rows_with_exchanged_numbers(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    line_edit(rows, row_at(rows, 1, 6), "\"sequence\":2,", "\"sequence\":0,");
+    line_edit(rows, row_at(rows, 1, 1), "\"sequence\":0,", "\"sequence\":2,");
+    if (!f->plain) {
+        FOUND(f, {FINDING_CORRUPT, SOURCE_STORE, "P2", 1, 2, "with sequence 2"});
+        return;
+    }
+    FOUND(f, {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "P2", 1, 2, "but the store has it at"},
+          {FINDING_PRODUCER_ORDER, SOURCE_HISTORY, "P2", 1, 2, "before line 1 at 6"});
+}
+
+/* A refused line takes no number: those behind it have one less. */
+static void numbers_after_refusal(struct folder *f)
+{
+    add(f, "scenario/producer_2.txt", "21:52:23\tDEBUG\t\tP2-13\t\tT1");
+    line_swap(file_of(f, "scenario/producer_2.txt"), 11, 12); /* P2's 12th line is the new one */
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    for (size_t i = 0; i < p2->count; i++) {
+        if (strstr(p2->lines[i], "\"line\":12,") != NULL) {
+            line_edit(p2, i, "\"line\":12,", "\"line\":13,");
+        }
+    }
+    add(f, "history/P2.jsonl",
+        "{\"t\":900000000,\"process\":\"P2\",\"op\":\"send\",\"type\":\"invoke\",\"line\":12,"
+        "\"topic\":\"T1\",\"message\":\"DEBUG\"}");
+    add(f, "history/P2.jsonl",
+        "{\"t\":900000001,\"process\":\"P2\",\"op\":\"send\",\"type\":\"fail\",\"line\":12,"
+        "\"topic\":\"T1\",\"code\":\"refused\"}");
+    FOUND(f, {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P2", 1, 1, "line 12 ended as refused"});
+}
+
 /* A retry that was not recognised: consumers are given it too. */
 static void row_twice(struct folder *f)
 {
@@ -671,6 +731,10 @@ static void test_store(void)
     WITH_BOTH(row_of_nobody)
     WITH_BOTH(row_text)
     WITH_BOTH(row_producer)
+    WITH_BOTH(row_misnumbered)
+    WITH_BOTH(row_with_number_of_other)
+    WITH_BOTH(rows_with_exchanged_numbers)
+    WITH_BOTH(numbers_after_refusal)
     WITH_BOTH(row_twice)
     WITH_BOTH(row_twice_unnumbered)
     WITH_BOTH(row_same_offset)
