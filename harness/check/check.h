@@ -54,6 +54,7 @@ struct check_fault {
     int64_t in_flight;    /* produce requests on their way when it hit */
     int64_t interrupted;  /* of these, ended without success */
     int64_t bit;          /* what it hit, as its kind counts (fault_kind.h) */
+    uint32_t more;        /* what else the harness said of it, or TEXT_NONE */
     int64_t first_ack_ns; /* the first acknowledgement after it was started again, or undone */
 };
 

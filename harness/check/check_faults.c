@@ -33,6 +33,7 @@ static void fault_take(struct checking *k, const struct history_fault *f)
     fault->restart_ns = f->restart_ns;
     fault->end_ns = f->end_ns;
     fault->bit = f->bit;
+    fault->more = f->more;
     fault->struck_ns =
         fault_kind(fault->planned.action)->shape == SHAPE_WINDOW ? f->begin_ns : f->hit_ns;
 }
@@ -244,6 +245,7 @@ void check_faults(struct checking *k)
                                             .hit_ns = TIME_NONE,
                                             .restart_ns = TIME_NONE,
                                             .end_ns = TIME_NONE,
+                                            .more = TEXT_NONE,
                                             .first_ack_ns = TIME_NONE};
     }
     for (size_t i = 0; i < k->h->faults.count; i++) {

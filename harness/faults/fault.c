@@ -10,6 +10,10 @@
 /* In this time an answer that was sent reaches its producer and is in its history. */
 #define SETTLE_MS 5
 
+/* Nothing to hit: its target goes on for 1 to TRY_MS_MAX ms, each time another while, or we would
+ * stop it at the same place of its work again and again. */
+#define TRY_MS_MAX 7
+
 void injector_init(struct injector *i, const struct scenario_fault *faults, size_t fault_count)
 {
     *i = (struct injector){.faults = faults, .fault_count = fault_count, .state = INJECTOR_ARMED};
@@ -52,7 +56,7 @@ static enum injector_action step_armed(struct injector *i, const struct injector
 {
     const struct scenario_fault *fault = &i->faults[i->current];
 
-    if (!is_due(fault, view)) {
+    if (view->now_ms < i->until_ms || !is_due(fault, view)) {
         return INJECTOR_NOTHING;
     }
     if (!fault_kind(fault->action)->freezes) {
@@ -69,8 +73,17 @@ static enum injector_action step_frozen(struct injector *i, const struct injecto
     if (view->now_ms < i->until_ms) {
         return INJECTOR_NOTHING;
     }
-    injector_move(i, view->in_flight > 0 ? INJECTOR_BEGUN : INJECTOR_ARMED);
-    return view->in_flight > 0 ? INJECTOR_BEGIN : INJECTOR_THAW;
+    i->until_ms = 0;
+    if (view->in_flight > 0 && view->ripe) {
+        injector_move(i, INJECTOR_BEGUN);
+        return INJECTOR_BEGIN;
+    }
+    if (view->in_flight > 0) {
+        i->until_ms = view->now_ms + 1 + i->tries % TRY_MS_MAX;
+        i->tries++;
+    }
+    injector_move(i, INJECTOR_ARMED);
+    return INJECTOR_THAW;
 }
 
 static enum injector_action step_begun(struct injector *i, const struct injector_view *view)
@@ -114,17 +127,21 @@ enum injector_action injector_step(struct injector *i, const struct injector_vie
             return INJECTOR_NOTHING;
         }
         injector_move(i, INJECTOR_ARMED);
+        i->until_ms = 0;
         i->current++;
         return INJECTOR_END;
     }
     return INJECTOR_NOTHING;
 }
 
-/* Armed: until the moment that a clock tells. */
+/* Armed: until the moment that a clock tells, or it is tried again. */
 static int64_t armed_idle_ms(const struct injector *i, const struct injector_view *view)
 {
     const struct scenario_fault *fault = &i->faults[i->current];
 
+    if (i->until_ms > view->now_ms) {
+        return i->until_ms - view->now_ms;
+    }
     if (i->current == i->fault_count || fault->when != WHEN_MS || view->running_ms < 0 ||
         view->running_ms >= fault->after) {
         return -1;

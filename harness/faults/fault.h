@@ -5,7 +5,7 @@
  *
  *   armed --its moment--> frozen --settled--> begun --hit--> held --hold_ms--> healing
  *     ^ ^                    |                                                    |
- *     | +-nothing on its way-+                             healthy: the next is armed
+ *     | +-----not ripe-------+                             healthy: the next is armed
  *     +---------------------------------------------------------------------------+
  *
  * whatever its shape (fault_kind.h): `held` is down, or an open window, and no time at all for a
@@ -14,7 +14,8 @@
  * A fault between two requests would prove nothing. So it waits until there is one, and a
  * target that is killed or paused is first stopped for an instant: what had been answered by
  * then reaches its producer, the rest is surely on its way, and is hit. If there is nothing on
- * its way, the target goes on, until there is. A window stays open until it has bitten, for
+ * its way, or nothing that a fault of its kind would hit (what is not synced, for a power cut), the
+ * target goes on, until there is. A window stays open until it has bitten, for
  * WINDOW_MORE_MS beyond its time at most.
  *
  * The injector only decides; whoever asks it does what it says and writes the history, so
@@ -42,7 +43,8 @@ struct injector {
     size_t fault_count;
     size_t current; /* index of the fault that is next or under way */
     enum injector_state state;
-    int64_t until_ms; /* frozen, held: for how long */
+    int64_t until_ms; /* frozen, held: for how long; armed: not before, or 0 */
+    int tries;        /* how often it was frozen, and would have hit nothing */
 };
 
 /* What the injector looks at. */
@@ -52,6 +54,7 @@ struct injector_view {
     int64_t now_ms;
     int64_t running_ms; /* since the producers may send; -1: not yet */
     int64_t bit;        /* what the fault has hit so far; looked at while held */
+    bool ripe;          /* it would hit something now; looked at while frozen */
     bool hit;           /* it has certainly happened; looked at while begun */
     bool healthy;       /* all is well again; looked at while healing */
 };

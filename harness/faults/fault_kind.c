@@ -29,6 +29,7 @@
 
 #define IN_BETWEEN "only local processes are reached through the proxy"
 #define IN_FLIGHT "requests in flight"
+#define UNSYNCED "unsynced bytes and names"
 
 /* clang-format off */
 static const struct fault_kind kinds[FAULT_ACTIONS] = {
@@ -73,12 +74,12 @@ static const struct fault_kind kinds[FAULT_ACTIONS] = {
     [FAULT_POWER_CUT] = {
         .name = "power-cut", .form = "power-cut store, restart after MS ms", .targets = STORE,
         .shape = SHAPE_DOWN, .freezes = true, .stores = ON_POSTGRES | ON_SQLITE,
-        .runtime = "process", .why = "a container's environment cannot be changed", .unit = IN_FLIGHT,
+        .runtime = "process", .why = "a container's environment cannot be changed", .unit = UNSYNCED,
         .ops = &fault_power_ops},
     [FAULT_POWER_TEAR] = {
         .name = "power-cut", .form = "power-cut store torn by SEED, restart after MS ms", .targets = STORE,
         .shape = SHAPE_DOWN, .freezes = true, .stores = ON_POSTGRES | ON_SQLITE,
-        .runtime = "process", .why = "a container's environment cannot be changed", .unit = IN_FLIGHT,
+        .runtime = "process", .why = "a container's environment cannot be changed", .unit = UNSYNCED,
         .ops = &fault_power_ops},
     [FAULT_KILL_PRODUCER] = {
         .name = "kill", .form = "kill producer ID, restart after MS ms", .targets = PRODUCER,

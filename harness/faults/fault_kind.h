@@ -52,6 +52,10 @@ struct fault_ops {
 
     bool (*begin)(struct fault_scene *scene);
 
+    /* Its target is frozen, and requests are on their way: is there anything that it would hit?
+     * Else the target goes on, and it is asked again a little later. NULL: there is. */
+    bool (*ripe)(struct fault_scene *scene);
+
     /* After begin(): has it certainly happened? */
     bool (*hit)(struct fault_scene *scene);
 

@@ -17,13 +17,36 @@
 
 #define TOOL_LIMIT_MS 60000
 
-static bool run_tool(struct runtime *rt, struct arguments *a, struct buffer *output)
-{
-    char log[PATH_MAX];
-    bool done = process_run(rt->control, "myqueue-powercut", a, runtime_log(rt, log), output,
-                            TOOL_LIMIT_MS);
+/* What a cut undoes. */
+struct loss {
+    int64_t bytes;
+    int64_t names;
+    int64_t survived; /* bytes that the coin let through */
+};
 
-    arguments_release(a);
+/* `myqueue-powercut WHAT DATA [SEED]`; `loss` NULL: it says nothing. */
+static bool run_tool(struct runtime *rt, const char *what, int64_t seed, struct loss *loss)
+{
+    struct arguments a = ARGUMENTS_INIT;
+    struct buffer said = BUFFER_INIT;
+    char path[PATH_MAX];
+
+    arguments_add(&a, "%s/myqueue-powercut", rt->settings->programs);
+    arguments_add(&a, "%s", what);
+    arguments_add(&a, "%s", runtime_data(rt, path));
+    if (seed > 0) {
+        arguments_add(&a, "%" PRId64, seed);
+    }
+    bool done = process_run(rt->control, "myqueue-powercut", &a, runtime_log(rt, path),
+                            loss != NULL ? &said : NULL, TOOL_LIMIT_MS);
+    if (done && loss != NULL &&
+        (said.data == NULL ||
+         sscanf(said.data, "bytes=%" SCNd64 " names=%" SCNd64 " survived=%" SCNd64, &loss->bytes,
+                &loss->names, &loss->survived) != 3)) {
+        done = control_fail(rt->control, NULL, "myqueue-powercut said something else");
+    }
+    buffer_release(&said);
+    arguments_release(&a);
     return done;
 }
 
@@ -31,7 +54,6 @@ static bool power_prepare(struct fault_scene *scene)
 {
     struct runtime *rt = scene->rt;
     enum fault_target target = scene->fault->target;
-    struct arguments a = ARGUMENTS_INIT;
     char data[PATH_MAX];
     char library[PATH_MAX];
 
@@ -41,10 +63,15 @@ static bool power_prepare(struct fault_scene *scene)
     }
     runtime_set_environment(rt, target, "POWERCUT_FOLDER", runtime_data(rt, data));
     runtime_preload(rt, target, library);
-    arguments_add(&a, "%s/myqueue-powercut", rt->settings->programs);
-    arguments_add(&a, "begin");
-    arguments_add(&a, "%s", data);
-    return run_tool(rt, &a, NULL);
+    return run_tool(rt, "begin", 0, NULL);
+}
+
+/* A commit's bytes are unsynced for an instant only; a cut at any other is just a kill. */
+static bool power_ripe(struct fault_scene *scene)
+{
+    struct loss loss;
+
+    return run_tool(scene->rt, "look", 0, &loss) && loss.bytes + loss.names > 0;
 }
 
 static bool power_begin(struct fault_scene *scene)
@@ -53,40 +80,24 @@ static bool power_begin(struct fault_scene *scene)
 }
 
 /* Nobody writes any more: what the disk does not hold is gone. */
-static bool lose(struct fault_scene *scene)
-{
-    struct runtime *rt = scene->rt;
-    struct arguments a = ARGUMENTS_INIT;
-    struct buffer said = BUFFER_INIT;
-    char data[PATH_MAX];
-    int64_t bytes;
-    int64_t names;
-    int64_t survived;
-
-    arguments_add(&a, "%s/myqueue-powercut", rt->settings->programs);
-    arguments_add(&a, "cut");
-    arguments_add(&a, "%s", runtime_data(rt, data));
-    if (scene->fault->seed > 0) {
-        arguments_add(&a, "%" PRId64, scene->fault->seed);
-    }
-    bool done = run_tool(rt, &a, &said);
-    if (done && (said.data == NULL ||
-                 sscanf(said.data, "bytes=%" SCNd64 " names=%" SCNd64 " survived=%" SCNd64, &bytes,
-                        &names, &survived) != 3)) {
-        done = control_fail(rt->control, NULL, "myqueue-powercut said something else");
-    }
-    if (done) {
-        snprintf(scene->more, sizeof scene->more,
-                 "%" PRId64 " bytes and %" PRId64 " names undone, %" PRId64 " unsynced bytes kept",
-                 bytes, names, survived);
-    }
-    buffer_release(&said);
-    return done;
-}
-
 static bool power_hit(struct fault_scene *scene)
 {
-    return scene->rt->ops->dead(scene->rt, scene->fault->target) && lose(scene);
+    struct loss loss;
+
+    if (!scene->rt->ops->dead(scene->rt, scene->fault->target) ||
+        !run_tool(scene->rt, "cut", scene->fault->seed, &loss)) {
+        return false;
+    }
+    scene->bit = loss.bytes + loss.survived + loss.names;
+    snprintf(scene->more, sizeof scene->more,
+             "%" PRId64 " bytes and %" PRId64 " names undone, %" PRId64 " unsynced bytes kept",
+             loss.bytes, loss.names, loss.survived);
+    return true;
+}
+
+static int64_t power_bitten(struct fault_scene *scene)
+{
+    return scene->bit;
 }
 
 static bool power_end(struct fault_scene *scene)
@@ -95,4 +106,10 @@ static bool power_end(struct fault_scene *scene)
 }
 
 const struct fault_ops fault_power_ops = {
-    .prepare = power_prepare, .begin = power_begin, .hit = power_hit, .end = power_end};
+    .prepare = power_prepare,
+    .ripe = power_ripe,
+    .begin = power_begin,
+    .hit = power_hit,
+    .bitten = power_bitten,
+    .end = power_end,
+};

@@ -191,6 +191,7 @@ struct history_fault {
     int64_t restart_ns;
     int64_t end_ns; /* it answers again */
     int64_t bit;    /* how much it hit, as its kind counts; NUMBER_NONE: not said */
+    uint32_t more;  /* what else was said of it, or TEXT_NONE */
 };
 
 /* What the system under test says of itself; all of it where run.json says nothing. */

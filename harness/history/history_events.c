@@ -458,6 +458,7 @@ static bool fault_event(void *arg, const struct json_value *object, char *reason
                         size_t reason_size)
 {
     struct history *h = arg;
+    struct slice more;
     int64_t time_ns;
     int64_t number;
 
@@ -469,8 +470,8 @@ static bool fault_event(void *arg, const struct json_value *object, char *reason
     }
     struct history_fault *fault = fault_of(h, number);
     if (jsonl_is(object, "type", "begin")) {
-        struct history_fault new = {number,    0,         time_ns,    TIME_NONE,
-                                    TIME_NONE, TIME_NONE, NUMBER_NONE};
+        struct history_fault new = {number,    0,         time_ns,     TIME_NONE,
+                                    TIME_NONE, TIME_NONE, NUMBER_NONE, TEXT_NONE};
         jsonl_int(object, "acks", &new.acks);
         if (fault != NULL) {
             return lacks(reason, reason_size, "a fault that begins twice");
@@ -484,6 +485,9 @@ static bool fault_event(void *arg, const struct json_value *object, char *reason
     if (jsonl_is(object, "type", "hit")) {
         fault->hit_ns = time_ns;
         jsonl_int(object, "bit", &fault->bit);
+        if (jsonl_string(object, "more", &more)) {
+            fault->more = texts_add(&h->texts, more);
+        }
     } else if (jsonl_is(object, "type", "restart")) {
         fault->restart_ns = time_ns;
     } else if (jsonl_is(object, "type", "end")) {

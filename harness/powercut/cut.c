@@ -22,6 +22,7 @@
 
 struct cut {
     const struct disk *disk;
+    bool looks;    /* only: nothing is changed, and no lock is waited for */
     uint64_t seed; /* of the coins; 0: none are thrown */
     struct cut_loss loss;
 };
@@ -186,7 +187,7 @@ static void cut_file(struct cut *c, uint64_t place, int fd)
     struct disk_identity seen;
 
     if (!disk_identify(fd, "", &seen) || disk_is_untouched(c->disk, &seen) ||
-        !disk_lock(c->disk, fd, &file)) {
+        !(c->looks ? disk_peek(c->disk, fd, &file) : disk_lock(c->disk, fd, &file))) {
         return;
     }
     int held_fd = open(disk_path(c->disk, "content", file.key, path), O_RDWR | O_CLOEXEC);
@@ -206,7 +207,9 @@ static void cut_file(struct cut *c, uint64_t place, int fd)
         c->loss.survived = before.survived;
     }
     close(held_fd);
-    disk_unlock(&file);
+    if (!c->looks) {
+        disk_unlock(&file);
+    }
 }
 
 /* How many names of a folder the disk has not, or has and they are gone. */
@@ -318,18 +321,33 @@ static void clear_into(const char *from, const char *to)
     close(fd);
 }
 
+/* All of the folder. */
+static void cut_all(struct cut *c)
+{
+    int fd = open(c->disk->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        disk_fail("open", c->disk->folder);
+    }
+    cut_folder(c, 0, fd);
+    close(fd);
+}
+
+void disk_look(const struct disk *d, struct cut_loss *out)
+{
+    struct cut c = {.disk = d, .looks = true};
+
+    cut_all(&c);
+    *out = c.loss;
+}
+
 void disk_cut(const struct disk *d, uint64_t seed, struct cut_loss *out)
 {
     struct cut c = {.disk = d, .seed = seed};
     struct disk_identity folder = identify(d->folder);
     char made[PATH_MAX];
 
-    int fd = open(d->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        disk_fail("open", d->folder);
-    }
-    cut_folder(&c, 0, fd);
-    close(fd);
+    cut_all(&c);
     snprintf(made, sizeof made, "%.4000s/folder", d->state);
     build(d, folder.key, made);
     clear_into(d->folder, NULL);

@@ -1,7 +1,7 @@
 /*
  * cut.h - the power cut itself: the folder becomes what the disk holds (disk.h).
  *
- * Nothing that writes to the folder may run.
+ * Nothing that writes to the folder may run, but for disk_look().
  *
  * A disk may have written more than it was asked to: with a seed, every sector that was not
  * synced, and every folder's names, come through or are lost by the throw of a coin, so pages
@@ -21,6 +21,10 @@ struct cut_loss {
     int64_t survived; /* not synced, but left by the coin; 0 without a seed */
     int64_t names;    /* made, removed or replaced, and undone */
 };
+
+/* What a cut without a seed would undo now. Whoever writes to the folder may run, if he is
+ * stopped meanwhile; nothing is changed. */
+void disk_look(const struct disk *d, struct cut_loss *out);
 
 /* From now on what the folder holds is on the disk, and changes are kept apart. */
 void disk_begin(const struct disk *d);

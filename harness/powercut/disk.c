@@ -233,6 +233,25 @@ void disk_unlock(struct disk_file *f)
     close(f->mark_fd);
 }
 
+bool disk_peek(const struct disk *d, int fd, struct disk_file *out)
+{
+    struct disk_identity file;
+    char path[PATH_MAX];
+
+    if (!disk_identify(fd, "", &file) || !S_ISREG(file.mode)) {
+        return false;
+    }
+    memcpy(out->key, file.key, sizeof out->key);
+    out->size = file.size;
+    out->mark_fd = open(disk_path(d, "marks", file.key, path), O_RDONLY | O_CLOEXEC);
+    if (out->mark_fd < 0) {
+        return false;
+    }
+    bool whole = pread(out->mark_fd, &out->mark, sizeof out->mark, 0) == (ssize_t)sizeof out->mark;
+    close(out->mark_fd);
+    return whole;
+}
+
 void disk_changes(struct disk_file *f, int64_t from, int64_t to)
 {
     struct disk_mark *m = &f->mark;

@@ -108,6 +108,10 @@ bool disk_is_untouched(const struct disk *d, const struct disk_identity *file);
 bool disk_lock(const struct disk *d, int fd, struct disk_file *out);
 void disk_unlock(struct disk_file *f);
 
+/* A marked file of the folder, without its lock: whoever may change it is stopped, and perhaps
+ * holds it. false: it has no mark. */
+bool disk_peek(const struct disk *d, int fd, struct disk_file *out);
+
 /* Locked: [from, to) is about to be changed. */
 void disk_changes(struct disk_file *f, int64_t from, int64_t to);
 

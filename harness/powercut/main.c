@@ -3,6 +3,7 @@
  *
  *   myqueue-powercut begin FOLDER
  *   LD_PRELOAD=libpowercut.so POWERCUT_FOLDER=FOLDER PROGRAM...      and kill it
+ *   myqueue-powercut look FOLDER                                     while it is stopped
  *   myqueue-powercut cut FOLDER [SEED]
  */
 #include "harness/powercut/cut.h"
@@ -17,15 +18,17 @@
 
 static const char help[] =
     "usage: myqueue-powercut begin FOLDER\n"
+    "       myqueue-powercut look FOLDER\n"
     "       myqueue-powercut cut FOLDER [SEED]\n"
     "\n"
     "Take from FOLDER what was not yet on the disk, as a power cut does.\n"
     "\n"
     "begin   what FOLDER holds now is on the disk; from now on its programs run with\n"
     "        LD_PRELOAD=libpowercut.so and POWERCUT_FOLDER=FOLDER\n"
+    "look    while they are stopped (SIGSTOP): what a cut would undo now; changes nothing.\n"
     "cut     once they were killed: all that they had not synced is gone, and FOLDER is as\n"
     "        after a begin. With a SEED (1 or more) some of it is not, sector by sector.\n"
-    "        Prints what was undone: `bytes=N names=N survived=N`.\n"
+    "        Both print it: `bytes=N names=N survived=N`.\n"
     "\n"
     "What the disk holds is kept in FOLDER.disk. harness/powercut/disk.h tells how.\n";
 
@@ -49,8 +52,9 @@ int main(int argc, char **argv)
         return 0;
     }
     bool begins = argc == 3 && strcmp(argv[1], "begin") == 0;
+    bool looks = argc == 3 && strcmp(argv[1], "look") == 0;
     bool cuts = (argc == 3 || argc == 4) && strcmp(argv[1], "cut") == 0;
-    if ((!begins && !cuts) || (argc == 4 && !seed_parse(argv[3], &seed))) {
+    if ((!begins && !looks && !cuts) || (argc == 4 && !seed_parse(argv[3], &seed))) {
         fputs(help, stderr);
         return EXIT_USAGE;
     }
@@ -59,7 +63,11 @@ int main(int argc, char **argv)
         disk_begin(&disk);
         return 0;
     }
-    disk_cut(&disk, seed, &loss);
+    if (looks) {
+        disk_look(&disk, &loss);
+    } else {
+        disk_cut(&disk, seed, &loss);
+    }
     printf("bytes=%" PRId64 " names=%" PRId64 " survived=%" PRId64 "\n", loss.bytes, loss.names,
            loss.survived);
     return 0;

@@ -108,6 +108,10 @@ static void fault_put(const struct page *p, size_t i)
     page_span(p, check_span_ns(f->struck_ns, f->first_ack_ns));
     page_put(p, f->bit == 0 ? "<td class=\"left warn\">? " : "<td class=\"left\">");
     word_units(p->b, f->bit, fault_kind(f->planned.action)->unit);
+    if (f->more != TEXT_NONE) {
+        page_put(p, ": ");
+        html_slice(p->b, texts_get(&p->h->texts, f->more));
+    }
     page_put(p, "</td>");
     page_number(p, f->interrupted);
     page_put(p, "</tr>\n");

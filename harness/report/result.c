@@ -195,7 +195,8 @@ static void latencies_put(struct writer *w, const struct fates *f)
     close_with(w, '}');
 }
 
-static void faults_put(struct writer *w, const struct scenario *s, const struct check *c)
+static void faults_put(struct writer *w, const struct scenario *s, const struct history *h,
+                       const struct check *c)
 {
     struct buffer words = BUFFER_INIT;
 
@@ -215,6 +216,9 @@ static void faults_put(struct writer *w, const struct scenario *s, const struct 
         put_maybe(w, "acks", f->begin_ns == TIME_NONE ? NUMBER_NONE : f->acks);
         put_maybe(w, "bit", f->begin_ns == TIME_NONE ? NUMBER_NONE : f->bit);
         put_string(w, "unit", fault_kind(f->planned.action)->unit);
+        if (f->more != TEXT_NONE) {
+            put_string(w, "more", texts_get(&h->texts, f->more).data);
+        }
         put_int(w, "in_flight", f->in_flight);
         put_int(w, "interrupted", f->interrupted);
         put_ms(w, "down_ms", check_span_ns(f->struck_ns, f->end_ns));
@@ -329,7 +333,7 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     promises_put(&w, c);
     consumers_put(&w, s, c);
     producers_put(&w, s, c);
-    faults_put(&w, s, c);
+    faults_put(&w, s, h, c);
     findings_put(&w, "violations", true, false, s, h, c);
     findings_put(&w, "unknowns", false, false, s, h, c);
     findings_put(&w, "not_claimed", true, true, s, h, c);

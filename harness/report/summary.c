@@ -89,7 +89,8 @@ static void matrix_append(struct buffer *b, const struct scenario *s, const stru
     }
 }
 
-static void faults_append(struct buffer *b, const struct scenario *s, const struct check *c)
+static void faults_append(struct buffer *b, const struct scenario *s, const struct history *h,
+                          const struct check *c)
 {
     for (size_t i = 0; i < s->fault_count && i < ROWS_MAX; i++) {
         const struct check_fault *f = &c->faults[i];
@@ -103,6 +104,9 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
         word_count(b, f->acks, "ack");
         buffer_append_string(b, ", hit ");
         word_units(b, f->bit, fault_kind(f->planned.action)->unit);
+        if (f->more != TEXT_NONE) {
+            buffer_printf(b, " (%s)", texts_get(&h->texts, f->more).data);
+        }
         buffer_append_string(b, ", lasted ");
         word_span(b, check_span_ns(f->struck_ns, f->end_ns));
         buffer_append_string(b, ", first ack after ");
@@ -156,7 +160,7 @@ void summary_append(struct buffer *b, const struct scenario *s, const struct his
     buffer_append_string(b, c->sentence);
     buffer_append_string(b, "\n\n");
     matrix_append(b, s, c);
-    faults_append(b, s, c);
+    faults_append(b, s, h, c);
     findings_append(b, s, c);
     buffer_printf(b, "\n%s: %s on %s with %s", verdict_name(c->verdict),
                   h->run.scenario == NULL ? s->title : h->run.scenario, or_unknown(h->run.runtime),

@@ -169,6 +169,8 @@ static struct injector_view fault_view(struct driver *d)
     }
     struct fault_scene *scene = scene_of(d, i->current + 1);
     const struct fault_ops *ops = ops_of(scene);
+    view.ripe = i->state == INJECTOR_FROZEN && view.now_ms >= i->until_ms && view.in_flight > 0 &&
+                (ops->ripe == NULL || ops->ripe(scene));
     view.hit = i->state == INJECTOR_BEGUN && (ops->hit == NULL || ops->hit(scene));
     if (i->state == INJECTOR_HELD && view.now_ms >= i->until_ms) {
         view.bit = fault_kind(scene->fault->action)->shape == SHAPE_WINDOW ? fault_bit(scene) : 0;

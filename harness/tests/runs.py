@@ -530,6 +530,11 @@ def run_with_power_cuts(folder, store):
     check_valid(code, run, "process", store=store)
     history = (run.dir() / "history" / "harness.jsonl").read_text()
     assert len(re.findall(r'"more":"\d+ bytes and \d+ names undone', history)) == 2, history
+    faults = json.loads((run.dir() / "result.json").read_text())["faults"]
+    page = (run.dir() / "report.html").read_text()
+    for fault in faults:
+        assert fault["unit"] == "unsynced bytes and names" and fault["bit"] > 0, fault
+        assert fault["more"] in page and fault["more"] in run.text(), fault
 
 
 @test

@@ -13,8 +13,12 @@ static const struct scenario_fault two[] = {
 static enum injector_action step(struct injector *i, int64_t acks, int64_t now_ms, bool dead,
                                  bool healthy)
 {
-    struct injector_view view = {
-        .acks = acks, .in_flight = 1, .now_ms = now_ms, .hit = dead, .healthy = healthy};
+    struct injector_view view = {.acks = acks,
+                                 .in_flight = 1,
+                                 .ripe = true,
+                                 .now_ms = now_ms,
+                                 .hit = dead,
+                                 .healthy = healthy};
 
     return injector_step(i, &view);
 }
@@ -50,7 +54,8 @@ static void test_waits_for_its_acks(void)
 /* Nothing on its way: a kill would hit nothing. */
 static enum injector_action step_at(struct injector *i, int64_t in_flight, int64_t now_ms)
 {
-    struct injector_view view = {.acks = 150, .in_flight = in_flight, .now_ms = now_ms};
+    struct injector_view view = {
+        .acks = 150, .in_flight = in_flight, .ripe = true, .now_ms = now_ms};
 
     return injector_step(i, &view);
 }
@@ -73,6 +78,31 @@ static void test_waits_for_a_request(void)
     CU_ASSERT_EQUAL(step_at(&i, 2, 3000), INJECTOR_FREEZE);
     CU_ASSERT_EQUAL(step_at(&i, 1, 4000), INJECTOR_BEGIN);
     CU_ASSERT_EQUAL(i.current, 0);
+}
+
+/* Requests are on their way, but what it would hit is not there: again, a little later. */
+static void test_waits_until_it_is_ripe(void)
+{
+    struct injector i;
+    struct injector_view view = {.acks = 150, .in_flight = 1, .now_ms = 1000};
+    int64_t rests[2];
+
+    injector_init(&i, two, 2);
+    for (int try = 0; try < 2; try++) {
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_FREEZE);
+        view.now_ms += 100;
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_THAW);
+        CU_ASSERT_FALSE(injector_busy(&i));
+        CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_NOTHING);
+        rests[try] = injector_idle_ms(&i, &view);
+        CU_ASSERT(rests[try] > 0);
+        view.now_ms += rests[try];
+    }
+    CU_ASSERT_NOT_EQUAL(rests[0], rests[1]);
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_FREEZE);
+    view.now_ms += 100;
+    view.ripe = true;
+    CU_ASSERT_EQUAL(injector_step(&i, &view), INJECTOR_BEGIN);
 }
 
 static void test_one_fault_in_order(void)
@@ -198,6 +228,7 @@ static void test_from_the_start(void)
 SUITE("fault", {"a scenario without faults", test_no_faults},
       {"a fault waits for its acks", test_waits_for_its_acks},
       {"a fault waits for a request", test_waits_for_a_request},
+      {"a fault waits until it would hit", test_waits_until_it_is_ripe},
       {"kill, hit, restart, end", test_one_fault_in_order}, {"one at a time", test_one_at_a_time},
       {"a moment by the clock", test_after_ms}, {"a window", test_window},
       {"a moment", test_moment}, {"armed from the start", test_from_the_start})

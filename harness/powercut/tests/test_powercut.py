@@ -72,6 +72,14 @@ class Folder(unittest.TestCase):
         self.assertTrue(match, printed)
         return tuple(map(int, match.groups()))
 
+    def look(self):
+        """(bytes, names): what a cut would undo now."""
+        printed = subprocess.run([TOOL, "look", self.data], check=True, timeout=LIMIT_S,
+                                 stdout=subprocess.PIPE, text=True).stdout
+        match = re.fullmatch(r"bytes=(\d+) names=(\d+) survived=0\n", printed)
+        self.assertTrue(match, printed)
+        return tuple(map(int, match.groups()))
+
     def files(self):
         return {str(path.relative_to(self.data)): path.read_bytes()
                 for path in self.data.rglob("*") if path.is_file()}
@@ -115,6 +123,24 @@ class Writes(Folder):
                 self.assertEqual(self.way(code, "ctypes.CDLL(None).sync_file_range("
                                           "fd, ctypes.c_long(0), ctypes.c_long(0), 7)")[0],
                                  b"0123456789")
+
+    def test_look(self):
+        """What would be undone, of a program that is stopped where it is; nothing is changed."""
+        self.begin({"a": b"0123456789"})
+        self.assertEqual(self.look(), (0, 0))
+        stop = "os.kill(os.getpid(), signal.SIGSTOP)\n"
+        program = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + stop + "fd = put('a', b'NEW', 2)\n" + stop +
+             "os.fsync(fd)\n" + stop + "put('new', b'12')\n" + stop + "sync('new')\n" + stop],
+            cwd=self.data, env=self.environment())
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        for seen in ((0, 0), (3, 0), (0, 0), (2, 1), (0, 0)):
+            self.assertTrue(os.WIFSTOPPED(os.waitpid(program.pid, os.WUNTRACED)[1]))
+            self.assertEqual((self.look(), self.look()), (seen, seen))
+            program.send_signal(signal.SIGCONT)
+        self.assertEqual(program.wait(LIMIT_S), 0)
+        self.assertEqual(self.cut(), (0, 0, 0))
 
     def test_a_new_stream(self):
         self.begin({})
