@@ -13,12 +13,15 @@
 #include <string.h>
 
 #define ACKS_MAX INT64_C(1000000000000)
-#define MOMENT_MS_MAX INT64_C(86400000)
+#define MOMENT_MS_MAX 86400000
 #define HOLD_MS_MAX 600000
 #define ID_MAX 1000000000
 #define PASS_MAX 1000000
 #define SEED_MAX INT64_C(1000000000000000)
 #define SECONDS_MAX 315360000 /* ten years */
+
+#define DIGITS_OF(number) #number
+#define DIGITS(number) DIGITS_OF(number)
 
 #define BROKER (1U << TARGET_BROKER)
 #define POSTGRES (1U << TARGET_POSTGRES)
@@ -147,6 +150,13 @@ const char *fault_target_name(enum fault_target target)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
+/* The first word of a fault that its form has not. */
+struct wrong {
+    struct slice word;     /* NULL: not found; empty: the text ends too early */
+    struct slice expected; /* a word or a field of the form; empty: the fault has its end there */
+    const char *words;     /* NULL, or what it should be, in words */
+};
+
 static enum fault_target target_first(unsigned targets)
 {
     int target = 0;
@@ -227,6 +237,29 @@ static bool is_field(struct slice word)
     return word.size > 1 && word.data[0] >= 'A' && word.data[0] <= 'Z';
 }
 
+/* What a field may be, for who wrote something else. */
+static const char *field_words(struct slice name)
+{
+    static const struct {
+        const char *name;
+        const char *words;
+    } fields[] = {
+        {"MS", "0 to " DIGITS(HOLD_MS_MAX)},
+        {"ID", "1 to " DIGITS(ID_MAX)},
+        {"PASS", "1 to " DIGITS(PASS_MAX)},
+        {"SEED", "1 to 1000000000000000"},
+        {"SECONDS", "a number of seconds, not 0, " DIGITS(SECONDS_MAX) " at most, or with a '-'"},
+        {"STEP", "a step like commit.sent"},
+    };
+
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (slice_equals(name, slice_of(fields[i].name))) {
+            return fields[i].words;
+        }
+    }
+    return "one of those"; /* TARGET: the form names them */
+}
+
 /* Take the comma off a word's end. */
 static bool comma_take(struct slice *word)
 {
@@ -236,7 +269,17 @@ static bool comma_take(struct slice *word)
     return has;
 }
 
-static bool form_match(const struct fault_kind *kind, struct slice text, struct scenario_fault *out)
+/* Note that `word` is wrong, unless a later word of the text was in another form. */
+static void wrong_note(struct wrong *wrong, struct slice word, struct slice expected,
+                       const char *words)
+{
+    if (wrong->word.data == NULL || word.data > wrong->word.data) {
+        *wrong = (struct wrong){word, expected, words};
+    }
+}
+
+static bool form_match(const struct fault_kind *kind, struct slice text, struct scenario_fault *out,
+                       struct wrong *wrong)
 {
     struct slice form = slice_of(kind->form);
     struct slice expected;
@@ -244,19 +287,28 @@ static bool form_match(const struct fault_kind *kind, struct slice text, struct 
     out->target = target_first(kind->targets);
     while ((expected = token_take(&form)).size > 0) {
         struct slice word = token_take(&text);
-        if (comma_take(&expected) != comma_take(&word)) {
-            return false;
-        }
+        bool has_comma = comma_take(&expected);
+        bool same_commas = comma_take(&word) == has_comma;
         if (is_field(expected) ? !field_read(expected, word, kind->targets, out)
                                : !slice_equals(expected, word)) {
+            wrong_note(wrong, word, expected, NULL);
+            return false;
+        }
+        if (!same_commas) {
+            wrong_note(wrong, word, expected,
+                       has_comma ? "followed by a comma" : "without a comma");
             return false;
         }
     }
-    return token_trimmed(text).size == 0;
+    struct slice more = token_take(&text);
+    if (more.size > 0) {
+        wrong_note(wrong, more, (struct slice){NULL, 0}, NULL);
+    }
+    return more.size == 0;
 }
 
 /* "after N acks:" or "after N ms:", if it is there; then `*text` is behind it. */
-static bool moment_take(struct slice *text, struct scenario_fault *out)
+static bool moment_take(struct slice *text, struct scenario_fault *out, struct wrong *wrong)
 {
     struct slice rest = *text;
 
@@ -267,12 +319,16 @@ static bool moment_take(struct slice *text, struct scenario_fault *out)
     struct slice number = token_take(&rest);
     struct slice unit = token_take(&rest);
     *text = rest;
-    if (slice_equals(unit, slice_of("acks:"))) {
-        out->when = WHEN_ACKS;
-        return token_number(number, ACKS_MAX, &out->after);
+    out->when = slice_equals(unit, slice_of("acks:")) ? WHEN_ACKS : WHEN_MS;
+    if (out->when == WHEN_MS && !slice_equals(unit, slice_of("ms:"))) {
+        *wrong = (struct wrong){.word = unit, .words = "'acks:' or 'ms:'"};
     }
-    out->when = WHEN_MS;
-    return slice_equals(unit, slice_of("ms:")) && token_number(number, MOMENT_MS_MAX, &out->after);
+    if (!token_number(number, out->when == WHEN_ACKS ? ACKS_MAX : MOMENT_MS_MAX, &out->after)) {
+        *wrong = (struct wrong){
+            .word = number,
+            .words = "a number, at most 1000000000000 acks or " DIGITS(MOMENT_MS_MAX) " ms"};
+    }
+    return wrong->word.data == NULL;
 }
 
 /* ---- what would be right ------------------------------------------------------------------ */
@@ -334,7 +390,7 @@ static void forms_append(struct buffer *b, struct slice first)
         }
     }
     if (found > 0) {
-        buffer_printf(b, "' (at most %d ms)", HOLD_MS_MAX);
+        buffer_append_char(b, '\'');
         return;
     }
     buffer_append_string(b, "write 'after N acks|ms: FAULT'; there are ");
@@ -355,13 +411,38 @@ static bool refuse(struct buffer *b, char *reason, size_t reason_size)
     return false;
 }
 
-static bool refuse_form(struct slice text, struct slice first, char *reason, size_t reason_size)
+static void wrong_append(struct buffer *b, const struct wrong *wrong)
+{
+    const struct slice *word = &wrong->word;
+    const struct slice *expected = &wrong->expected;
+
+    if (word->size > 0) {
+        buffer_printf(b, "'%.*s' ", (int)word->size, word->data);
+    } else {
+        buffer_append_string(b, "its end ");
+    }
+    if (wrong->words != NULL) {
+        buffer_printf(b, "should be %s; ", wrong->words);
+    } else if (expected->size == 0) {
+        buffer_append_string(b, "is too much; ");
+    } else if (is_field(*expected)) {
+        buffer_printf(b, "should be %s; ", field_words(*expected));
+    } else {
+        buffer_printf(b, "should be '%.*s'; ", (int)expected->size, expected->data);
+    }
+}
+
+static bool refuse_form(struct slice text, struct slice first, const struct wrong *wrong,
+                        char *reason, size_t reason_size)
 {
     struct buffer b = BUFFER_INIT;
 
     buffer_append_char(&b, '\'');
     buffer_append(&b, text.data, text.size);
     buffer_append_string(&b, "' is not a fault: ");
+    if (wrong->word.data != NULL) {
+        wrong_append(&b, wrong);
+    }
     forms_append(&b, first);
     return refuse(&b, reason, reason_size);
 }
@@ -370,17 +451,20 @@ bool fault_parse(struct slice text, struct scenario_fault *out, char *reason, si
 {
     struct slice what = text;
     struct scenario_fault fault = {.after = 0};
+    struct wrong wrong = {.words = NULL};
 
-    bool timed = moment_take(&what, &fault);
+    bool timed = moment_take(&what, &fault, &wrong);
     struct slice rest = what;
     struct slice first = token_take(&rest);
     for (int i = 0; timed && i < FAULT_ACTIONS; i++) {
         struct scenario_fault candidate = fault;
         candidate.action = (enum fault_action)i;
-        if (!form_match(&kinds[i], what, &candidate)) {
+        if (!slice_equals(first, slice_of(kinds[i].name)) ||
+            !form_match(&kinds[i], what, &candidate, &wrong)) {
             continue;
         }
         if (fault.when == WHEN_START && !kinds[i].from_start) {
+            wrong = (struct wrong){.word = first, .words = "behind the moment when it happens"};
             break;
         }
         if (fault.when == WHEN_ACKS && fault.after == 0) {
@@ -391,7 +475,7 @@ bool fault_parse(struct slice text, struct scenario_fault *out, char *reason, si
         *out = candidate;
         return true;
     }
-    return refuse_form(text, first, reason, reason_size);
+    return refuse_form(text, first, &wrong, reason, reason_size);
 }
 
 /* ---- what a store and a runtime allow ------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #include "harness/runtime/ports.h"
 #include "harness/runtime/runtime.h"
 #include "harness/scenario/scenario.h"
+#include "harness/run/settings.h"
 #include "harness/run/supervisor.h"
 #include "myqueue.h"
 
@@ -599,6 +600,20 @@ static bool prepare(struct run *run)
     return record_run(&run->record, &run->control, &run->about);
 }
 
+static bool check_settings(struct run *run)
+{
+    const struct scenario *s = run->scenario;
+    char reason[SCENARIO_ERROR_BYTES_MAX];
+
+    if (s->postgres == NULL ||
+        settings_fit(&run->control, run->options->root, s->postgres, reason, sizeof reason)) {
+        return true;
+    }
+    fprintf(stderr, "myqueue-harness: %s/scenario.conf:%" PRId64 ": %s\n", run->options->dir,
+            s->postgres_line, reason);
+    return false;
+}
+
 static int run_loaded(struct run *run)
 {
     int code = EXIT_HARNESS;
@@ -609,7 +624,9 @@ static int run_loaded(struct run *run)
     }
     run->record.history_fd = -1;
     run->ports_held = -1;
-    if (prepare(run)) {
+    if (!check_settings(run)) {
+        code = EXIT_USAGE;
+    } else if (prepare(run)) {
         code = supervisor_run(run->rt, run_body, run);
     } else if (run->control.failed) {
         control_print_failure(&run->control);

@@ -546,6 +546,7 @@ static bool conf_load(struct loading *l)
                   : conf->store != STORE_UNSAID ? conf->store
                                                 : STORE_POSTGRES;
     l->s->postgres = conf->postgres == NULL ? NULL : memory_string(slice_of(conf->postgres));
+    l->s->postgres_line = conf->postgres_line;
     l->conf = conf;
     bool ok =
         conf_apply(l) && settings_check(l) && logs_load(l) && files_are_used(l) && faults_check(l);

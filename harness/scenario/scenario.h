@@ -157,6 +157,7 @@ struct scenario {
     int64_t seed;                  /* SEED_NONE: it was not drawn */
     char *logs;                    /* the folder that the log files are in */
     char *postgres;                /* settings, "fsync=off synchronous_commit=off"; NULL: none */
+    int64_t postgres_line;         /* of the conf, that says so */
     struct scenario_topic *topics; /* in the conf's order; without one, by name */
     size_t topic_count;
     struct scenario_client *producers;

@@ -23,6 +23,7 @@
 #define CONF_ID_MAX 1000000000
 #define CONF_RECOVERY_MS_MAX 3600000
 #define CONF_RETENTION_BYTES_MAX (INT64_C(1) << 50)
+#define SETTINGS "title, logs, store, postgres, recovery_ms, retention_bytes, seed, fault"
 #define CONF_SEED_MAX INT64_C(999999999999999999)
 
 struct parser {
@@ -94,12 +95,11 @@ static bool topic_parse(struct parser *p, struct slice line)
     struct slice before = {line.data, second == NULL ? 0 : (size_t)(second - line.data)};
     const char *first = last_colon(before);
     if (first == NULL) {
-        return refuse(
-            p,
-            "'%.*s' is neither a setting (title, logs, store, recovery_ms, seed, fault) nor a "
-            "topic: write "
-            "'topic: P1 P2 : C1 C2'",
-            (int)line.size, line.data);
+        return refuse(p,
+                      "'%.*s' is neither a setting (" SETTINGS
+                      ") nor a topic: write 'topic: P1 P2 : C1 "
+                      "C2'",
+                      (int)line.size, line.data);
     }
     struct slice name = token_trimmed((struct slice){line.data, (size_t)(first - line.data)});
     struct slice producers = {first + 1, (size_t)(second - first) - 1};
@@ -186,6 +186,38 @@ static bool is_server_setting(struct slice word)
     return true;
 }
 
+static struct slice server_setting_name(struct slice word)
+{
+    return (struct slice){word.data,
+                          (size_t)((const char *)memchr(word.data, '=', word.size) - word.data)};
+}
+
+/* Where the server keeps its data and listens is the run's own. */
+static bool is_the_runs_own(struct slice name)
+{
+    static const char *const own[] = {
+        "config_file", "data_directory",         "hba_file", "ident_file", "listen_addresses",
+        "port",        "unix_socket_directories"};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (slice_equals(name, slice_of(own[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is the setting among those of `rest`, too? */
+static bool is_set_again(struct slice name, struct slice rest)
+{
+    for (struct slice word = token_take(&rest); word.size > 0; word = token_take(&rest)) {
+        if (is_server_setting(word) && slice_equals(server_setting_name(word), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool postgres_set(const struct parser *p, struct slice value)
 {
     struct slice rest = value;
@@ -196,6 +228,14 @@ static bool postgres_set(const struct parser *p, struct slice value)
                           "'%.*s' is no setting of PostgreSQL: write 'postgres = fsync=off "
                           "synchronous_commit=off'",
                           (int)word.size, word.data);
+        }
+        struct slice name = server_setting_name(word);
+        if (is_the_runs_own(name)) {
+            return refuse(p, "'%.*s' is set by the run itself: leave it out", (int)name.size,
+                          name.data);
+        }
+        if (is_set_again(name, rest)) {
+            return refuse(p, "'%.*s' is set twice", (int)name.size, name.data);
         }
     }
     return text_set(p, "postgres", value, &p->conf->postgres, &p->conf->postgres_line);
@@ -264,8 +304,8 @@ static bool retention_set(const struct parser *p, struct slice value)
     free(text);
     return (token_number(value, CONF_RETENTION_BYTES_MAX, &conf->retention_bytes) &&
             conf->retention_bytes > 0) ||
-           refuse(p, "'%.*s' is no limit of a log: write bytes, 1 or more", (int)value.size,
-                  value.data);
+           refuse(p, "'%.*s' is no limit of a log: write bytes, 1 to %" PRId64, (int)value.size,
+                  value.data, CONF_RETENTION_BYTES_MAX);
 }
 
 static bool setting_parse(struct parser *p, struct slice key, struct slice value)
@@ -294,10 +334,7 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
     if (slice_equals(key, slice_of("fault"))) {
         return fault_set(p, value);
     }
-    return refuse(p,
-                  "no setting is called '%.*s': there are title, logs, store, postgres, "
-                  "recovery_ms, retention_bytes, seed and fault",
-                  (int)key.size, key.data);
+    return refuse(p, "no setting is called '%.*s': there are " SETTINGS, (int)key.size, key.data);
 }
 
 /* A bare word followed by '='. */

@@ -292,6 +292,18 @@ def no_postgres_to_kill(folder):
 
 
 @test
+def settings_that_postgres_does_not_take(folder):
+    """Said before anything is started."""
+    scenario = make_scenario(folder)
+    for setting, says in (("fsynk=off", "no setting 'fsynk'; the nearest is 'fsync'"),
+                          ("synchronous_commit=offf", "Available values: local"),
+                          ("max_connections=0", "outside the valid range")):
+        (scenario / "scenario.conf").write_text("\n".join(
+            ("title = x", f"postgres = work_mem=1MB {setting}", *MAPPING)) + "\n")
+        refused(folder, "run", "--runtime", "process", scenario, says=["scenario.conf:2: ", says])
+
+
+@test
 def unread_logs(folder):
     scenario = make_scenario(folder, "T1: P1 : C1", "T2: P1 : C1")
     refused(folder, "run", scenario, says=["producer_2.txt is not used", "P2"])
