@@ -5,6 +5,9 @@
  * where that is requests in flight, by the produce requests that were on their way when it hit:
  * begun before the target was certainly dead, and neither answered well before that, nor over
  * before the fault began, nor refused before a byte was sent.
+ *
+ * And did the broker see that it was over? "The store is away" is false once the harness has seen
+ * that all is well again, and recovery_ms have passed.
  */
 #include "harness/check/check_parts.h"
 
@@ -13,8 +16,10 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NS_PER_MS 1000000
+#define HTTP_STORE_AWAY 503
 
 int64_t check_span_ns(int64_t from_ns, int64_t to_ns)
 {
@@ -217,19 +222,90 @@ static void evidence_put(struct checking *k, struct evidence *e, enum finding_ki
     buffer_release(&b);
 }
 
+/* ---- "the store is away", while it was there ---------------------------------------- */
+
+/* The latest fault that had begun by then; fault_count: none had. */
+static size_t fault_before(const struct checking *k, int64_t time_ns)
+{
+    size_t found = k->s->fault_count;
+
+    for (size_t i = 0; i < k->s->fault_count; i++) {
+        if (k->c->faults[i].begin_ns != TIME_NONE && k->c->faults[i].begin_ns <= time_ns) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+/* The harness had seen that all was well, and the broker had had recovery_ms to see it, too. */
+static void denial_take(struct checking *k, const struct history_request *r, const char *client)
+{
+    if (r->http != HTTP_STORE_AWAY ||
+        !slice_equals(texts_get(&k->h->texts, r->code), slice_of("store_away"))) {
+        return;
+    }
+    size_t i = fault_before(k, r->end_ns);
+    if (i == k->s->fault_count || k->c->faults[i].end_ns == TIME_NONE ||
+        r->end_ns - k->c->faults[i].end_ns <= k->s->recovery_ms * NS_PER_MS) {
+        return;
+    }
+    struct evidence *e =
+        findings_add(&k->c->findings, FINDING_FALSE_AWAY, SOURCE_HISTORY,
+                     process_name("fault ", (int64_t)i + 1).text, FINDING_TOPIC_NONE);
+    if (e != NULL) {
+        e->time_ns = r->end_ns;
+        evidence_say(e, "%s was told store_away %" PRId64 " ms after all was well again", client,
+                     (r->end_ns - k->c->faults[i].end_ns) / NS_PER_MS);
+    }
+}
+
+static void denials_report(struct checking *k)
+{
+    for (size_t p = 0; p < k->h->producer_count; p++) {
+        for (size_t i = 0; i < k->h->producers[p].requests.count; i++) {
+            denial_take(k, &k->h->producers[p].requests.items[i], producer_name(k, p).text);
+        }
+    }
+    for (size_t c = 0; c < k->h->consumer_count; c++) {
+        for (size_t i = 0; i < k->h->consumers[c].requests.count; i++) {
+            denial_take(k, &k->h->consumers[c].requests.items[i], consumer_name(k, c).text);
+        }
+    }
+}
+
+/* What explains that nothing, or little, went on after fault i, or FINDING_ROOT: a wrong answer
+ * after it, or after a later one if nothing at all went on. */
+static size_t cause_of(const struct checking *k, enum finding_kind kind, size_t i)
+{
+    const struct findings *f = &k->c->findings;
+    size_t end =
+        kind == FINDING_NO_PROGRESS ? k->s->fault_count : i + (kind == FINDING_SLOW_RECOVERY);
+
+    for (; i < end; i++) {
+        struct process_name process = process_name("fault ", (int64_t)i + 1);
+        for (size_t n = 0; n < f->count; n++) {
+            if (f->items[n].kind == FINDING_FALSE_AWAY &&
+                strcmp(f->items[n].process, process.text) == 0) {
+                return n;
+            }
+        }
+    }
+    return FINDING_ROOT;
+}
+
 static void fault_report(struct checking *k, size_t i)
 {
     struct check_fault *fault = &k->c->faults[i];
+    struct process_name process = process_name("fault ", (int64_t)i + 1);
     enum finding_kind kind;
 
     if (fault->bit == NUMBER_NONE || !counts_itself(&fault->planned)) {
         fault->bit = fault->in_flight;
     }
     if (fault_judge(k, fault, &kind)) {
-        evidence_put(k,
-                     findings_add(&k->c->findings, kind, SOURCE_HISTORY,
-                                  process_name("fault ", (int64_t)i + 1).text, FINDING_TOPIC_NONE),
-                     kind, fault);
+        size_t finding = findings_get(&k->c->findings, kind, SOURCE_HISTORY, process.text,
+                                      FINDING_TOPIC_NONE, cause_of(k, kind, i), false);
+        evidence_put(k, findings_count(&k->c->findings, finding), kind, fault);
     }
 }
 
@@ -258,6 +334,9 @@ void check_faults(struct checking *k)
         if (c->faults[i - 1].first_ack_ns == TIME_NONE) {
             c->faults[i - 1].first_ack_ns = c->faults[i].first_ack_ns;
         }
+    }
+    if (k->s->fault_count > 0) {
+        denials_report(k);
     }
     for (size_t i = 0; i < k->s->fault_count; i++) {
         fault_report(k, i);

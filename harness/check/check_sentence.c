@@ -33,6 +33,8 @@ static const char *const words[FINDING_KINDS] = {
     [FINDING_DUPLICATE] = "%n of %p to %t stored twice",
     [FINDING_ABORTED_READ] = "%n of %p to %t stored although refused",
     [FINDING_SIZE_WRONG] = "%p was told a size of %t that cannot be: %e",
+    [FINDING_FALSE_AWAY] =
+        "after %p the store was there, and the broker said %x that it is away: %e",
     [FINDING_NO_PROGRESS] = "nothing went on after %p: %e",
     [FINDING_SLOW_RECOVERY] = "slow to recover from %p: %e",
     [FINDING_UNACKNOWLEDGED] = "%p gave up %n to %t",

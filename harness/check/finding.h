@@ -45,6 +45,7 @@
     X(FINDING_DUPLICATE, "duplicate", true, "Stored twice")                                        \
     X(FINDING_ABORTED_READ, "aborted-read", true, "Refused, but stored")                           \
     X(FINDING_SIZE_WRONG, "size-wrong", true, "A size that cannot be")                             \
+    X(FINDING_FALSE_AWAY, "false-away", true, "\"Store away\" while it was there")                 \
     X(FINDING_NO_PROGRESS, "no-progress", true, "Nothing went on after a fault")                   \
     X(FINDING_SLOW_RECOVERY, "slow-recovery", true, "Slow to recover")                             \
     X(FINDING_UNACKNOWLEDGED, "unacknowledged", true, "Given up by the producer")                  \

@@ -1541,8 +1541,8 @@ static void fault_slow_recovery(struct folder *f)
               "the first acknowledgement came 4 ms after it was undone, and recovery_ms is 3"});
 }
 
-/* A last line is sent through a second fault, and tried again after it, in vain. */
-static void fault_no_progress(struct folder *f)
+/* A last line is sent through a second fault, and tried again after it: the request. */
+static int64_t fault_no_progress_begin(struct folder *f)
 {
     add(f, "scenario/scenario.conf", "fault = after 36 acks: pause broker for 1 ms");
     add(f, "scenario/scenario.conf", "recovery_ms = 10");
@@ -1559,12 +1559,48 @@ static void fault_no_progress(struct folder *f)
             "\"fault\":2,\"acks\":36}",
             tick(f), types[i]);
     }
+    return id;
+}
+
+/* … in vain. */
+static void fault_no_progress(struct folder *f)
+{
+    int64_t id = fault_no_progress_begin(f);
     f->now_ns += 20000000;
     request_end(f, 2, id, "info", 0);
     FOUND(f,
           {FINDING_NO_PROGRESS, SOURCE_HISTORY, "fault 2", 0, 1,
            "the producers tried for 22 ms after it was undone, and nothing was acknowledged"},
           {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
+}
+
+/* The broker says that its store is away; after the fault, and ms later. */
+static void fault_denied(struct folder *f, int64_t ms)
+{
+    fault_no_progress_begin(f);
+    f->now_ns += ms * 1000000;
+    add(f, "history/P3.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"P3\",\"op\":\"request\",\"type\":\"fail\",\"id\":%" PRId64
+        ",\"http\":503,\"code\":\"store_away\"}",
+        tick(f), f->next_request - 1);
+}
+
+static void fault_false_away(struct folder *f)
+{
+    fault_denied(f, 20);
+    FOUND(f,
+          {FINDING_FALSE_AWAY, SOURCE_HISTORY, "fault 2", 0, 1,
+           "P3 was told store_away 21 ms after all was well again"},
+          {FINDING_NO_PROGRESS, SOURCE_HISTORY, "fault 2", 0, 1, "nothing was acknowledged",
+           "false-away"},
+          {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
+}
+
+/* Within recovery_ms, when it may not know better. */
+static void fault_away_at_first(struct folder *f)
+{
+    fault_denied(f, 5);
+    FOUND(f, {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
 }
 
 static void ended_early(struct folder *f)
@@ -1574,9 +1610,10 @@ static void ended_early(struct folder *f)
     FOUND(f, {FINDING_ENDED_EARLY, SOURCE_HISTORY, "", 0, 1, "waited for C2"});
 }
 
-static void test_faults(void){WITH_BOTH(fault_hit_nothing) WITH_BOTH(fault_not_fired)
-                                  WITH_BOTH(fault_no_recovery) WITH_BOTH(ended_early)
-                                      WITH_BOTH(fault_slow_recovery) WITH_BOTH(fault_no_progress)}
+static void test_faults(void){
+    WITH_BOTH(fault_hit_nothing) WITH_BOTH(fault_not_fired) WITH_BOTH(fault_no_recovery)
+        WITH_BOTH(ended_early) WITH_BOTH(fault_slow_recovery) WITH_BOTH(fault_no_progress)
+            WITH_BOTH(fault_false_away) WITH_BOTH(fault_away_at_first)}
 
 SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken", test_file},
       {"a consumer's file is broken and there is no history of it", test_file_alone},
