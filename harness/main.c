@@ -94,6 +94,12 @@ static FILE *verdict_stream(const char *output)
     return stream;
 }
 
+/* Of a command whose options are not to be followed: --help and --version are done, others bad. */
+static int exit_code(enum options_result parsed)
+{
+    return parsed == OPTIONS_EXIT ? 0 : EXIT_USAGE;
+}
+
 /* The only operand, or NULL after a clear line. */
 static const char *only_operand(int argc, char **argv, int first, const char *what)
 {
@@ -128,10 +134,10 @@ static bool parse_consumers(const char *text, int64_t *consumers)
 static int main_run(int argc, char **argv)
 {
     char programs[PATH_MAX];
-    const char *given_root;
-    const char *consumers;
-    const char *store;
-    const char *output;
+    const char *given_root = NULL;
+    const char *consumers = NULL;
+    const char *store = NULL;
+    const char *output = NULL;
     struct run_options o = {0};
     const struct option_row rows[] = {
         {.name = "runtime",
@@ -204,13 +210,9 @@ static int main_run(int argc, char **argv)
     };
     int first;
 
-    switch (options_parse(&options, argc, argv, &first)) {
-    case OPTIONS_OK:
-        break;
-    case OPTIONS_EXIT:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
+    enum options_result parsed = options_parse(&options, argc, argv, &first);
+    if (parsed != OPTIONS_OK) {
+        return exit_code(parsed);
     }
     o.dir = only_operand(argc, argv, first, "scenario folder");
     if (o.dir == NULL || !parse_consumers(consumers, &o.consumers)) {
@@ -266,8 +268,8 @@ static int check_folder(const char *dir, const char *output, bool explains)
 
 static int main_check(int argc, char **argv)
 {
-    const char *output;
-    bool explains;
+    const char *output = NULL;
+    bool explains = false;
     const struct option_row rows[] = {
         OUTPUT_ROW(&output),
         {.name = "explain",
@@ -286,13 +288,9 @@ static int main_check(int argc, char **argv)
     };
     int first;
 
-    switch (options_parse(&options, argc, argv, &first)) {
-    case OPTIONS_OK:
-        break;
-    case OPTIONS_EXIT:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
+    enum options_result parsed = options_parse(&options, argc, argv, &first);
+    if (parsed != OPTIONS_OK) {
+        return exit_code(parsed);
     }
     const char *dir = only_operand(argc, argv, first, "run folder");
     if (dir == NULL) {
@@ -324,13 +322,9 @@ static int main_index(int argc, char **argv)
     };
     int first;
 
-    switch (options_parse(&options, argc, argv, &first)) {
-    case OPTIONS_OK:
-        break;
-    case OPTIONS_EXIT:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
+    enum options_result parsed = options_parse(&options, argc, argv, &first);
+    if (parsed != OPTIONS_OK) {
+        return exit_code(parsed);
     }
     const char *reports =
         first == argc ? "reports" : only_operand(argc, argv, first, "folder of reports");
