@@ -21,7 +21,8 @@ static void fates_prepare(struct checking *k)
         size_t count = k->s->producers[p].line_count;
         k->fates[p] = memory_zeroed(count, sizeof **k->fates);
         for (size_t i = 0; i < count; i++) {
-            k->fates[p][i] = (struct line_fate){OFFSET_NONE, SEND_NONE, SEND_NONE, false, false};
+            k->fates[p][i] =
+                (struct line_fate){.offset = OFFSET_NONE, .first = SEND_NONE, .best = SEND_NONE};
         }
     }
 }
@@ -227,12 +228,13 @@ static void producer_order_check(struct checking *k, size_t p)
     for (size_t i = 0; i < producer->line_count; i++) {
         struct line_ref at = {(uint32_t)p, (uint32_t)i};
         size_t topic = producer->lines[i].topic;
-        if (line_fate(k, at)->offset == OFFSET_NONE || line_fate(k, at)->unplaced ||
+        const struct line_fate *fate = line_fate(k, at);
+        if (fate->offset == OFFSET_NONE || fate->unplaced || fate->guessed ||
             k->logs[topic].ambiguous) {
             continue;
         }
         struct line_ref before = {(uint32_t)p, (uint32_t)(last[topic] - 1)};
-        if (last[topic] > 0 && line_fate(k, before)->offset > line_fate(k, at)->offset) {
+        if (last[topic] > 0 && line_fate(k, before)->offset > fate->offset) {
             say_producer_order(k, topic, before, at);
         }
         last[topic] = i + 1;

@@ -275,19 +275,30 @@ static void maybe_fill(struct joining *j)
 }
 
 /* The next line whose send may have been executed and has the row's text: the producer's, or
- * anybody's when nobody says whose row it is. */
+ * anybody's when nobody says whose row it is. Where there are several, the row may be of each. */
 static bool line_by_text(struct joining *j, const struct identity *who,
                          const struct history_row *row, struct line_ref *out)
 {
+    size_t alike = 0;
+    bool found = false;
+
     maybe_fill(j);
-    for (size_t i = 0; i < j->maybe.count; i++) {
-        *out = j->maybe.items[i];
-        if ((who == NULL || who->producer == out->producer) &&
-            line_message(j->k, *out) == row->message && maybe_executed(j->k, *out)) {
-            return true;
+    for (size_t i = 0; i < j->maybe.count && (!found || alike < 2); i++) {
+        struct line_ref at = j->maybe.items[i];
+        if ((who != NULL && who->producer != at.producer) ||
+            line_message(j->k, at) != row->message) {
+            continue;
+        }
+        alike++;
+        if (!found && maybe_executed(j->k, at)) {
+            *out = at;
+            found = true;
         }
     }
-    return false;
+    if (found) {
+        line_fate(j->k, *out)->guessed = alike > 1;
+    }
+    return found;
 }
 
 /* Without rows, or of a row that has no sequence: a line with the text, refused or already placed;

@@ -21,11 +21,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* An entry that producer-order or a finding at its offset has named says nothing more. */
+/* An entry that producer-order or a finding at its offset has named says nothing more, nor does
+ * one of which it was guessed whose it is. */
 static bool is_displaced(const struct checking *k, const struct log_entry *entry)
 {
-    return (entry->flags & (ENTRY_EXTRA | ENTRY_ACCUSED)) != 0 ||
-           line_fate(k, (struct line_ref){entry->producer, entry->line})->displaced;
+    if ((entry->flags & (ENTRY_EXTRA | ENTRY_ACCUSED)) != 0) {
+        return true;
+    }
+    const struct line_fate *fate = line_fate(k, (struct line_ref){entry->producer, entry->line});
+    return fate->displaced || fate->guessed;
 }
 
 /* One topic's times, made from the end of its log on. */

@@ -258,9 +258,14 @@ static inline void registered(struct folder *f, int p, int topic)
         tick(f), p + 1, topic + 1, 10 * (p + 1) + topic);
 }
 
+static inline struct folder *folder_empty(void)
+{
+    return calloc(1, sizeof(struct folder));
+}
+
 static inline struct folder *folder_good(bool plain)
 {
-    struct folder *f = calloc(1, sizeof *f);
+    struct folder *f = folder_empty();
 
     f->plain = plain;
     add(f, "run.json",
