@@ -18,6 +18,7 @@ PRODUCT = ("myqueue-broker", "myqueue-produce", "myqueue-consume")
 MAY_CHANGE = ("broker/", "common/", "myqueue/", "scenarios/")  # what a patch is for
 # With crash points, which are nothing unless a fault arms one.
 MAKE = ["make", "-s", "-j%d" % os.cpu_count(), "BUILD=build", "CRASH_POINTS=1", "programs"]
+PATCH = ("-p1", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-r", "-", "-i")
 HEADER = re.compile(r"^([A-Z][a-z]+): *(.*)$")
 
 
@@ -138,8 +139,7 @@ class Trees:
         shutil.rmtree(tree, ignore_errors=True)
         shutil.copytree(self.base, tree, symlinks=True)  # with its time stamps
         try:
-            run(["patch", "-p1", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-r", "-",
-                 "-i", mutant.path], tree, "%s no longer applies" % mutant.path)
+            run(["patch", *PATCH, mutant.path], tree, "%s no longer applies" % mutant.path)
             run(MAKE, tree, "%s does not compile" % mutant.path)
             return self.keep_programs(mutant.name, os.path.join(tree, "build"))
         finally:

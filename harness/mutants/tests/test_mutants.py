@@ -5,6 +5,7 @@ Ends with `N passed, N failed`."""
 import argparse
 import glob
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -75,6 +76,15 @@ class Patches(Folder):
             mutant = trees.Mutant(path)
             for fault in mutant.under:
                 self.assertIn(fault, faults, path)
+    def test_all_that_we_have_apply(self):
+        """Told here at once, and not when somebody runs all mutants."""
+        for path in glob.glob(os.path.join(MUTANTS, "*.patch")):
+            with self.subTest(patch=os.path.basename(path)):
+                done = subprocess.run(["patch", "--dry-run", *trees.PATCH, path], cwd=run.ROOT,
+                                      capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_quick_ones_are_there(self):
         for name in run.QUICK:
             self.assertTrue(os.path.exists(os.path.join(MUTANTS, name + ".patch")), name)
 
