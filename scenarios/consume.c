@@ -10,7 +10,8 @@
  * after the last request that failed. A broker that is down or hangs therefore never ends a
  * consumer; --retry does.
  *
- * With --state a consumer that ended, however, goes on as the same: its file tells how far it was.
+ * With --state a consumer that ended, however, goes on as the same: its file tells how far it was,
+ * since a seek comes after so many lines of its topic.
  * A message is in the file before the next is asked for, so nothing is missed; a last line that is
  * not whole is cut off, and its message comes again.
  */
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "myqueue.h"
@@ -47,7 +49,7 @@ struct consume {
     FILE *file;
     struct history *history;
     struct state state;
-    int64_t lines[SETTINGS_TOPICS_MAX]; /* of each topic, that the file held at the beginning */
+    int64_t lines[SETTINGS_TOPICS_MAX]; /* of each topic, that the file holds */
     struct progress progress;
     MyConsumer *consumer;
     int64_t received;
@@ -67,15 +69,20 @@ static void consume_busy(struct consume *consume)
     pthread_mutex_unlock(&consume->lock);
 }
 
+/* The index of one of its topics. */
+static size_t topic_index(const struct consume *consume, const char *topic)
+{
+    size_t i = 0;
+    while (strcmp(consume->settings->topics[i], topic) != 0) {
+        i++;
+    }
+    return i;
+}
+
 static void consume_quiet(struct consume *consume, const char *topic)
 {
-    const struct settings *settings = consume->settings;
     pthread_mutex_lock(&consume->lock);
-    for (size_t i = 0; i < settings->topic_count; i++) {
-        if (strcmp(settings->topics[i], topic) == 0) {
-            consume->quiet_ms[i] = interrupt_clock_ms();
-        }
-    }
+    consume->quiet_ms[topic_index(consume, topic)] = interrupt_clock_ms();
     pthread_mutex_unlock(&consume->lock);
 }
 
@@ -143,6 +150,7 @@ static bool consume_take(struct consume *consume, const MyMessage *message)
         fprintf(stderr, "%s: cannot write %s: %s\n", consume->name, consume->path, strerror(errno));
         return false;
     }
+    consume->lines[topic_index(consume, message->topic)]++;
     history_receive(consume->history, consume->received, message);
     progress_show(&consume->progress, consume->received);
     return true;
@@ -169,6 +177,74 @@ static void consume_ask_sizes(struct consume *consume)
     }
 }
 
+/* ---- going on elsewhere ------------------------------------------------------------ */
+
+/* Tried again while there is no such offset: it may be yet to come. False: one line is on stderr.
+ */
+static bool consume_seek(struct consume *consume, const struct settings_seek *seek)
+{
+    char error[MYQUEUE_ERROR_BYTES];
+    int64_t until_ms = interrupt_clock_ms() + (int64_t)consume->settings->retry_s * 1000;
+    const struct timespec pause = {.tv_nsec = SLICE_MS * 1000000L};
+    while (!interrupt_caught()) {
+        history_seek(consume->history, seek->topic, seek->offset);
+        enum myqueue_status status =
+            myconsumer_seek(consume->consumer, seek->topic, seek->offset, NULL, error);
+        history_sought(consume->history, seek->topic, status, myqueue_status_name(status));
+        consume_busy(consume);
+        if (status == MYQUEUE_OK) {
+            return true;
+        }
+        if (status != MYQUEUE_OFFSET_OUT_OF_RANGE || interrupt_clock_ms() >= until_ms) {
+            progress_clear(&consume->progress);
+            fprintf(stderr, "%s: cannot go on at offset %" PRId64 " of topic %s: %s\n",
+                    consume->name, seek->offset, seek->topic, error);
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+/* The seeks that are due now in a topic. One that was due when an earlier life ended is done again:
+ * nothing was received since. */
+static bool consume_seek_if_due(struct consume *consume, const char *topic)
+{
+    for (size_t i = 0; i < consume->settings->seek_count; i++) {
+        const struct settings_seek *seek = &consume->settings->seeks[i];
+        if (strcmp(seek->topic, topic) == 0 &&
+            consume->lines[topic_index(consume, topic)] == seek->after) {
+            return consume_seek(consume, seek);
+        }
+    }
+    return true;
+}
+
+static bool consume_seek_at_start(struct consume *consume)
+{
+    bool good = true;
+    for (size_t i = 0; i < consume->settings->topic_count && good; i++) {
+        good = consume_seek_if_due(consume, consume->settings->topics[i]);
+    }
+    return good;
+}
+
+/* The offset that follows the lines of a topic that the file holds; `first` began them. */
+static int64_t consume_position(const struct consume *consume, size_t topic, int64_t first)
+{
+    int64_t lines = consume->lines[topic];
+    int64_t position = first + lines;
+    for (size_t i = 0; i < consume->settings->seek_count; i++) {
+        const struct settings_seek *seek = &consume->settings->seeks[i];
+        if (topic_index(consume, seek->topic) == topic && seek->after < lines) {
+            position = seek->offset + lines - seek->after;
+        }
+    }
+    return position;
+}
+
+/* ---- until the end ------------------------------------------------------------------ */
+
 /* Until one of the ends; false when something went wrong, with one line on stderr. */
 static bool consume_all(struct consume *consume)
 {
@@ -177,7 +253,7 @@ static bool consume_all(struct consume *consume)
         MyMessage message;
         enum myqueue_status status = myconsumer_get_next(consume->consumer, SLICE_MS, &message);
         if (status == MYQUEUE_OK) {
-            if (!consume_take(consume, &message)) {
+            if (!consume_take(consume, &message) || !consume_seek_if_due(consume, message.topic)) {
                 return false;
             }
             if (consume->received == expect) {
@@ -223,7 +299,7 @@ static size_t consume_identities(const struct consume *consume, struct myqueue_i
         const struct state_topic *topic = &consume->state.topics[i];
         if (topic->client_id >= 0) {
             resume[count++] = (struct myqueue_identity){topic->topic, topic->client_id,
-                                                        topic->next + consume->lines[i]};
+                                                        consume_position(consume, i, topic->next)};
         }
     }
     return count;
@@ -354,7 +430,7 @@ static int consume_run(struct consume *consume)
         progress_start(&consume->progress, consume->name, consume->settings->expect);
         if (good) {
             consume_ask_sizes(consume);
-            good = consume_all(consume);
+            good = consume_seek_at_start(consume) && consume_all(consume);
         }
         myconsumer_stop(consume->consumer);
         progress_clear(&consume->progress);

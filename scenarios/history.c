@@ -224,6 +224,33 @@ void history_sized(struct history *history, const char *topic, int64_t size)
     event_end(history);
 }
 
+void history_seek(struct history *history, const char *topic, int64_t offset)
+{
+    if (history == NULL) {
+        return;
+    }
+    event_begin(history, "seek", "invoke");
+    event_text(history, "topic", topic);
+    event_number(history, "offset", offset);
+    event_end(history);
+}
+
+void history_sought(struct history *history, const char *topic, enum myqueue_status status,
+                    const char *code)
+{
+    if (history == NULL) {
+        return;
+    }
+    bool refused = status == MYQUEUE_OFFSET_OUT_OF_RANGE || status == MYQUEUE_REFUSED ||
+                   status == MYQUEUE_FORGOTTEN;
+    event_begin(history, "seek", status == MYQUEUE_OK ? "ok" : refused ? "fail" : "info");
+    event_text(history, "topic", topic);
+    if (status != MYQUEUE_OK) {
+        event_text(history, "code", code);
+    }
+    event_end(history);
+}
+
 /* How an attempt ended. A refusal has a code or an error, and so has what got no answer. */
 static const char *attempt_type(const struct myqueue_attempt *attempt)
 {

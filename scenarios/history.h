@@ -47,6 +47,12 @@ void history_receive(struct history *history, int64_t line, const MyMessage *mes
 void history_size(struct history *history, const char *topic);
 void history_sized(struct history *history, const char *topic, int64_t size);
 
+/* A consumer is about to go on at `offset` of the topic; and what came of it: `code` is the
+ * status's name. */
+void history_seek(struct history *history, const char *topic, int64_t offset);
+void history_sought(struct history *history, const char *topic, enum myqueue_status status,
+                    const char *code);
+
 /* A request begins or ends. A registration is also an operation of its own. */
 void history_attempt(struct history *history, const struct myqueue_attempt *attempt);
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const int64_t OFFSET_MAX = INT64_C(1) << 53;
+
 enum { ROWS_MAX = 16, ID_MAX = 999999, SECONDS_MAX = 86400, NAME_BYTES_MAX = 32 };
 
 enum { PRODUCE = SETTINGS_PRODUCE, CONSUME = SETTINGS_CONSUME, BOTH = PRODUCE | CONSUME };
@@ -107,6 +109,29 @@ static bool set_expect(struct settings *settings, const char *value, const char 
     return number_parse(value, 0, INT64_MAX, &settings->expect);
 }
 
+/* "200:0:T1"; the topic may hold colons, too. */
+static bool set_seek(struct settings *settings, const char *value, const char **expected)
+{
+    *expected = "N:OFFSET:TOPIC, such as 200:0:T1; at most 64 of them";
+    if (settings->seek_count == SETTINGS_SEEKS_MAX) {
+        return false;
+    }
+    struct settings_seek *seek = &settings->seeks[settings->seek_count];
+    const char *offset = strchr(value, ':');
+    const char *topic = offset != NULL ? strchr(offset + 1, ':') : NULL;
+    char numbers[2][24];
+    if (topic == NULL || topic[1] == '\0' || offset - value >= (ptrdiff_t)sizeof numbers[0] ||
+        topic - offset > (ptrdiff_t)sizeof numbers[0]) {
+        return false;
+    }
+    snprintf(numbers[0], sizeof numbers[0], "%.*s", (int)(offset - value), value);
+    snprintf(numbers[1], sizeof numbers[1], "%.*s", (int)(topic - offset - 1), offset + 1);
+    seek->topic = topic + 1;
+    settings->seek_count++;
+    return number_parse(numbers[0], 0, OFFSET_MAX, &seek->after) &&
+           number_parse(numbers[1], 0, OFFSET_MAX, &seek->offset);
+}
+
 static bool set_pace(struct settings *settings, const char *value, const char **expected)
 {
     *expected = "'fast' or 'real'";
@@ -153,6 +178,9 @@ static const struct setting rows[] = {
      "which the broker does not answer is not counted"},
     {"expect", CONSUME, "MESSAGES", NULL, false, set_expect,
      "end after so many, and fail when there are fewer"},
+    {"seek", CONSUME, "N:OFFSET:TOPIC", NULL, false, set_seek,
+     "after N lines of TOPIC in the file, go on at OFFSET of it; may\n"
+     "be given several times; waits (--retry) for an offset to come"},
     {"retry", BOTH, "SECONDS", "60", false, set_retry,
      "ride out a broker that is down for so long"},
     {"gate", PRODUCE, "FILE", NULL, false, set_gate,
@@ -331,6 +359,35 @@ static enum settings_result read_rest(enum settings_program program, const struc
     return SETTINGS_RUN;
 }
 
+/* What can be said of seeks only once all topics are known. */
+static enum settings_result seeks_check(enum settings_program program,
+                                        const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->seek_count; i++) {
+        const struct settings_seek *seek = &settings->seeks[i];
+        size_t t = 0;
+        while (t < settings->topic_count && strcmp(settings->topics[t], seek->topic) != 0) {
+            t++;
+        }
+        if (t == settings->topic_count) {
+            fprintf(stderr, "%s: --seek in topic '%s', which is not one of --topics\n",
+                    program_name(program), seek->topic);
+            return SETTINGS_BAD;
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(settings->seeks[k].topic, seek->topic) == 0 &&
+                settings->seeks[k].after >= seek->after) {
+                fprintf(stderr,
+                        "%s: --seek in topic '%s': each must be after more lines than the "
+                        "one before it\n",
+                        program_name(program), seek->topic);
+                return SETTINGS_BAD;
+            }
+        }
+    }
+    return SETTINGS_RUN;
+}
+
 enum settings_result settings_parse(enum settings_program program, int argc, char **argv,
                                     struct settings *settings)
 {
@@ -341,6 +398,9 @@ enum settings_result settings_parse(enum settings_program program, int argc, cha
         if (!given[i] && (rows[i].programs & (int)program) != 0) {
             result = read_rest(program, &rows[i], settings);
         }
+    }
+    if (result == SETTINGS_RUN) {
+        result = seeks_check(program, settings);
     }
     if (result != SETTINGS_RUN) {
         settings_release(settings);

@@ -13,7 +13,14 @@
 
 enum settings_program { SETTINGS_PRODUCE = 1, SETTINGS_CONSUME = 2 };
 
-enum { SETTINGS_TOPICS_MAX = 1024 };
+enum { SETTINGS_TOPICS_MAX = 1024, SETTINGS_SEEKS_MAX = 64 };
+
+/* Once its file has `after` lines of the topic, the consumer goes on at `offset` of it. */
+struct settings_seek {
+    const char *topic; /* one of the topics */
+    int64_t after;     /* ascending for each topic */
+    int64_t offset;
+};
 
 /* Texts are borrowed from argv and the environment. */
 struct settings {
@@ -26,10 +33,12 @@ struct settings {
     const char *history; /* NULL: none */
     const char *state;   /* NULL: none */
     int retry_s;
-    bool pace_real;   /* produce */
-    const char *gate; /* produce; NULL: none */
-    int idle_s;       /* consume */
-    int64_t expect;   /* consume; -1: not known */
+    bool pace_real;                                 /* produce */
+    const char *gate;                               /* produce; NULL: none */
+    int idle_s;                                     /* consume */
+    int64_t expect;                                 /* consume; -1: not known */
+    struct settings_seek seeks[SETTINGS_SEEKS_MAX]; /* consume */
+    size_t seek_count;
 };
 
 enum settings_result {

@@ -166,6 +166,12 @@ struct stray {
 
 CHECK_LIST_TYPE(strays, struct stray)
 
+/* A seek after which the consumer went on as before, at this entry. */
+struct ignored_seek {
+    const struct history_seek *seek;
+    uint32_t got;
+};
+
 struct stream {
     size_t consumer; /* index into scenario.consumers */
     enum finding_source source;
@@ -174,6 +180,7 @@ struct stream {
     size_t count;
     uint32_t *entries; /* by item: where it belongs */
     struct strays strays;
+    HISTORY_LIST(struct ignored_seek) ignored;
     struct check_delivery *cells; /* by topic; counted here */
     unsigned char *reads;         /* by topic: 1 if the consumer reads it */
     unsigned char **received;     /* by topic, then entry: 1 if it has its item */

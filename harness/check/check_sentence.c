@@ -18,6 +18,7 @@ static const char *const words[FINDING_KINDS] = {
     [FINDING_FORGOTTEN] = "the broker no longer knew %p of %t",
     [FINDING_LOST] = "%p %l %n of %t",
     [FINDING_SKIPPED] = "%p read past %n of %t",
+    [FINDING_SEEK_IGNORED] = "%p asked to go on elsewhere in %t, and went on as before, %x",
     [FINDING_FALSE_EMPTY] = "%p was told %x that there is no message of %t while one was there",
     [FINDING_REDELIVERED] = "%p %g %n of %t twice",
     [FINDING_OUT_OF_ORDER] = "%p %g %n of %t out of order",

@@ -479,6 +479,17 @@ static void say_gap(struct naming *n, const struct stray *gap)
 
 /* ---- all --------------------------------------------------------------------------- */
 
+/* Was it before the consumer's last seek in the topic? Then it says nothing of what came after. */
+static bool before_seek(const struct history_consumer *c, size_t topic, int64_t time_ns)
+{
+    for (size_t i = c->seeks.count; i-- > 0;) {
+        if (c->seeks.items[i].topic == topic && c->seeks.items[i].outcome != OUTCOME_FAIL) {
+            return time_ns < c->seeks.items[i].begin_ns;
+        }
+    }
+    return false;
+}
+
 int64_t *check_empty_times(const struct checking *k, size_t consumer)
 {
     const struct history_consumer *c = &k->h->consumers[consumer];
@@ -491,7 +502,8 @@ int64_t *check_empty_times(const struct checking *k, size_t consumer)
     for (size_t i = 0; i < c->requests.count && no_message != TEXT_NONE; i++) {
         const struct history_request *r = &c->requests.items[i];
         size_t topic = topic_of(k, r->topic);
-        if (r->code == no_message && topic != FINDING_TOPIC_NONE && r->begin_ns > times[topic]) {
+        if (r->code == no_message && topic != FINDING_TOPIC_NONE && r->begin_ns > times[topic] &&
+            !before_seek(c, topic, r->begin_ns)) {
             times[topic] = r->begin_ns;
         }
     }

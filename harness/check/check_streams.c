@@ -9,8 +9,8 @@
  * A file that says line by line what the history says needs no look of its own. One that
  * does not is laid beside the logs too, and what is wrong with it is named by itself.
  *
- * A seek begins a new run: within each run the offsets ascend, and what was passed over
- * because a seek said so is not missing.
+ * A seek begins a new run: a run begins at the seek's offset, its offsets ascend, and nothing is
+ * missing within it; the last run goes on to the end of the log.
  */
 #include "harness/check/check_parts.h"
 
@@ -48,7 +48,7 @@ static void stream_init(const struct checking *k, struct stream *stream, size_t 
         stream->received[t] = memory_zeroed(stream->reads[t] ? k->logs[t].count : 0, 1);
         stream->cells[t].consumer = consumer;
         stream->cells[t].topic = t;
-        stream->cells[t].expected = k->s->topics[t].expected;
+        stream->cells[t].expected = scenario_expected(k->s, &k->s->consumers[consumer], t);
         /* What never came into the log cannot be received. */
         stream->cells[t].missing = k->s->topics[t].expected - (int64_t)k->logs[t].owed;
     }
@@ -64,6 +64,7 @@ static void stream_release(const struct checking *k, struct stream *stream)
     free(stream->cells);
     free(stream->entries);
     free(stream->strays.items);
+    free(stream->ignored.items);
 }
 
 static uint32_t topic_text_at(const struct stream *stream, size_t at)
@@ -188,46 +189,141 @@ static void lane_align_run(const struct lane *lane, size_t first, size_t end)
     }
 }
 
-static void lane_align_by_offset(const struct lane *lane)
-{
-    const struct history_consumer *from = lane->stream->from;
-    size_t first = 0;
+/* ---- between seeks --------------------------------------------------------------------- */
 
-    for (size_t s = 0; s < from->seeks.count; s++) {
-        size_t end = first;
-        if (from->seeks.items[s].topic != lane->topic) {
-            continue;
+/* What a consumer was given of a topic until it seeks, or to the end. */
+struct run {
+    size_t first; /* of the lane's items, up to `end` */
+    size_t end;
+    const struct history_seek *seek; /* which began it; NULL: none */
+    bool is_last;
+};
+
+struct runs {
+    const struct lane *lane;
+    size_t seek; /* the next to be looked at */
+    struct run run;
+};
+
+/* A seek that was refused moves nobody. */
+static const struct history_seek *runs_next_seek(struct runs *r)
+{
+    const struct history_consumer *from = r->lane->stream->from;
+
+    while (r->seek < from->seeks.count) {
+        const struct history_seek *seek = &from->seeks.items[r->seek++];
+        if (seek->topic == r->lane->topic && seek->outcome != OUTCOME_FAIL) {
+            return seek;
         }
-        while (end < lane->count && lane->items[end] < from->seeks.items[s].receives) {
-            end++;
-        }
-        lane_align_run(lane, first, end);
-        first = end;
     }
-    lane_align_run(lane, first, lane->count);
+    return NULL;
 }
 
-static void lane_align_by_text(const struct lane *lane)
+/* Fill in the end of the run that `r->run` begins, and begin the next one in `next`. */
+static struct run runs_take(struct runs *r)
 {
-    uint32_t *sent = memory_zeroed(lane->log->count, sizeof *sent);
-    uint32_t *got = memory_zeroed(lane->count, sizeof *got);
-    size_t *match = memory_zeroed(lane->log->count, sizeof *match);
+    const struct history_seek *seek = runs_next_seek(r);
+    struct run run = r->run;
 
-    for (size_t i = 0; i < lane->log->count; i++) {
-        sent[i] = lane->log->items[i].message;
+    run.end = run.first;
+    run.is_last = seek == NULL;
+    while (run.end < r->lane->count && (run.is_last || r->lane->items[run.end] < seek->receives)) {
+        run.end++;
     }
-    for (size_t i = 0; i < lane->count; i++) {
-        got[i] = message_at(lane->stream, lane->items[i]);
+    r->run = (struct run){.first = run.end, .seek = seek};
+    return run;
+}
+
+/* The first entry that a seek is to give. */
+static size_t seek_entry(const struct lane *lane, const struct history_seek *seek)
+{
+    size_t entry = 0;
+
+    topic_log_find(lane->log, seek->offset, &entry);
+    return entry;
+}
+
+/* The first or the last entry of a run; ENTRY_NONE: it has none. */
+static uint32_t run_edge(const struct lane *lane, const struct run *run, bool last)
+{
+    for (size_t i = 0; i < run->end - run->first; i++) {
+        uint32_t item = lane->items[last ? run->end - 1 - i : run->first + i];
+        if (lane->stream->entries[item] != ENTRY_NONE) {
+            return lane->stream->entries[item];
+        }
     }
-    diff_match(sent, lane->log->count, got, lane->count, match);
-    for (size_t i = 0; i < lane->log->count; i++) {
+    return ENTRY_NONE;
+}
+
+/* Did the consumer go on after the seek as if it had not asked? `before` is the entry that it was
+ * given last, or ENTRY_NONE. */
+static bool is_ignored(const struct lane *lane, const struct run *run, uint32_t before)
+{
+    uint32_t first = run_edge(lane, run, false);
+
+    if (run->seek == NULL || run->seek->outcome != OUTCOME_OK || first == ENTRY_NONE) {
+        return false;
+    }
+    size_t wanted = seek_entry(lane, run->seek);
+    return first < wanted || (first > wanted && first == before + 1); /* ENTRY_NONE + 1 is 0 */
+}
+
+/* From which entry on everything is owed in this run, up to the run's last one. Where nobody knows
+ * whether the seek was done, it is what came. */
+static size_t run_begin(const struct lane *lane, const struct run *run, bool ignored)
+{
+    uint32_t first = run_edge(lane, run, false);
+
+    if (run->seek == NULL) {
+        return 0;
+    }
+    if (run->seek->outcome == OUTCOME_OK && !ignored) {
+        return seek_entry(lane, run->seek);
+    }
+    return first == ENTRY_NONE ? lane->log->count : first;
+}
+
+/* The items of a run beside the log, by their texts. */
+static void lane_align_texts(const struct lane *lane, const struct run *run)
+{
+    bool known = run->seek != NULL && run->seek->outcome == OUTCOME_OK;
+    size_t begin = known ? seek_entry(lane, run->seek) : 0;
+    size_t sent_count = lane->log->count - begin;
+    size_t got_count = run->end - run->first;
+    uint32_t *sent = memory_zeroed(sent_count, sizeof *sent);
+    uint32_t *got = memory_zeroed(got_count, sizeof *got);
+    size_t *match = memory_zeroed(sent_count, sizeof *match);
+
+    for (size_t i = 0; i < sent_count; i++) {
+        sent[i] = lane->log->items[begin + i].message;
+    }
+    for (size_t i = 0; i < got_count; i++) {
+        got[i] = message_at(lane->stream, lane->items[run->first + i]);
+    }
+    diff_match(sent, sent_count, got, got_count, match);
+    for (size_t i = 0; i < sent_count; i++) {
         if (match[i] != DIFF_NONE) {
-            lane_keep(lane, match[i], (uint32_t)i);
+            lane_keep(lane, run->first + match[i], (uint32_t)(begin + i));
         }
     }
     free(sent);
     free(got);
     free(match);
+}
+
+static void lane_align(const struct lane *lane)
+{
+    struct runs runs = {.lane = lane};
+    struct run run;
+
+    do {
+        run = runs_take(&runs);
+        if (lane->stream->by_text) {
+            lane_align_texts(lane, &run);
+        } else {
+            lane_align_run(lane, run.first, run.end);
+        }
+    } while (!run.is_last);
 }
 
 static int64_t stray_key(const struct stream *stream, int64_t offset)
@@ -241,41 +337,23 @@ static bool is_alike(const struct stream *stream, const struct log_entry *a,
     return stream->by_text && a->message == b->message;
 }
 
-/* An entry that the consumer has to get, and did not; a seek passes over all before it. */
-static bool is_gap(const struct lane *lane, size_t entry)
+static bool lane_is_whole(const struct lane *lane)
 {
-    const struct history_consumer *from = lane->stream->from;
-    int64_t offset = lane->log->items[entry].offset;
-
-    if (lane->stream->received[lane->topic][entry] ||
-        (lane->log->items[entry].flags & ENTRY_EXTRA) != 0) {
-        return false;
-    }
-    for (size_t s = 0; s < from->seeks.count; s++) {
-        if (from->seeks.items[s].topic == lane->topic && from->seeks.items[s].offset > offset &&
-            from->seeks.items[s].outcome != OUTCOME_FAIL) {
+    for (size_t i = 0; i < lane->log->count; i++) {
+        if (!lane->stream->received[lane->topic][i] &&
+            (lane->log->items[i].flags & ENTRY_EXTRA) == 0) {
             return false;
         }
     }
-    return true;
-}
-
-static bool lane_has_gap(const struct lane *lane)
-{
-    for (size_t i = 0; i < lane->log->count; i++) {
-        if (is_gap(lane, i)) {
-            return true;
-        }
-    }
-    return false;
+    return lane->stream->from->seeks.count == 0;
 }
 
 /*
- * Entries without an item. Where there are no offsets, nobody can say which one of alike
- * neighbours is missing, so a gap may be anywhere within its run of equal messages: it lies
- * between the last item before the run and the first one behind it.
+ * Entries from `begin` on, up to `end`, without an item in the run. Where there are no offsets,
+ * nobody can say which one of alike neighbours is missing, so a gap may be anywhere within its run
+ * of equal messages: it lies between the last item before the run and the first one behind it.
  */
-static void lane_gaps(const struct lane *lane)
+static void run_gaps(const struct lane *lane, const struct run *run, size_t begin, size_t end)
 {
     const struct topic_log *log = lane->log;
     struct stream *stream = lane->stream;
@@ -284,14 +362,14 @@ static void lane_gaps(const struct lane *lane)
     int64_t last = 0;
     int64_t low = 0;
 
-    for (size_t i = 0; i < lane->count; i++) {
+    for (size_t i = run->first; i < run->end; i++) {
         if (stream->entries[lane->items[i]] != ENTRY_NONE) {
             position[stream->entries[lane->items[i]]] = lane->items[i] + 1;
         }
     }
-    for (size_t i = 0; i < log->count; i++) {
-        low = i > 0 && is_alike(stream, &log->items[i], &log->items[i - 1]) ? low : last;
-        if (is_gap(lane, i)) {
+    for (size_t i = begin; i < end; i++) {
+        low = i > begin && is_alike(stream, &log->items[i], &log->items[i - 1]) ? low : last;
+        if (position[i] == 0 && (log->items[i].flags & ENTRY_EXTRA) == 0) {
             MEMORY_PUSH(&stream->strays,
                         (struct stray){.is_gap = true,
                                        .topic = lane->topic,
@@ -306,9 +384,8 @@ static void lane_gaps(const struct lane *lane)
     int64_t next = INT64_MAX;
     int64_t high = INT64_MAX;
     size_t stray = stream->strays.count;
-    for (size_t i = log->count; i-- > 0 && stray > first;) {
-        high = i + 1 < log->count && is_alike(stream, &log->items[i], &log->items[i + 1]) ? high
-                                                                                          : next;
+    for (size_t i = end; i-- > begin && stray > first;) {
+        high = i + 1 < end && is_alike(stream, &log->items[i], &log->items[i + 1]) ? high : next;
         if (stream->strays.items[stray - 1].index == i) {
             stream->strays.items[--stray].high = high;
         } else if (position[i] != 0) {
@@ -316,6 +393,26 @@ static void lane_gaps(const struct lane *lane)
         }
     }
     free(position);
+}
+
+static void lane_gaps(const struct lane *lane)
+{
+    struct runs runs = {.lane = lane};
+    uint32_t before = ENTRY_NONE;
+    struct run run;
+
+    do {
+        run = runs_take(&runs);
+        uint32_t last = run_edge(lane, &run, true);
+        bool ignored = is_ignored(lane, &run, before);
+        if (ignored && lane->stream->source == SOURCE_HISTORY) {
+            MEMORY_PUSH(&lane->stream->ignored,
+                        (struct ignored_seek){run.seek, run_edge(lane, &run, false)});
+        }
+        run_gaps(lane, &run, run_begin(lane, &run, ignored),
+                 run.is_last ? lane->log->count : (size_t)(last + 1)); /* ENTRY_NONE + 1 is 0 */
+        before = last != ENTRY_NONE ? last : before;
+    } while (!run.is_last);
 }
 
 /* Items that are no entry; without offsets it may be any of its alike neighbours. */
@@ -452,12 +549,10 @@ static void stream_align(const struct checking *k, struct stream *stream)
         if (!stream->reads[t]) {
             continue;
         }
-        if (!placed && stream->by_text) {
-            lane_align_by_text(&lanes[t]);
-        } else if (!placed) {
-            lane_align_by_offset(&lanes[t]);
+        if (!placed) {
+            lane_align(&lanes[t]);
         }
-        if (lane_has_gap(&lanes[t])) {
+        if (!lane_is_whole(&lanes[t])) {
             lane_gaps(&lanes[t]);
         }
     }
@@ -466,6 +561,23 @@ static void stream_align(const struct checking *k, struct stream *stream)
     }
     free(lanes);
     free(indices);
+}
+
+/* The seeks that changed nothing. */
+static void ignored_take(struct checking *k, const struct stream *stream)
+{
+    for (size_t i = 0; i < stream->ignored.count; i++) {
+        const struct history_seek *seek = stream->ignored.items[i].seek;
+        const struct log_entry *got = &k->logs[seek->topic].items[stream->ignored.items[i].got];
+        struct evidence *e = findings_add(&k->c->findings, FINDING_SEEK_IGNORED, SOURCE_HISTORY,
+                                          consumer_name(k, stream->consumer).text, seek->topic);
+        if (e != NULL) {
+            e->offset = seek->offset;
+            e->time_ns = seek->end_ns;
+            evidence_say(e, "asked to go on at offset %" PRId64 " and was given offset %" PRId64,
+                         seek->offset, got->offset);
+        }
+    }
 }
 
 /* What is in the log and should not be was delivered as it is there. */
@@ -660,7 +772,18 @@ static void order_compare(struct checking *k, size_t topic, const struct stream 
     }
 }
 
-/* Against the topic's first consumer: who agrees with it agrees with the others. Consumers that
+static bool has_sought(const struct stream *stream, size_t topic)
+{
+    for (size_t i = 0; i < stream->from->seeks.count; i++) {
+        if (stream->from->seeks.items[i].topic == topic) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who reads something again has no one order of its own, and is left out.
+ * Against the topic's first consumer: who agrees with it agrees with the others. Consumers that
  * got everything in the log's order agree. */
 static void orders_check(struct checking *k, const struct stream *streams, size_t topic)
 {
@@ -671,7 +794,7 @@ static void orders_check(struct checking *k, const struct stream *streams, size_
     for (size_t c = 0; c < t->consumer_count; c++) {
         disorder = disorder || streams[t->consumers[c]].cells[topic].out_of_order > 0;
     }
-    if (!disorder) {
+    if (!disorder || has_sought(one, topic)) {
         return;
     }
     uint32_t *place = memory_zeroed(k->logs[topic].count, sizeof *place);
@@ -681,7 +804,9 @@ static void orders_check(struct checking *k, const struct stream *streams, size_
         }
     }
     for (size_t c = 1; c < t->consumer_count; c++) {
-        order_compare(k, topic, one, place, &streams[t->consumers[c]]);
+        if (!has_sought(&streams[t->consumers[c]], topic)) {
+            order_compare(k, topic, one, place, &streams[t->consumers[c]]);
+        }
     }
     free(place);
 }
@@ -790,6 +915,7 @@ static void streams_align(struct checking *k, struct stream *streams)
     parallel_each(k->s->consumer_count, align_round, &(struct aligning){k, streams});
     for (size_t i = 0; i < k->s->consumer_count; i++) {
         extras_take(k, &streams[i]);
+        ignored_take(k, &streams[i]);
     }
 }
 

@@ -432,6 +432,17 @@ static bool has_sizes(const struct history_consumer *c, size_t topic)
     return false;
 }
 
+/* After a seek the position is no count of what was taken. */
+static bool sought_before(const struct history_consumer *c, const struct history_size *size)
+{
+    for (size_t i = 0; i < c->seeks.count; i++) {
+        if (c->seeks.items[i].topic == size->topic && c->seeks.items[i].begin_ns <= size->end_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
                            const struct counting *n)
 {
@@ -439,7 +450,8 @@ static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
     uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
 
     for (size_t i = 0; i < c->sizes.count; i++) {
-        if (c->sizes.items[i].topic == topic && c->sizes.items[i].outcome == OUTCOME_OK) {
+        if (c->sizes.items[i].topic == topic && c->sizes.items[i].outcome == OUTCOME_OK &&
+            !sought_before(c, &c->sizes.items[i])) {
             size_judge(k, consumer, topic, n, &c->sizes.items[i]);
         }
     }

@@ -31,6 +31,7 @@
     X(FINDING_LOST, "lost", true, "Lost")                                                          \
     X(FINDING_SKIPPED, "skipped", true, "Read past")                                               \
     X(FINDING_FALSE_EMPTY, "false-empty", true, "\"No message\" while one was there")              \
+    X(FINDING_SEEK_IGNORED, "seek-ignored", true, "A seek that changed nothing")                   \
     X(FINDING_REDELIVERED, "redelivered", true, "Delivered twice")                                 \
     X(FINDING_OUT_OF_ORDER, "out-of-order", true, "Out of order")                                  \
     X(FINDING_PHANTOM, "phantom", true, "Sent by nobody")                                          \

@@ -374,11 +374,20 @@ static void receive_supply(struct reading *r, const struct moment *m, uint32_t t
     struct history_consumer *c = r->consumer;
     int64_t count = 0;
     int64_t offset = 0;
+    size_t last = 0; /* the topic's last receive */
 
     for (size_t i = 0; i < c->receives.count; i++) {
         if (c->receives.items[i].topic == topic) {
             count++;
             offset = c->receives.items[i].offset + 1;
+            last = i;
+        }
+    }
+    for (size_t i = 0; i < c->seeks.count; i++) {
+        const struct history_seek *seek = &c->seeks.items[i];
+        if (seek->topic == topic && seek->outcome == OUTCOME_OK &&
+            (count == 0 || seek->receives > last)) {
+            offset = seek->offset; /* nothing of the topic was received since */
         }
     }
     if (lines == count + 1) {

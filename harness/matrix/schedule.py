@@ -98,6 +98,18 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Seek:
+    consumer: int
+    topic: str
+    after: int   # messages of the topic that it was given
+    offset: int
+
+    def line(self):
+        return "seek = C%d after %d messages of %s: to %d" % (self.consumer, self.after, self.topic,
+                                                              self.offset)
+
+
+@dataclass(frozen=True)
 class Shape:
     producers: int
     consumers: int
@@ -112,6 +124,7 @@ class Schedule:
     topics: dict  # topic: (producers, consumers), ids ascending
     logs: dict    # producer: its lines, as (topic, text)
     faults: tuple
+    seeks: tuple = ()  # one at most for a consumer of a topic
 
     def lines(self):
         return sum(len(log) for log in self.logs.values())
@@ -122,6 +135,7 @@ class Schedule:
         for topic, (producers, consumers) in self.topics.items():
             rows.append("%s: %s : %s" % (topic, " ".join("P%d" % p for p in producers),
                                          " ".join("C%d" % c for c in consumers)))
+        rows += [seek.line() for seek in self.seeks]
         rows += [fault.line() for fault in self.faults]
         return "".join(row + "\n" for row in rows)
 
@@ -141,6 +155,9 @@ class Schedule:
 
     def without_fault(self, index):
         return replace(self, faults=self.faults[:index] + self.faults[index + 1:])
+
+    def without_seek(self, index):
+        return replace(self, seeks=self.seeks[:index] + self.seeks[index + 1:])
 
     def without_producer(self, producer):
         logs = {p: log for p, log in self.logs.items() if p != producer}
@@ -172,7 +189,14 @@ class Schedule:
             who = re.match(r"kill (producer|consumer) (\d+)", fault.words)
             if who and int(who[2]) not in (logs if who[1] == "producer" else readers):
                 return None
-        return replace(self, logs=logs, topics=kept, faults=faults) if kept else None
+        seeks = tuple(seek for seek in self.seeks if seek.topic in kept and
+                      seek.consumer in kept[seek.topic][1] and
+                      max(seek.after, seek.offset) <= messages(logs, seek.topic))
+        return replace(self, logs=logs, topics=kept, faults=faults, seeks=seeks) if kept else None
+
+
+def messages(logs, topic):
+    return sum(t == topic for log in logs.values() for t, _ in log)
 
 
 def scaled(faults, part):
@@ -212,6 +236,19 @@ def draw_logs(dice, topics, producers, lines):
         for i, topic in enumerate(mine):
             logs[producer][i] = (topic, logs[producer][i][1])
     return logs
+
+
+def draw_seeks(dice, topics, logs):
+    """Now and then a consumer begins a topic again, goes back some way, or on to what is to come."""
+    seeks = []
+    for topic, (_, consumers) in topics.items():
+        count = messages(logs, topic)
+        for consumer in consumers:
+            after = dice.randint(1, count)
+            offset = dice.choice((0, dice.randint(0, after), dice.randint(after, count)))
+            if dice.random() < 0.2:
+                seeks.append(Seek(consumer, topic, after, offset))
+    return tuple(seeks)
 
 
 def draw(name, store, seed, kinds, shape, room):
@@ -256,4 +293,5 @@ def draw_mixed(seed, stores, names=None):
              kind.name in (names or ROWS)]
     shape = Shape(dice.randint(1, 5), dice.randint(1, 4), dice.randint(1, 4))
     drawn = without_clashes(dice.choices(kinds, k=dice.randint(1, 5)))
-    return draw("soak", store, seed, drawn, shape, dice.choice((100, 300, 1000)))
+    schedule = draw("soak", store, seed, drawn, shape, dice.choice((100, 300, 1000)))
+    return replace(schedule, seeks=draw_seeks(dice, schedule.topics, schedule.logs))

@@ -13,6 +13,8 @@ def smaller(schedule):
     """All schedules that are one step smaller, the largest steps first."""
     for index in reversed(range(len(schedule.faults))):
         yield "without fault %d" % (index + 1), schedule.without_fault(index)
+    for index in reversed(range(len(schedule.seeks))):
+        yield "without seek %d" % (index + 1), schedule.without_seek(index)
     for producer in sorted(schedule.logs) if len(schedule.logs) > 1 else []:
         yield "without P%d" % producer, schedule.without_producer(producer)
     consumers = sorted({c for _, readers in schedule.topics.values() for c in readers})

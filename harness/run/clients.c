@@ -92,6 +92,12 @@ static struct arguments client_arguments(const struct clients *clients, const st
         arguments_add(&a, "%lld", (long long)client->plan->expected);
         arguments_add(&a, "--idle");
         arguments_add(&a, "%d", IDLE_S);
+        for (size_t i = 0; i < client->plan->seek_count; i++) {
+            const struct scenario_seek *seek = &client->plan->seeks[i];
+            arguments_add(&a, "--seek");
+            arguments_add(&a, "%lld:%lld:%s", (long long)seek->after, (long long)seek->offset,
+                          clients->scenario->topics[seek->topic].name);
+        }
     }
     arguments_add(&a, "--topics");
     for (size_t i = 0; i < client->plan->topic_count; i++) {

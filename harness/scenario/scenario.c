@@ -487,6 +487,38 @@ static bool folder_load(struct loading *l, int64_t consumers)
     return ok;
 }
 
+/* ---- seeks ------------------------------------------------------------------------ */
+
+static bool reads_topic(const struct scenario_client *consumer, size_t topic)
+{
+    size_t i = 0;
+
+    while (i < consumer->topic_count && consumer->topics[i] != topic) {
+        i++;
+    }
+    return i < consumer->topic_count;
+}
+
+/* The consumer's last seek in a topic; NULL: there is none. */
+static const struct scenario_seek *seek_last(const struct scenario_client *consumer, size_t topic)
+{
+    for (size_t i = consumer->seek_count; i-- > 0;) {
+        if (consumer->seeks[i].topic == topic) {
+            return &consumer->seeks[i];
+        }
+    }
+    return NULL;
+}
+
+int64_t scenario_expected(const struct scenario *s, const struct scenario_client *consumer,
+                          size_t topic)
+{
+    const struct scenario_seek *last = seek_last(consumer, topic);
+    int64_t all = s->topics[topic].expected;
+
+    return last == NULL ? all : last->after + all - last->offset;
+}
+
 /* ---- a folder with one ------------------------------------------------------------ */
 
 static bool fault_client_is_there(const struct scenario *s, const struct scenario_fault *fault)
@@ -525,6 +557,60 @@ static bool faults_check(const struct loading *l)
     return true;
 }
 
+/* One seek of the conf, which comes after those that the consumer has. */
+static bool seek_add(const struct loading *l, const struct conf_seek *from)
+{
+    struct scenario *s = l->s;
+    size_t c = client_find(s->consumers, s->consumer_count, from->consumer);
+    size_t t = 0;
+
+    while (t < s->topic_count && strcmp(s->topics[t].name, from->topic) != 0) {
+        t++;
+    }
+    if (c == s->consumer_count || t == s->topic_count || !reads_topic(&s->consumers[c], t)) {
+        return refuse(l, "%s:%" PRId64 ": C%" PRId64 " does not read a topic '%s'", l->conf_path,
+                      from->line, from->consumer, from->topic);
+    }
+    if (s->retention_bytes > 0) {
+        return refuse(l,
+                      "%s:%" PRId64 ": with retention_bytes the offset may be gone: leave one of "
+                      "the two out",
+                      l->conf_path, from->line);
+    }
+    struct scenario_client *consumer = &s->consumers[c];
+    int64_t given = scenario_expected(s, consumer, t);
+    if (from->after > given || from->offset > s->topics[t].expected) {
+        return refuse(l,
+                      "%s:%" PRId64 ": C%" PRId64 " is given %" PRId64 " messages of '%s' without "
+                      "this seek, and its log has %" PRId64 ": a seek is after so many at most, "
+                      "and to that offset at most",
+                      l->conf_path, from->line, from->consumer, given, from->topic,
+                      s->topics[t].expected);
+    }
+    if (seek_last(consumer, t) != NULL && seek_last(consumer, t)->after >= from->after) {
+        return refuse(l,
+                      "%s:%" PRId64 ": the seek before it is after %" PRId64 " messages, and this "
+                      "one not after more",
+                      l->conf_path, from->line, seek_last(consumer, t)->after);
+    }
+    consumer->seeks[consumer->seek_count++] = (struct scenario_seek){t, from->after, from->offset};
+    return true;
+}
+
+static bool seeks_take(const struct loading *l)
+{
+    for (size_t c = 0; c < l->s->consumer_count; c++) {
+        l->s->consumers[c].seeks =
+            memory_zeroed(l->conf->seeks.count, sizeof(struct scenario_seek));
+    }
+    for (size_t i = 0; i < l->conf->seeks.count; i++) {
+        if (!seek_add(l, &l->conf->seeks.items[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool conf_load(struct loading *l)
 {
     struct scenario_conf *conf;
@@ -548,8 +634,8 @@ static bool conf_load(struct loading *l)
     l->s->postgres = conf->postgres == NULL ? NULL : memory_string(slice_of(conf->postgres));
     l->s->postgres_line = conf->postgres_line;
     l->conf = conf;
-    bool ok =
-        conf_apply(l) && settings_check(l) && logs_load(l) && files_are_used(l) && faults_check(l);
+    bool ok = conf_apply(l) && settings_check(l) && logs_load(l) && files_are_used(l) &&
+              faults_check(l) && seeks_take(l);
     l->conf = NULL;
     scenario_conf_destroy(conf);
     return ok;
@@ -569,7 +655,8 @@ static void consumers_count(struct scenario *s)
 {
     for (size_t c = 0; c < s->consumer_count; c++) {
         for (size_t i = 0; i < s->consumers[c].topic_count; i++) {
-            s->consumers[c].expected += s->topics[s->consumers[c].topics[i]].expected;
+            s->consumers[c].expected +=
+                scenario_expected(s, &s->consumers[c], s->consumers[c].topics[i]);
         }
     }
 }
@@ -647,6 +734,14 @@ static void conf_append(struct buffer *b, const struct scenario *s)
     if (s->recovery_ms != SCENARIO_RECOVERY_MS_DEFAULT) {
         buffer_printf(b, "recovery_ms = %" PRId64 "\n", s->recovery_ms);
     }
+    for (size_t c = 0; c < s->consumer_count; c++) {
+        for (size_t i = 0; i < s->consumers[c].seek_count; i++) {
+            const struct scenario_seek *seek = &s->consumers[c].seeks[i];
+            buffer_printf(
+                b, "seek = C%" PRId64 " after %" PRId64 " messages of %s: to %" PRId64 "\n",
+                s->consumers[c].id, seek->after, s->topics[seek->topic].name, seek->offset);
+        }
+    }
     for (size_t i = 0; i < s->fault_count; i++) {
         buffer_append_string(b, "fault = ");
         fault_append(b, &s->faults[i]);
@@ -701,6 +796,7 @@ static void clients_destroy(struct scenario_client *clients, size_t count)
         free(clients[i].topics);
         free(clients[i].path);
         free(clients[i].lines);
+        free(clients[i].seeks);
     }
     free(clients);
 }

@@ -10,6 +10,7 @@
  *   postgres = fsync=off                  optional: settings of the server, to see what they cost
  *   T1: P1 P2 P3 : C1 C2 C3               topic: who produces : who consumes
  *   T2: P1 P4 P5 : C1
+ *   seek = C1 after 200 messages of T1: to 0
  *   fault = after 1500 acks: kill broker, restart after 500 ms
  *   fault = after 2000 acks: kill store, restart after 300 ms
  *   fault = after 900 ms: pause broker for 2000 ms
@@ -17,6 +18,9 @@
  *   recovery_ms = 5000                    optional: after a fault, until something is
  *                                         acknowledged again; longer is `slow-recovery`
  *   # a comment; also behind a line
+ *
+ * A seek has a consumer go on at that offset once it has been given so many messages of the topic,
+ * again ones counted again: to read them again, or to pass over some. Several are in order.
  *
  * What faults there are, and what each needs, is the table of fault_kind.h. They happen in
  * order, one at a time; `ms` count from when the producers may send.
@@ -130,6 +134,13 @@ struct scenario_line {
 
 struct logfile; /* scenarios/logfile.h */
 
+/* A consumer goes on elsewhere. */
+struct scenario_seek {
+    size_t topic;  /* index into scenario.topics */
+    int64_t after; /* messages of the topic that it was given; ascending for each topic */
+    int64_t offset;
+};
+
 /* A producer, or a consumer. */
 struct scenario_client {
     int64_t id;     /* the 1 of P1 or C1 */
@@ -139,7 +150,10 @@ struct scenario_client {
     struct scenario_line *lines; /* producers: what it sends, in the file's order */
     size_t line_count;
     struct logfile *log; /* producers: what the lines' messages point into */
-    int64_t expected;    /* producers: lines; consumers: messages of all its topics */
+    int64_t expected;    /* producers: lines; consumers: messages of all its topics, as its seeks
+                            have it read some again or pass over some */
+    struct scenario_seek *seeks; /* consumers */
+    size_t seek_count;
 };
 
 struct scenario_topic {
@@ -190,6 +204,10 @@ bool scenario_load(const char *dir, int64_t consumers, enum scenario_store store
 bool scenario_save(const struct scenario *s, const char *dir, char *error, size_t error_size);
 
 void scenario_destroy(struct scenario *s); /* NULL is fine */
+
+/* How many messages of a topic a consumer of it is to be given. */
+int64_t scenario_expected(const struct scenario *s, const struct scenario_client *consumer,
+                          size_t topic);
 
 /* As the conf writes it: "sqlite". STORE_UNSAID for another name, or NULL. */
 const char *scenario_store_name(enum scenario_store store);

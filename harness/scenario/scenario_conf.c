@@ -23,7 +23,9 @@
 #define CONF_ID_MAX 1000000000
 #define CONF_RECOVERY_MS_MAX 3600000
 #define CONF_RETENTION_BYTES_MAX (INT64_C(1) << 50)
-#define SETTINGS "title, logs, store, postgres, recovery_ms, retention_bytes, seed, fault"
+#define SETTINGS "title, logs, store, postgres, recovery_ms, retention_bytes, seed, seek, fault"
+#define CONF_OFFSET_MAX (INT64_C(1) << 53)
+#define CONF_SEEKS_MAX 64 /* as many as a consumer takes */
 #define CONF_SEED_MAX INT64_C(999999999999999999)
 
 struct parser {
@@ -241,6 +243,56 @@ static bool postgres_set(const struct parser *p, struct slice value)
     return text_set(p, "postgres", value, &p->conf->postgres, &p->conf->postgres_line);
 }
 
+/* The next word must be this one. */
+static bool word_take(struct slice *rest, const char *word)
+{
+    return slice_equals(token_take(rest), slice_of(word));
+}
+
+/* `C1 after 200 messages of T1: to 0` */
+static bool seek_parse(struct slice value, struct conf_seek *seek)
+{
+    struct slice rest = value;
+    struct slice who = token_take(&rest);
+    struct slice digits = {who.data + 1, who.size > 0 ? who.size - 1 : 0};
+
+    if (who.size == 0 || who.data[0] != 'C' ||
+        !token_number(digits, CONF_ID_MAX, &seek->consumer) || !word_take(&rest, "after") ||
+        !token_number(token_take(&rest), CONF_OFFSET_MAX, &seek->after) ||
+        !word_take(&rest, "messages") || !word_take(&rest, "of")) {
+        return false;
+    }
+    const char *colon = last_colon(rest);
+    if (colon == NULL) {
+        return false;
+    }
+    struct slice topic = token_trimmed((struct slice){rest.data, (size_t)(colon - rest.data)});
+    rest = (struct slice){colon + 1, (size_t)(rest.data + rest.size - colon) - 1};
+    if (topic.size == 0 || !word_take(&rest, "to") ||
+        !token_number(token_take(&rest), CONF_OFFSET_MAX, &seek->offset) ||
+        token_take(&rest).size > 0) {
+        return false;
+    }
+    seek->topic = memory_string(topic);
+    return true;
+}
+
+static bool seek_set(struct parser *p, struct slice value)
+{
+    struct conf_seek seek = {.line = p->line};
+
+    if (!seek_parse(value, &seek)) {
+        return refuse(p, "'%.*s' is no seek: write 'C1 after 200 messages of T1: to 0'",
+                      (int)value.size, value.data);
+    }
+    if (p->conf->seeks.count == CONF_SEEKS_MAX) {
+        free(seek.topic);
+        return refuse(p, "more than %d seeks", CONF_SEEKS_MAX);
+    }
+    MEMORY_PUSH(&p->conf->seeks, seek);
+    return true;
+}
+
 /* The latest fault before that has the same measure of time. */
 static const struct scenario_fault *fault_before(const struct scenario_conf *conf,
                                                  enum fault_when when)
@@ -333,6 +385,9 @@ static bool setting_parse(struct parser *p, struct slice key, struct slice value
     }
     if (slice_equals(key, slice_of("fault"))) {
         return fault_set(p, value);
+    }
+    if (slice_equals(key, slice_of("seek"))) {
+        return seek_set(p, value);
     }
     return refuse(p, "no setting is called '%.*s': there are " SETTINGS, (int)key.size, key.data);
 }
@@ -439,6 +494,10 @@ void scenario_conf_destroy(struct scenario_conf *conf)
         free(conf->topics.items[i].consumers.items);
     }
     free(conf->topics.items);
+    for (size_t i = 0; i < conf->seeks.count; i++) {
+        free(conf->seeks.items[i].topic);
+    }
+    free(conf->seeks.items);
     free(conf->faults.items);
     free(conf->title);
     free(conf->logs);

@@ -29,6 +29,14 @@ struct conf_fault {
     int64_t line;
 };
 
+struct conf_seek {
+    char *topic;
+    int64_t consumer; /* the 1 of C1 */
+    int64_t after;
+    int64_t offset;
+    int64_t line;
+};
+
 struct scenario_conf {
     char *title; /* NULL: none given */
     char *logs;  /* NULL: none given */
@@ -48,6 +56,11 @@ struct scenario_conf {
         size_t count;
         size_t capacity;
     } topics;
+    struct {
+        struct conf_seek *items;
+        size_t count;
+        size_t capacity;
+    } seeks;
     struct {
         struct conf_fault *items;
         size_t count;

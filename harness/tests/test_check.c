@@ -1162,6 +1162,202 @@ static void test_lives(void)
     WITH_BOTH(producer_ended)
 }
 
+/* ---- a consumer seeks ------------------------------------------------------------------- */
+
+/* C2 asks to go on at `offset` of T1, before its receive number `at`; the end is of this type. */
+static void sought(struct folder *f, size_t at, int64_t offset, const char *type)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    char line[256];
+    size_t place = at < f->received[1] ? receive_at(c2, at) : c2->count;
+
+    snprintf(line, sizeof line,
+             "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"seek\",\"type\":\"invoke\","
+             "\"topic\":\"T1\",\"offset\":%" PRId64 "}",
+             tick(f), offset);
+    line_insert(c2, place, line);
+    snprintf(line, sizeof line,
+             "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"seek\",\"type\":\"%s\","
+             "\"topic\":\"T1\"}",
+             tick(f), type);
+    line_insert(c2, place + 1, line);
+}
+
+/* C2 is given these messages of T1 once more. */
+static void read_again(struct folder *f, int64_t from, int64_t to)
+{
+    for (int64_t offset = from; offset < to; offset++) {
+        const char *line = file_of(f, "consumer_2.txt")->lines[offset];
+        char message[64];
+        snprintf(message, sizeof message, "%s", line + strlen("T1     "));
+        received(f, 1, 0, offset, message);
+    }
+}
+
+/* C2 was given nothing from its receive number `from` on up to `to`. */
+static void passed_over(struct folder *f, size_t from, size_t to)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    struct file *file = file_of(f, "consumer_2.txt");
+
+    for (size_t i = from; i < to; i++) {
+        line_remove(c2, receive_at(c2, from));
+        line_remove(file, from);
+    }
+    for (size_t i = from; i < file->count; i++) {
+        char before[32];
+        char after[32];
+        snprintf(before, sizeof before, "\"line\":%zu,", i + 1 + to - from);
+        snprintf(after, sizeof after, "\"line\":%zu,", i + 1);
+        line_edit(c2, receive_at(c2, i), before, after);
+    }
+}
+
+static void begin_again(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "seek = C2 after 30 messages of T1: to 0");
+    sought(f, 30, 0, "ok");
+}
+
+static void seek_back(struct folder *f)
+{
+    begin_again(f);
+    read_again(f, 0, 30);
+    drained(f, 1, 0);
+    good(f);
+}
+
+static void seek_back_and_skip(struct folder *f)
+{
+    begin_again(f);
+    read_again(f, 0, 11);
+    read_again(f, 12, 30);
+    drained(f, 1, 0);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "offset 11"});
+}
+
+static void seek_back_and_skip_the_first(struct folder *f)
+{
+    begin_again(f);
+    read_again(f, 2, 30);
+    drained(f, 1, 0);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 2, "at the start"});
+}
+
+static void seek_back_and_repeat(struct folder *f)
+{
+    begin_again(f);
+    read_again(f, 0, 20);
+    read_again(f, 19, 30);
+    drained(f, 1, 0);
+    FOUND(f, {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "offset 19 again"});
+}
+
+/* What it was told before it sought says nothing of what it reads again. */
+static void seek_back_unread(struct folder *f)
+{
+    begin_again(f);
+    read_again(f, 0, 20);
+    FOUND(f, {FINDING_UNSEEN, SOURCE_HISTORY, "C2", 1, 10, "nor was anything after it"});
+}
+
+static void seek_back_lost(struct folder *f)
+{
+    begin_again(f);
+    read_again(f, 0, 20);
+    drained(f, 1, 0);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 10, "at the end"});
+}
+
+static void seek_ignored(struct folder *f)
+{
+    sought(f, 10, 0, "ok");
+    FOUND(f, {FINDING_SEEK_IGNORED, SOURCE_HISTORY, "C2", 1, 1,
+              "asked to go on at offset 0 and was given offset 10"});
+}
+
+static void seek_forward_ignored(struct folder *f)
+{
+    sought(f, 10, 20, "ok");
+    FOUND(f, {FINDING_SEEK_IGNORED, SOURCE_HISTORY, "C2", 1, 1,
+              "asked to go on at offset 20 and was given offset 10"});
+}
+
+static void seek_forward(struct folder *f)
+{
+    sought(f, 10, 20, "ok");
+    passed_over(f, 10, 20);
+    is_valid(f);
+}
+
+/* A seek explains what lies between, and nothing else. */
+static void seek_forward_and_skip(struct folder *f)
+{
+    sought(f, 10, 20, "ok");
+    passed_over(f, 10, 20);
+    passed_over(f, 5, 6);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "offset 5"});
+}
+
+static void seek_refused(struct folder *f)
+{
+    sought(f, 10, 20, "fail");
+    is_valid(f);
+    passed_over(f, 10, 20);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 10, "offset 10"});
+}
+
+/* Nobody knows whether it was done. */
+static void seek_unknown(struct folder *f)
+{
+    sought(f, 10, 20, "info");
+    is_valid(f);
+    passed_over(f, 10, 20);
+    is_valid(f);
+}
+
+/* The file's lines are laid beside the log as it was read: in two runs. */
+static void seek_file(struct folder *f)
+{
+    begin_again(f);
+    read_again(f, 0, 30);
+    drained(f, 1, 0);
+    line_remove(file_of(f, "consumer_2.txt"), 45);
+    FOUND(f, {FINDING_LOST, SOURCE_FILE, "C2", 1, 1, "it was received"});
+}
+
+/* It was killed when it had written the first line after the seek and not yet said so. */
+static void seek_resumed(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+
+    begin_again(f);
+    read_again(f, 0, 30);
+    line_set(c2, receive_at(c2, 30),
+             "{\"t\":20000000,\"process\":\"C2\",\"op\":\"start\",\"type\":\"ok\","
+             "\"incarnation\":2,\"lines\":{\"T1\":31}}");
+    drained(f, 1, 0);
+    is_valid(f);
+}
+
+static void test_seeks(void)
+{
+    WITH_BOTH(seek_back)
+    WITH_BOTH(seek_back_and_skip)
+    WITH_BOTH(seek_back_and_skip_the_first)
+    WITH_BOTH(seek_back_and_repeat)
+    WITH_BOTH(seek_back_unread)
+    WITH_BOTH(seek_back_lost)
+    WITH_BOTH(seek_ignored)
+    WITH_BOTH(seek_forward_ignored)
+    WITH_BOTH(seek_forward)
+    WITH_BOTH(seek_forward_and_skip)
+    WITH_BOTH(seek_refused)
+    WITH_BOTH(seek_unknown)
+    WITH_BOTH(seek_file)
+    WITH_BOTH(seek_resumed)
+}
+
 /* ---- a system that has the seven calls only
  * ------------------------------------------------------ */
 
@@ -1502,4 +1698,5 @@ SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken
       {"a producer is broken", test_producers},
       {"what consumers get of a broken store follows from it", test_causes},
       {"time is not kept", test_time}, {"clients have several lives", test_lives},
-      {"a system without offsets", test_plain}, {"a fault did not do its work", test_faults})
+      {"a consumer seeks", test_seeks}, {"a system without offsets", test_plain},
+      {"a fault did not do its work", test_faults})

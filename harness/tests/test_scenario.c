@@ -88,6 +88,8 @@ static void test_save(void)
     snprintf(conf, sizeof conf,
              "logs = ..%s\nseed = 17\nT1: P1 P2 : C1\nT2: P1 : C7\n"
              "postgres = fsync=off full_page_writes=off\n"
+             "seek = C1 after 2 messages of T1: to 0\n"
+             "seek = C1 after 3 messages of T1: to 2\n"
              "fault = after 1 acks: kill postgres, restart after 20 ms\n"
              "fault = after 2 acks: power-cut store torn by 77, restart after 20 ms\n",
              strrchr(logs.dir, '/'));
@@ -101,6 +103,12 @@ static void test_save(void)
     CU_ASSERT_EQUAL(again->expected, 3);
     CU_ASSERT_EQUAL(again->consumers[1].id, 7);
     CU_ASSERT_STRING_EQUAL(again->postgres, "fsync=off full_page_writes=off");
+    CU_ASSERT_EQUAL_FATAL(again->consumers[0].seek_count, 2);
+    CU_ASSERT_EQUAL(again->consumers[0].seeks[1].after, 3);
+    CU_ASSERT_EQUAL(again->consumers[0].seeks[1].offset, 2);
+    CU_ASSERT_EQUAL(again->consumers[0].expected, 3); /* 0 1, 0 */
+    CU_ASSERT_EQUAL(scenario_expected(s, &s->consumers[0], 0), 3);
+    CU_ASSERT_EQUAL(again->consumers[1].seek_count, 0);
     CU_ASSERT_EQUAL_FATAL(again->fault_count, 2);
     CU_ASSERT_EQUAL(again->faults[0].hold_ms, 20);
     CU_ASSERT_EQUAL(again->faults[1].action, FAULT_POWER_TEAR);
@@ -193,6 +201,7 @@ static void test_nothing_there(void)
 /* Each conf is refused with its line and these words. */
 static void test_refused(void)
 {
+#define SEEK(text) TOPICS "seek = " text "\n", ":3: "
 #define FAULT(text) TOPICS "fault = " text "\n", ":3: "
     static const struct {
         const char *conf;
@@ -260,6 +269,23 @@ static void test_refused(void)
          ":3: ", "'fill' needs the store postgres or sqlite, and it is memory"},
         {TOPICS "fault = after 1 acks: delay store for 1 ms\nstore = sqlite\n",
          ":3: ", "'delay' needs the store postgres, and it is sqlite"},
+        {SEEK("C1 after 1 message of T1: to 0"), "write 'C1 after 200 messages of T1: to 0'"},
+        {SEEK("C after 1 messages of T1: to 0"), "is no seek"},
+        {SEEK("1 after 1 messages of T1: to 0"), "is no seek"},
+        {SEEK("C1 after -1 messages of T1: to 0"), "is no seek"},
+        {SEEK("C1 after 1 messages of T1: to 0x"), "is no seek"},
+        {SEEK("C1 after 1 messages of T1: to 0 or so"), "is no seek"},
+        {SEEK("C1 after 1 messages of T1 to 0"), "is no seek"},
+        {SEEK("C1 after 1 messages of : to 0"), "is no seek"},
+        {SEEK("C1 after 1 messages of T3: to 0"), "C1 does not read a topic 'T3'"},
+        {SEEK("C2 after 1 messages of T1: to 0"), "C2 does not read a topic 'T1'"},
+        {SEEK("C1 after 3 messages of T1: to 0"), "is given 2 messages of 'T1'"},
+        {SEEK("C1 after 1 messages of T1: to 3"), "its log has 2"},
+        {TOPICS "seek = C1 after 1 messages of T1: to 0\n"
+                "seek = C1 after 1 messages of T1: to 1\n",
+         ":4: ", "the seek before it is after 1 messages"},
+        {TOPICS "seek = C1 after 1 messages of T1: to 0\nretention_bytes = 9\n",
+         ":3: ", "with retention_bytes"},
         {TOPICS "recovery_ms = 0\n", ":3: ", "'0' is no time: write milliseconds, 1 to"},
         {FAULT("after 1 acks: kill mysql, restart after 1 ms"), "is not a fault"},
         {FAULT("after 1 acks: kill store restart after 1 ms"), "is not a fault"},

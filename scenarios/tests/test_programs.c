@@ -165,6 +165,16 @@ static void refuses_bad_usage(void)
     CHECK_RUN(2, "MYQUEUE_IDLE=0 $CONSUME --id 1 --topics T1 --logs x 2>&1");
     check_output("bad value '0' for MYQUEUE_IDLE; expected seconds from 1");
     CHECK_RUN(2, "$CONSUME --id 1 --topics T1 --logs x --gate y 2>&1"); /* produce has it */
+    static const char *const seeks[] = {"1",       "1:0",    "1:0:",   ":0:T1",
+                                        "-1:0:T1", "1:x:T1", "1:0x:T1"};
+    for (size_t i = 0; i < sizeof seeks / sizeof *seeks; i++) {
+        CHECK_RUN(2, "$CONSUME --id 1 --topics T1 --logs x --seek %s 2>&1", seeks[i]);
+        check_output("for --seek; expected N:OFFSET:TOPIC, such as 200:0:T1");
+    }
+    CHECK_RUN(2, "$CONSUME --id 1 --topics T1 --logs x --seek 1:0:T2 2>&1");
+    check_output("--seek in topic 'T2', which is not one of --topics");
+    CHECK_RUN(2, "$CONSUME --id 1 --topics T1 --logs x --seek 1:0:T1 --seek 1:0:T1 2>&1");
+    check_output("each must be after more lines than the one before it");
 }
 
 static void says_what_it_is(void)
@@ -506,6 +516,33 @@ static void a_killed_consumer_goes_on_as_the_same(void)
     end();
 }
 
+/* T1 has 350 messages: 100 of them, all from the first on, then the last 10 again. */
+static void a_consumer_seeks(void)
+{
+    static const char command[] =
+        "$CONSUME --id 1 --topics T1 --logs $DIR --seek 100:0:T1 --seek 450:340:T1 "
+        "--state $DIR/state --history $DIR/h --expect 460";
+    static const char right[] =
+        "cd $DIR && (head -100 whole; cat whole; tail -10 whole) | diff - consumer_1.txt";
+    begin();
+    CHECK_RUN(0, "cp scenarios/2p2c/producer_*.txt $DIR; for p in 1 2; do "
+                 "$PRODUCE --id $p --topics T1 T2 --logs $DIR; done; "
+                 "$CONSUME --id 2 --topics T1 --logs $DIR --idle 1 && "
+                 "mv $DIR/consumer_2.txt $DIR/whole");
+    CHECK_RUN(0, "%s", command);
+    CHECK_RUN(0, "%s", right);
+    CHECK_RUN(0, "test $(grep -c '\"op\":\"seek\",\"type\":\"ok\"' $DIR/h) = 2");
+    /* Wherever it was killed, it goes on as the same: behind a seek, at one, before one. */
+    for (int lines = 50; lines <= 450; lines += 50) {
+        CHECK_RUN(0, "cd $DIR && head -%d consumer_1.txt > cut && cat cut > consumer_1.txt", lines);
+        CHECK_RUN(0, "%s", command);
+        CHECK_RUN(0, "%s", right);
+    }
+    CHECK_RUN(1, "$CONSUME --id 3 --topics T1 --logs $DIR --seek 1:351:T1 --retry 1 2>&1");
+    check_output("cannot go on at offset 351 of topic T1");
+    end();
+}
+
 /* Behind an outcome that stays unknown nothing is sent, so that all can be sent again. */
 static void a_producer_that_gives_up_goes_on_as_the_same(void)
 {
@@ -592,6 +629,7 @@ static const struct suite_test tests[] = {
     {"a signal ends them cleanly", a_signal_ends_them_cleanly},
     {"a killed producer goes on as the same", a_killed_producer_goes_on_as_the_same},
     {"a killed consumer goes on as the same", a_killed_consumer_goes_on_as_the_same},
+    {"a consumer seeks", a_consumer_seeks},
     {"a producer that gives up goes on as the same", a_producer_that_gives_up_goes_on_as_the_same},
     {"refused in an earlier life is not delivered", refused_in_an_earlier_life_is_not_delivered},
     {"a state that is not its own is refused", a_state_that_is_not_its_own_is_refused},

@@ -70,6 +70,17 @@ class Draw(unittest.TestCase):
                                  {t for t, (ps, _) in drawn.topics.items() if producer in ps})
 
 
+    def test_seeks_are_drawn_and_fit(self):
+        seeks = [(drawn, seek) for drawn in map(mixed, range(200)) for seek in drawn.seeks]
+        self.assertTrue(any(seek.offset < seek.after for _, seek in seeks))
+        self.assertTrue(any(seek.offset > seek.after for _, seek in seeks))
+        for drawn, seek in seeks:
+            self.assertIn(seek.consumer, drawn.topics[seek.topic][1])
+            self.assertLessEqual(max(seek.after, seek.offset),
+                                 schedule.messages(drawn.logs, seek.topic))
+            self.assertIn(seek.line() + "\n", drawn.conf())
+
+
 class Shrink(unittest.TestCase):
     """With failures that need no run."""
 
@@ -93,6 +104,12 @@ class Shrink(unittest.TestCase):
             self.assertIn(producer, found.logs)
             self.assertIn(topic, found.topics)
             self.assertEqual(len(found.logs), 1)
+
+    def test_seeks_are_kept_where_they_are_needed(self):
+        drawn = next(drawn for drawn in map(mixed, range(200)) if drawn.seeks)
+        found = self.shrink(drawn, lambda s: bool(s.seeks))
+        self.assertEqual(len(found.seeks), 1)
+        self.assertEqual(self.shrink(drawn, lambda s: True).seeks, ())
 
     def test_a_killed_client_is_not_left_out(self):
         fault = schedule.Fault(10, "kill producer 1, restart after 50 ms")
