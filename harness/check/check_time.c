@@ -360,6 +360,23 @@ static size_t size_cause(const struct checking *k, size_t consumer, size_t topic
     return cause;
 }
 
+/* The lowest position that seeks can have left the consumer at; INT64_MAX: there were none. */
+static int64_t sought_low(const struct history_consumer *c, const struct history_size *size)
+{
+    int64_t low = INT64_MAX;
+
+    for (size_t i = 0; i < c->seeks.count; i++) {
+        const struct history_seek *seek = &c->seeks.items[i];
+        if (seek->topic != size->topic || seek->outcome == OUTCOME_FAIL ||
+            seek->begin_ns > size->end_ns) {
+            continue;
+        }
+        bool done = seek->outcome == OUTCOME_OK && seek->end_ns <= size->begin_ns;
+        low = done || seek->offset < low ? seek->offset : low;
+    }
+    return low;
+}
+
 static void size_judge(struct checking *k, size_t consumer, size_t topic, const struct counting *n,
                        const struct history_size *size)
 {
@@ -367,6 +384,8 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     int64_t high;
 
     taken_bounds(k, n, size->begin_ns, size->end_ns, &low, &high);
+    int64_t sought = sought_low(&k->h->consumers[consumer], size);
+    low = sought < low ? sought : low;
     int64_t removed = log_removed(k->h, topic);
     high = removed > high ? removed : high;
     int64_t least = count_until(n->acked, n->acked_count, size->begin_ns) - high;
@@ -432,17 +451,6 @@ static bool has_sizes(const struct history_consumer *c, size_t topic)
     return false;
 }
 
-/* After a seek the position is no count of what was taken. */
-static bool sought_before(const struct history_consumer *c, const struct history_size *size)
-{
-    for (size_t i = 0; i < c->seeks.count; i++) {
-        if (c->seeks.items[i].topic == size->topic && c->seeks.items[i].begin_ns <= size->end_ns) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
                            const struct counting *n)
 {
@@ -450,8 +458,7 @@ static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
     uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
 
     for (size_t i = 0; i < c->sizes.count; i++) {
-        if (c->sizes.items[i].topic == topic && c->sizes.items[i].outcome == OUTCOME_OK &&
-            !sought_before(c, &c->sizes.items[i])) {
+        if (c->sizes.items[i].topic == topic && c->sizes.items[i].outcome == OUTCOME_OK) {
             size_judge(k, consumer, topic, n, &c->sizes.items[i]);
         }
     }

@@ -1299,6 +1299,28 @@ static void seek_forward_and_skip(struct folder *f)
     FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "offset 5"});
 }
 
+/* There are 30, and all have been taken once. */
+static void seek_and_size(struct folder *f)
+{
+    sized(f, 0);
+    begin_again(f);
+    sized(f, 30);
+    read_again(f, 0, 30);
+    drained(f, 1, 0);
+    is_valid(f);
+    sized(f, 31);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 31"});
+}
+
+static void seek_and_size_wrong(struct folder *f)
+{
+    sought(f, 30, 20, "ok");
+    read_again(f, 20, 30);
+    drained(f, 1, 0);
+    sized(f, 11);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 11"});
+}
+
 static void seek_refused(struct folder *f)
 {
     sought(f, 10, 20, "fail");
@@ -1352,6 +1374,8 @@ static void test_seeks(void)
     WITH_BOTH(seek_forward_ignored)
     WITH_BOTH(seek_forward)
     WITH_BOTH(seek_forward_and_skip)
+    WITH_BOTH(seek_and_size)
+    WITH_BOTH(seek_and_size_wrong)
     WITH_BOTH(seek_refused)
     WITH_BOTH(seek_unknown)
     WITH_BOTH(seek_file)
