@@ -170,6 +170,7 @@ static void checking_release(struct checking *k)
     free(k->restarts.items);
     free(k->forgotten.items);
     free(k->false_empties.items);
+    free(k->torn.items);
     free(k->sent);
 }
 

@@ -150,9 +150,9 @@ static void extra_add(struct joining *j, const struct history_row *row, const st
                                            .flags = ENTRY_ROW | ENTRY_EXTRA});
 }
 
-/* What is delivered of this offset follows from it. */
-static struct evidence *accuse(struct joining *j, enum finding_kind kind, size_t producer,
-                               int64_t offset, uint32_t text)
+/* What is delivered of this offset follows from it, or from its cause. */
+static struct evidence *accuse_under(struct joining *j, enum finding_kind kind, size_t producer,
+                                     int64_t offset, uint32_t text, size_t cause)
 {
     struct findings *f = &j->k->c->findings;
     struct process_name process = {""};
@@ -161,8 +161,8 @@ static struct evidence *accuse(struct joining *j, enum finding_kind kind, size_t
         process = producer_name(j->k, producer);
     }
     size_t finding = findings_get(f, kind, j->k->h->rows_read ? SOURCE_STORE : SOURCE_HISTORY,
-                                  process.text, j->topic, FINDING_ROOT, false);
-    topic_log_accuse(j->log, offset, finding);
+                                  process.text, j->topic, cause, false);
+    topic_log_accuse(j->log, offset, cause != FINDING_ROOT ? cause : finding);
     struct evidence *e = findings_count(f, finding);
     if (e != NULL) {
         e->offset = offset;
@@ -171,15 +171,25 @@ static struct evidence *accuse(struct joining *j, enum finding_kind kind, size_t
     return e;
 }
 
-static struct evidence *accuse_line(struct joining *j, enum finding_kind kind, struct line_ref at,
-                                    int64_t offset, uint32_t text)
+static struct evidence *accuse(struct joining *j, enum finding_kind kind, size_t producer,
+                               int64_t offset, uint32_t text)
 {
-    struct evidence *e = accuse(j, kind, at.producer, offset, text);
+    return accuse_under(j, kind, producer, offset, text, FINDING_ROOT);
+}
+
+static struct evidence *say_where(const struct joining *j, struct evidence *e, struct line_ref at)
+{
     if (e != NULL) {
         e->line = line_number(j->k, at);
         e->time_ns = fate_acked_ns(j->k, at);
     }
     return e;
+}
+
+static struct evidence *accuse_line(struct joining *j, enum finding_kind kind, struct line_ref at,
+                                    int64_t offset, uint32_t text)
+{
+    return say_where(j, accuse(j, kind, at.producer, offset, text), at);
 }
 
 /* ---- rows without an acknowledgement --------------------------------------------- */
@@ -364,8 +374,9 @@ static void orphan_place(struct joining *j, const struct history_row *row, struc
 
     if (fate->unplaced) {
         fate->unplaced = false;
-        e = accuse_line(j, FINDING_INCONSISTENT_OFFSET, at, row->offset, row->message);
-        evidence_say(e,
+        e = accuse_under(j, FINDING_INCONSISTENT_OFFSET, at.producer, row->offset, row->message,
+                         torn_cause(j->k, row));
+        evidence_say(say_where(j, e, at),
                      "line %" PRId64 " was acknowledged at offset %" PRId64
                      ", but the store has it at %" PRId64,
                      line_number(j->k, at), fate->offset, row->offset);
@@ -923,6 +934,7 @@ void check_log(struct checking *k)
     identities_collect(k, &identities, &by_id);
     topic_lines_collect(k->s, &lines);
     rows_order(k);
+    check_batches(k);
     struct joining *joinings = joinings_make(k, &lines, &by_id, &identities);
     parallel_each(k->s->topic_count, acks_collect, joinings);
     for (size_t t = 0; t < k->s->topic_count; t++) {

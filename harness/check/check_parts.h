@@ -6,6 +6,7 @@
  *   check_fates.c      fates            what the producers recorded of every line
  *   check_forgotten.c  forgotten        what the broker no longer knew, and since when
  *   check_log.c        logs             which message is at which offset
+ *   check_batches.c                     what a request brought: stored whole, in one piece?
  *   check_plain.c      logs             the same without offsets, from what was delivered
  *   check_fates.c      the lines again: what is still owed
  *   check_time.c       what must come after what, by the clock: order, empty answers, sizes
@@ -107,6 +108,15 @@ struct false_empty {
     size_t finding;
 };
 
+/* What a request brought is stored in part, or with others between. */
+struct torn_batch {
+    int64_t producer_id; /* the broker's */
+    int64_t sequence;    /* of the first message */
+    uint32_t count;
+    size_t finding;
+};
+
+CHECK_LIST_TYPE(torn_list, struct torn_batch)
 CHECK_LIST_TYPE(restart_list, struct restart)
 CHECK_LIST_TYPE(forgotten_list, struct forgotten)
 CHECK_LIST_TYPE(false_empty_list, struct false_empty)
@@ -121,6 +131,7 @@ struct checking {
     struct restart_list restarts; /* in order */
     struct forgotten_list forgotten;
     struct false_empty_list false_empties;
+    struct torn_list torn;
     unsigned char *sent; /* by topic, then text: was it sent there? NULL until asked for */
     size_t sent_stride;
     size_t ended_early; /* the finding that the run was given up, or FINDING_ROOT */
@@ -210,6 +221,7 @@ bool check_lost_reply(const struct checking *k, const struct stream *stream,
 void check_fates(struct checking *k);
 void check_forgotten(struct checking *k);
 void check_log(struct checking *k);
+void check_batches(struct checking *k); /* by check_log(), once the rows are in order */
 void check_plain(struct checking *k);
 void check_debts(struct checking *k);
 void check_time(struct checking *k);
@@ -278,6 +290,9 @@ bool loss_excused(const struct checking *k, size_t topic, int64_t acked_ns);
  * the topic only) after `time_ns`: the finding, or FINDING_ROOT. */
 size_t forgotten_cause(const struct checking *k, size_t topic, const char *process,
                        int64_t time_ns);
+
+/* The finding about the batch that a row belongs to, or FINDING_ROOT. */
+size_t torn_cause(const struct checking *k, const struct history_row *row);
 
 /* A message for a sentence: in quotes, cut when it is long. */
 struct shown_text {

@@ -30,6 +30,7 @@ static const char *const words[FINDING_KINDS] = {
     [FINDING_PRODUCER_ORDER] = "%t does not keep the order of %p: %e",
     [FINDING_INCONSISTENT_OFFSET] = "an offset of %t is not one message's alone: %e",
     [FINDING_NOT_DENSE] = "the offsets of %t have gaps: %e",
+    [FINDING_TORN_BATCH] = "a batch of %p to %t is stored in pieces: %e",
     [FINDING_REAL_TIME_ORDER] = "%n of %t stored before what had been acknowledged first: %e",
     [FINDING_DUPLICATE] = "%n of %p to %t stored twice",
     [FINDING_ABORTED_READ] = "%n of %p to %t stored although refused",

@@ -43,6 +43,7 @@
     X(FINDING_REAL_TIME_ORDER, "real-time-order", true, "Not stored in the order of time")         \
     X(FINDING_INCONSISTENT_OFFSET, "inconsistent-offset", true, "One offset, two messages")        \
     X(FINDING_NOT_DENSE, "not-dense", true, "Gaps in the offsets")                                 \
+    X(FINDING_TORN_BATCH, "torn-batch", true, "A batch stored in pieces")                          \
     X(FINDING_DUPLICATE, "duplicate", true, "Stored twice")                                        \
     X(FINDING_ABORTED_READ, "aborted-read", true, "Refused, but stored")                           \
     X(FINDING_SIZE_WRONG, "size-wrong", true, "A size that cannot be")                             \

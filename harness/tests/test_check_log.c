@@ -133,6 +133,176 @@ static void test_numbered(void)
     folder_destroy(f);
 }
 
+/* ---- batches ---------------------------------------------------------------------------- */
+
+/* A request for P1's messages from `sequence` on. */
+static void requested(struct folder *f, int64_t sequence, int64_t count, const char *type)
+{
+    int64_t id = f->next_request++;
+
+    add(f, "history/P1.jsonl",
+        "{\"t\":%" PRId64
+        ",\"process\":\"P1\",\"op\":\"request\",\"type\":\"invoke\",\"id\":%" PRId64
+        ",\"path\":\"/producer/produce\",\"topic\":\"T1\",\"sequence\":%" PRId64
+        ",\"count\":%" PRId64 "}",
+        tick(f), id, sequence, count);
+    request_end(f, 0, id, type, strcmp(type, "ok") == 0 ? 200 : 0);
+}
+
+/* P1 sends a, b and c, P2 d; all four are under way at once. */
+static struct folder *batch_begin(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    for (int i = 0; i < 3; i++) {
+        char text[] = {(char)('a' + i), '\0'};
+        line_is(f, 0, text);
+        send_begin(f, 0, i + 1, text);
+    }
+    line_is(f, 1, "d");
+    send_begin(f, 1, 1, "d");
+    return f;
+}
+
+/* Where P1's three messages are, and P2's; and so they are acknowledged. */
+static void batch_stored(struct folder *f, const int64_t offsets[3], int64_t other)
+{
+    const char *texts[4];
+
+    for (int i = 0; i < 3; i++) {
+        static const char *const letters[] = {"a", "b", "c"};
+        stored(f, offsets[i], 0, i, letters[i]);
+        send_ends(f, 0, i + 1, "ok", offsets[i]);
+        texts[offsets[i]] = letters[i];
+    }
+    stored(f, other, 1, 0, "d");
+    send_ends(f, 1, 1, "ok", other);
+    texts[other] = "d";
+    delivered(f, texts, 4);
+}
+
+static void test_batch_whole(void)
+{
+    struct folder *f = batch_begin();
+
+    requested(f, 0, 3, "info");
+    requested(f, 0, 3, "ok"); /* again, as it was */
+    batch_stored(f, (const int64_t[]){0, 1, 2}, 3);
+    found(f, NULL, 0);
+    folder_destroy(f);
+}
+
+static void test_batch_between(void)
+{
+    struct folder *f = batch_begin();
+
+    requested(f, 0, 3, "ok");
+    batch_stored(f, (const int64_t[]){0, 2, 3}, 1);
+    FOUND(f, {FINDING_TORN_BATCH, SOURCE_STORE, "P1", 1, 1,
+              "at the offsets 0 to 3, with 1 of others between them"});
+    folder_destroy(f);
+}
+
+/* Whoever goes on after a kill may have sent less at once before. */
+static void test_batch_cut_anew(void)
+{
+    struct folder *f = batch_begin();
+
+    requested(f, 0, 1, "info");
+    requested(f, 1, 2, "info");
+    requested(f, 0, 3, "ok");
+    batch_stored(f, (const int64_t[]){0, 2, 3}, 1);
+    found(f, NULL, 0);
+    folder_destroy(f);
+}
+
+/* What was certainly not executed is no batch. */
+static void test_batch_refused(void)
+{
+    struct folder *f = batch_begin();
+
+    requested(f, 0, 3, "fail");
+    requested(f, 0, 1, "ok");
+    requested(f, 1, 2, "ok");
+    batch_stored(f, (const int64_t[]){0, 2, 3}, 1);
+    found(f, NULL, 0);
+    folder_destroy(f);
+}
+
+/* The broker says where the first is, and the library takes the others to be behind it. */
+static void test_batch_places(void)
+{
+    struct folder *f = batch_begin();
+
+    requested(f, 0, 3, "ok");
+    stored(f, 0, 0, 0, "a");
+    stored(f, 1, 1, 0, "d");
+    stored(f, 2, 0, 1, "b");
+    stored(f, 3, 0, 2, "c");
+    for (int i = 0; i < 3; i++) {
+        send_ends(f, 0, i + 1, "ok", i);
+    }
+    send_ends(f, 1, 1, "ok", 1);
+    delivered(f, (const char *const[]){"a", "d", "b", "c"}, 4);
+    FOUND(f, {FINDING_TORN_BATCH, SOURCE_STORE, "P1", 1, 1, "with 1 of others"},
+          {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "P1", 1, 2, "but the store has it at",
+           "torn-batch"});
+    folder_destroy(f);
+}
+
+/* Nobody knows how it ended, but a batch is stored whole or not at all. */
+static void test_batch_in_part(void)
+{
+    struct folder *f = batch_begin();
+
+    requested(f, 0, 3, "info");
+    stored(f, 0, 0, 0, "a");
+    stored(f, 1, 1, 0, "d");
+    send_ends(f, 1, 1, "ok", 1);
+    for (int i = 0; i < 3; i++) {
+        send_ends(f, 0, i + 1, "info", 0);
+    }
+    delivered(f, (const char *const[]){"a", "d"}, 2);
+    FOUND(f, {FINDING_TORN_BATCH, SOURCE_STORE, "P1", 1, 1, "1 of these 3 are stored"},
+          {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P1", 1, 3, "ended as unknown"});
+    folder_destroy(f);
+}
+
+/* The log's limits have removed the beginning of a batch. */
+static void test_batch_removed(void)
+{
+    struct folder *f = batch_begin();
+
+    requested(f, 0, 3, "info");
+    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"first_offset\":1}");
+    stored(f, 1, 0, 1, "b");
+    stored(f, 2, 0, 2, "c");
+    stored(f, 3, 1, 0, "d");
+    send_ends(f, 1, 1, "ok", 3);
+    for (int i = 0; i < 3; i++) {
+        send_ends(f, 0, i + 1, "info", 0);
+    }
+    for (int c = 0; c < 2; c++) {
+        received(f, c, 0, 1, "b");
+        received(f, c, 0, 2, "c");
+        received(f, c, 0, 3, "d");
+        told_empty(f, c, 4);
+    }
+    struct judged o = folder_check(f);
+    for (size_t i = 0; i < o.c->findings.count; i++) {
+        CU_ASSERT_NOT_EQUAL(o.c->findings.items[i].kind, FINDING_TORN_BATCH);
+    }
+    judged_release(&o);
+    folder_destroy(f);
+}
+
 SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"alike lines without rows are not held to an order", test_guessed},
-      {"a line that is like no other is", test_not_guessed})
+      {"a line that is like no other is", test_not_guessed},
+      {"a batch is sent again as it was", test_batch_whole},
+      {"a batch has another message in its midst", test_batch_between},
+      {"and the acknowledgements do not know", test_batch_places},
+      {"a batch is sent again in other pieces", test_batch_cut_anew},
+      {"a refused batch is none", test_batch_refused},
+      {"a batch is stored in part", test_batch_in_part},
+      {"limits have removed a part of a batch", test_batch_removed})
