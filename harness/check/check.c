@@ -134,7 +134,6 @@ static void promises_take(struct checking *k)
     p[PROMISE_ACKNOWLEDGED].checked = k->s->expected;
     p[PROMISE_STORED].checked = (int64_t)k->h->rows.count;
     p[PROMISE_OFFSETS].checked = c->acknowledged;
-    p[PROMISE_STORED_ORDER].checked = c->acknowledged;
     p[PROMISE_REMEMBERED].checked = requests_of(k->h);
     p[PROMISE_DELIVERED].checked = c->received;
     p[PROMISE_ONCE].checked = c->received;

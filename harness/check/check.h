@@ -72,6 +72,8 @@ struct check {
     char *reason;   /* the same without the verdict's name in front */
     int64_t acknowledged;
     int64_t received;                  /* by all consumers together */
+    int64_t order_unknown;             /* messages of which nothing tells whether they came in the
+                                        * order in which they were sent: others are alike */
     int64_t begin_ns;                  /* the first send's begin; TIME_NONE: none */
     int64_t end_ns;                    /* the last acknowledgement or receipt */
     struct check_delivery *deliveries; /* by consumer, then topic */

@@ -560,8 +560,7 @@ static void say_lost(struct joining *j, struct line_ref at, int64_t offset)
     struct findings *f = &j->k->c->findings;
     int64_t acked_ns = fate_acked_ns(j->k, at);
     size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
-    bool excused =
-        cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, j->topic, acked_ns);
+    bool excused = cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, acked_ns);
     size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
                                   producer_name(j->k, at.producer).text, j->topic, cause, excused);
     struct evidence *e = findings_count(f, finding);

@@ -7,7 +7,8 @@
  *   check_forgotten.c  forgotten        what the broker no longer knew, and since when
  *   check_log.c        logs             which message is at which offset
  *   check_batches.c                     what a request brought: stored whole, in one piece?
- *   check_plain.c      logs             the same without offsets, from what was delivered
+ *   check_plain.c      logs             the same without offsets, from what was delivered, and
+ *                                       by check_plain_order.c the order of what was sent
  *   check_fates.c      the lines again: what is still owed
  *   check_time.c       what must come after what, by the clock: order, empty answers, sizes
  *   check_streams.c    deliveries       by check_strays.c, which names what is wrong
@@ -81,7 +82,6 @@ struct topic_log {
     size_t count;
     size_t capacity;
     size_t owed;                 /* without ENTRY_EXTRA */
-    bool ambiguous;              /* which of its lines is where was guessed: they are alike */
     struct accused_list accused; /* by offset, once the log is made */
 };
 
@@ -282,9 +282,12 @@ int64_t entry_acked_ns(const struct checking *k, const struct log_entry *entry);
 bool restarted_after(const struct checking *k, int64_t time_ns);
 bool restarted_before(const struct checking *k, int64_t time_ns);
 
-/* A message of a topic that was acknowledged then need not be there now, nor be given to a
+/* A message that was acknowledged then (TIME_NONE: never) need not be there now, nor be given to a
  * consumer. */
-bool loss_excused(const struct checking *k, size_t topic, int64_t acked_ns);
+bool loss_excused(const struct checking *k, int64_t acked_ns);
+
+/* The same of an entry. */
+bool entry_loss_excused(const struct checking *k, const struct log_entry *entry);
 
 /* What follows from the broker's having forgotten a topic, or this process' id there (NULL:
  * the topic only) after `time_ns`: the finding, or FINDING_ROOT. */

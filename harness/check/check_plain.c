@@ -15,9 +15,10 @@
  *     that acknowledgement
  *
  * The offset of an entry is its place in this order; no finding shows it. Where lines are
- * alike, which one is where is a guess: then nothing is said about the order of senders.
+ * alike, which one is where is a guess; check_plain_order.c says what is certain all the same
+ * of the order in which they were sent.
  */
-#include "harness/check/check_parts.h"
+#include "harness/check/check_plain.h"
 
 #include "harness/check/diff.h"
 #include "harness/memory.h"
@@ -26,17 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line that was sent to the topic. */
-struct sent_line {
-    uint32_t text;
-    bool refused; /* taken last */
-    bool unknown; /* taken before those: of alike lines it may be the one that never was */
-    bool used;
-    int64_t begin_ns;
-    int64_t acked_ns;
-    struct line_ref at;
-};
-
 /* One place in the order. */
 struct place {
     uint32_t text;
@@ -44,7 +34,6 @@ struct place {
     struct sent_line *line; /* NULL: not assigned */
 };
 
-CHECK_LIST_TYPE(sent_lines, struct sent_line)
 CHECK_LIST_TYPE(places, struct place)
 CHECK_LIST_TYPE(text_list, uint32_t)
 
@@ -71,8 +60,8 @@ static int sent_compare(const void *a, const void *b)
     if (x->refused != y->refused) {
         return x->refused ? 1 : -1;
     }
-    if (x->unknown != y->unknown) {
-        return x->unknown ? 1 : -1;
+    if (x->acked_ns != y->acked_ns) {
+        return x->acked_ns < y->acked_ns ? -1 : 1;
     }
     return (x->begin_ns > y->begin_ns) - (x->begin_ns < y->begin_ns);
 }
@@ -88,13 +77,13 @@ static void lines_collect(struct weaving *w)
                 line_fate(k, at)->first == SEND_NONE) {
                 continue;
             }
+            int64_t acked_ns = fate_acked_ns(k, at);
             line_fate(k, at)->offset = OFFSET_NONE; /* whatever it was said to be */
             MEMORY_PUSH(&w->lines,
                         (struct sent_line){.text = line_message(k, at),
                                            .refused = fate_outcome(k, at) == OUTCOME_FAIL,
-                                           .unknown = fate_acked_ns(k, at) == TIME_NONE,
                                            .begin_ns = fate_begin_ns(k, at),
-                                           .acked_ns = fate_acked_ns(k, at),
+                                           .acked_ns = acked_ns == TIME_NONE ? INT64_MAX : acked_ns,
                                            .at = at});
             w->left[line_message(k, at)]++;
             w->lines_of[line_message(k, at)]++;
@@ -102,9 +91,6 @@ static void lines_collect(struct weaving *w)
     }
     if (w->lines.count > 0) {
         qsort(w->lines.items, w->lines.count, sizeof *w->lines.items, sent_compare);
-    }
-    for (size_t i = 1; i < w->lines.count; i++) {
-        k->logs[w->topic].ambiguous |= w->lines.items[i].text == w->lines.items[i - 1].text;
     }
 }
 
@@ -241,23 +227,38 @@ static size_t right_count(const struct weaving *w, const struct text_list *got)
     return right;
 }
 
+/* The consumer that got most as it should be, and least besides. */
+static size_t consumer_choose(struct weaving *w)
+{
+    const struct scenario_topic *t = &w->k->s->topics[w->topic];
+    struct text_list got = {NULL, 0, 0};
+    int64_t most = 0;
+    int64_t least = 0;
+    size_t chosen = t->consumers[0];
+
+    for (size_t c = 0; c < t->consumer_count; c++) {
+        received_collect(w, t->consumers[c], &got);
+        size_t known = right_count(w, &got);
+        int64_t early = plain_order_check(w->k, w->topic, t->consumers[c], &w->lines, false);
+        int64_t right = (int64_t)known - early;
+        int64_t wrong = (int64_t)(got.count - known) + early;
+        if (c == 0 || right > most || (right == most && wrong < least)) {
+            most = right;
+            least = wrong;
+            chosen = t->consumers[c];
+        }
+    }
+    free(got.items);
+    return chosen;
+}
+
 static void order_weave(struct weaving *w)
 {
     const struct scenario_topic *t = &w->k->s->topics[w->topic];
     struct text_list got = {NULL, 0, 0};
-    size_t most = 0;
-    size_t wrong = 0;
-    size_t first = t->consumers[0];
+    size_t first = consumer_choose(w);
 
-    for (size_t c = 0; c < t->consumer_count; c++) {
-        received_collect(w, t->consumers[c], &got);
-        size_t right = right_count(w, &got);
-        if (c == 0 || right > most || (right == most && got.count - right < wrong)) {
-            most = right;
-            wrong = got.count - right;
-            first = t->consumers[c];
-        }
-    }
+    plain_order_check(w->k, w->topic, first, &w->lines, true);
     received_collect(w, first, &got);
     consumer_weave(w, &got);
     for (size_t c = 0; c < t->consumer_count; c++) {
@@ -301,7 +302,7 @@ static void unseen_insert(struct weaving *w)
     size_t next = 0;
 
     for (size_t i = 0; i < w->lines.count; i++) {
-        if (!w->lines.items[i].used && w->lines.items[i].acked_ns != TIME_NONE) {
+        if (!w->lines.items[i].used && w->lines.items[i].acked_ns != INT64_MAX) {
             unseen[count++] = &w->lines.items[i];
         }
     }
@@ -370,6 +371,7 @@ static void log_fill(struct weaving *w)
             entry.line = place->line->at.line;
             entry.producer = (uint16_t)place->line->at.producer;
             line_fate(w->k, place->line->at)->offset = (int64_t)i;
+            line_fate(w->k, place->line->at)->guessed = w->lines_of[place->text] > 1;
             if (place->line->refused) {
                 accuse_place(w, FINDING_ABORTED_READ, place, (int64_t)i);
             }

@@ -168,6 +168,15 @@ static int64_t excused_of(const struct findings *f)
     return count;
 }
 
+/* Nobody can see the order of lines that are alike. */
+static const char *arrival_words(const struct check *c)
+{
+    return c->promises[PROMISE_STORED_ORDER].checked == 0 ? " arrived exactly once at "
+           : c->order_unknown > 0
+               ? " arrived exactly once and, as far as they are unlike, in order at "
+               : " arrived exactly once and in order at ";
+}
+
 static void success_append(struct buffer *b, const struct checking *k)
 {
     int64_t excused = excused_of(&k->c->findings);
@@ -178,7 +187,7 @@ static void success_append(struct buffer *b, const struct checking *k)
     word_count(b, k->c->acknowledged, "message");
     buffer_append_string(b, " from ");
     word_count(b, (int64_t)k->s->producer_count, "producer");
-    buffer_append_string(b, excused > 0 ? " to " : " arrived exactly once and in order at ");
+    buffer_append_string(b, excused > 0 ? " to " : arrival_words(k->c));
     word_count(b, (int64_t)k->s->consumer_count, "consumer");
     if (k->s->fault_count > 0) {
         buffer_append_string(b, ", through ");

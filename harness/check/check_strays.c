@@ -449,7 +449,7 @@ static void say_gap(struct naming *n, const struct stray *gap)
         received ? "; it was received" : check_proof_of_loss(n->k, gap, n->empty_ns);
     bool by_call =
         n->k->plain && !received && check_lost_reply(n->k, n->stream, gap, n->replies_used);
-    bool excused = by_call || (!received && loss_excused(n->k, gap->topic, acked_ns));
+    bool excused = by_call || (!received && entry_loss_excused(n->k, entry));
     enum finding_kind kind = proof == NULL           ? FINDING_UNSEEN
                              : acked_ns != TIME_NONE ? FINDING_LOST
                                                      : FINDING_SKIPPED;

@@ -836,7 +836,7 @@ static void unstored_accuse(struct checking *k, const struct stream *streams, si
     struct line_ref at = {entry->producer, entry->line};
     size_t finding =
         findings_get(f, FINDING_LOST, SOURCE_STORE, producer_name(k, entry->producer).text, topic,
-                     FINDING_ROOT, loss_excused(k, topic, acked_ns));
+                     FINDING_ROOT, entry_loss_excused(k, entry));
     topic_log_accuse(log, entry->offset, finding);
     struct evidence *e = findings_count(f, finding);
     if (e != NULL) {

@@ -32,12 +32,20 @@ static bool is_displaced(const struct checking *k, const struct log_entry *entry
     return fate->displaced || fate->guessed;
 }
 
+/* Was it held against others, whatever came of that? */
+static bool is_compared(const struct checking *k, const struct log_entry *entry)
+{
+    return entry->producer != PRODUCER_NOBODY &&
+           !line_fate(k, (struct line_ref){entry->producer, entry->line})->guessed;
+}
+
 /* One topic's times, made from the end of its log on. */
 struct timing {
     const struct checking *k;
     int64_t
-        *earliest; /* by entry, and one more behind the last; INT64_MAX: none was acknowledged */
-    bool disorder; /* an entry was sent after a later one was acknowledged */
+        *earliest;    /* by entry, and one more behind the last; INT64_MAX: none was acknowledged */
+    bool disorder;    /* an entry was sent after a later one was acknowledged */
+    int64_t compared; /* entries that have a place among others */
 };
 
 /* A round for each topic: they only read. */
@@ -50,6 +58,7 @@ static void earliest_make(void *arg, size_t topic)
     t->earliest = memory_zeroed(log->count + 1, sizeof *t->earliest);
     t->earliest[log->count] = earliest;
     for (size_t i = log->count; i-- > 0;) {
+        t->compared += is_compared(t->k, &log->items[i]);
         if (!is_displaced(t->k, &log->items[i])) {
             int64_t acked_ns = entry_acked_ns(t->k, &log->items[i]);
             t->disorder = t->disorder || entry_begin_ns(t->k, &log->items[i]) > earliest;
@@ -492,7 +501,8 @@ static void counts_check(struct checking *k, size_t topic)
     free(n.heard.items);
 }
 
-void check_time(struct checking *k)
+/* With offsets: order and empty answers. */
+static void places_check(struct checking *k)
 {
     struct timing *timings = memory_zeroed(k->s->topic_count, sizeof *timings);
 
@@ -501,14 +511,23 @@ void check_time(struct checking *k)
     }
     parallel_each(k->s->topic_count, earliest_make, timings);
     for (size_t t = 0; t < k->s->topic_count; t++) {
-        if (timings[t].disorder && !k->logs[t].ambiguous) {
+        if (timings[t].disorder) {
             order_check(k, t, timings[t].earliest);
         }
-        if (!k->plain) {
-            empties_check(k, t, timings[t].earliest);
-        }
+        k->c->promises[PROMISE_STORED_ORDER].checked +=
+            timings[t].compared > 1 ? timings[t].compared : 0;
+        empties_check(k, t, timings[t].earliest);
         free(timings[t].earliest);
-        counts_check(k, t);
     }
     free(timings);
+}
+
+void check_time(struct checking *k)
+{
+    if (!k->plain) {
+        places_check(k);
+    }
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        counts_check(k, t);
+    }
 }

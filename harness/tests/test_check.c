@@ -1586,6 +1586,104 @@ static void plain_copy(struct folder *f)
           {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "is the copy", "duplicate"});
 }
 
+/* P1 sends `sent`, a letter after the other; C1 and C2 both get `got`, and then no more. */
+static struct folder *letters(const char *sent, const char *got)
+{
+    struct folder *f = calloc(1, sizeof *f);
+
+    add(f, "run.json", "{\"scenario\":\"letters\",\"store\":\"none\",\"calls\":\"plain\"}");
+    add(f, "scenario/scenario.conf", "T1: P1 : C1 C2");
+    registered(f, 0, 0);
+    for (int64_t i = 0; sent[i] != '\0'; i++) {
+        add(f, "scenario/producer_1.txt", "21:52:23\t%c\t\tP1\t\tT1", sent[i]);
+        add(f, "history/P1.jsonl",
+            "{\"t\":%" PRId64
+            ",\"process\":\"P1\",\"op\":\"send\",\"type\":\"invoke\",\"line\":%" PRId64
+            ",\"topic\":\"T1\",\"message\":\"%c\"}",
+            tick(f), i + 1, sent[i]);
+        add(f, "history/P1.jsonl",
+            "{\"t\":%" PRId64
+            ",\"process\":\"P1\",\"op\":\"send\",\"type\":\"ok\",\"line\":%" PRId64
+            ",\"topic\":\"T1\"}",
+            tick(f), i + 1);
+    }
+    for (int c = 0; c < 2; c++) {
+        for (size_t i = 0; got[i] != '\0'; i++) {
+            received(f, c, 0, OFFSET_NONE, (char[]){got[i], '\0'});
+        }
+        drained(f, c, 0);
+    }
+    return f;
+}
+
+/* What is certain of the order of lines that are alike: no choice among them would be right. */
+static void test_plain_order(void)
+{
+    static const struct {
+        const char *sent;
+        const char *got;
+        int64_t count;    /* 0: nothing is wrong with it */
+        const char *text; /* of the finding, else of the sentence */
+        int64_t compared;
+    } cases[] = {
+        {"abcdef", "abcdef", 0, "arrived exactly once and in order at", 6},
+        {"abcdef", "abdcef", 1, "P1 line 4 ('d') before P1 line 3 ('c')", 6},
+        {"abcd", "bcda", 1, "P1 line 2 ('b') before P1 line 1 ('a')", 4},
+        {"aabcd", "aadcb", 1, "P1 line 5 ('d') before P1 line 3 ('b')", 5},
+        {"aabcc", "ccbaa", 2,
+         "one of the lines that read 'c' before one of the lines that read 'a'", 5},
+        {"abab", "abba", 1, "one of the lines that read 'b' before one of the lines that read 'a'",
+         4},
+        {"aaab", "aaab", 0, "arrived exactly once and in order at", 4},
+        {"aaaa", "aaaa", 0, "arrived exactly once at", 0},
+        {"a", "a", 0, "arrived exactly once at", 0},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct folder *f = letters(cases[i].sent, cases[i].got);
+        if (cases[i].count > 0) {
+            FOUND(f,
+                  {FINDING_PRODUCER_ORDER, SOURCE_HISTORY, "P1", 1, cases[i].count, cases[i].text});
+        } else {
+            is_valid(f);
+        }
+        struct judged o = folder_check(f);
+        CU_ASSERT_EQUAL(o.c->promises[PROMISE_STORED_ORDER].checked, cases[i].compared);
+        if (cases[i].count == 0) {
+            CU_ASSERT_PTR_NOT_NULL(strstr(o.c->sentence, cases[i].text));
+        }
+        judged_release(&o);
+        folder_destroy(f);
+    }
+}
+
+/* Everybody gets two neighbours the other way round. Who sent which of alike ones, nobody knows. */
+static void plain_exchanged(struct folder *f)
+{
+    struct file *output = file_of(f, "consumer_2.txt");
+    size_t at = differing(output);
+    char first[32];
+    char second[32];
+
+    snprintf(first, sizeof first, "\"topic\":\"T1\",\"offset\":%zu,", at);
+    snprintf(second, sizeof second, "\"topic\":\"T1\",\"offset\":%zu,", at + 1);
+    for (int consumer = 1; consumer <= 2; consumer++) {
+        char name[48];
+        snprintf(name, sizeof name, "history/C%d.jsonl", consumer);
+        struct file *c = file_of(f, name);
+        size_t a = line_with(c, first, "receive", 0);
+        size_t b = line_with(c, second, "receive", 0);
+        size_t line = strtoul(strstr(c->lines[a], "\"line\":") + 7, NULL, 10);
+        size_t next = strtoul(strstr(c->lines[b], "\"line\":") + 7, NULL, 10);
+        line_swap(c, a, b);
+        lines_renumber(c);
+        snprintf(name, sizeof name, "consumer_%d.txt", consumer);
+        line_swap(file_of(f, name), line - 1, next - 1);
+    }
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_REAL_TIME_ORDER, SOURCE_HISTORY, f->plain ? "" : "P1", 1, 1, "C1 got "});
+}
+
 static void test_plain(void)
 {
     WITH_BOTH(plain_good)
@@ -1599,6 +1697,7 @@ static void test_plain(void)
     WITH_BOTH(plain_swapped)
     WITH_BOTH(plain_foreign)
     WITH_BOTH(plain_copy)
+    WITH_BOTH(plain_exchanged)
 }
 
 /* ---- faults ---------------------------------------------------------------------------------- */
@@ -1723,4 +1822,5 @@ SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken
       {"what consumers get of a broken store follows from it", test_causes},
       {"time is not kept", test_time}, {"clients have several lives", test_lives},
       {"a consumer seeks", test_seeks}, {"a system without offsets", test_plain},
+      {"the order of what is sent to a system without offsets", test_plain_order},
       {"a fault did not do its work", test_faults})

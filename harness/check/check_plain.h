@@ -1,0 +1,31 @@
+/*
+ * check_plain.h - what check_plain.c and check_plain_order.c share: a topic's lines as they were
+ * sent, and the question whether a consumer got them in that order.
+ */
+#ifndef HARNESS_CHECK_PLAIN_H
+#define HARNESS_CHECK_PLAIN_H
+
+#include "harness/check/check_parts.h"
+
+/* A line that was sent to the topic. */
+struct sent_line {
+    uint32_t text;
+    bool refused;
+    bool used; /* it has its place */
+    int64_t begin_ns;
+    int64_t acked_ns; /* INT64_MAX: never, or nobody knows */
+    struct line_ref at;
+};
+
+/* By text; those with one text as they were acknowledged, then the unknown, then the refused. */
+CHECK_LIST_TYPE(sent_lines, struct sent_line)
+
+/*
+ * Did a consumer get a topic's messages in the order in which they were sent? The number of its
+ * receipts that certainly came too early. `say`: also add the findings, and count what was
+ * compared.
+ */
+int64_t plain_order_check(struct checking *k, size_t topic, size_t consumer,
+                          const struct sent_lines *lines, bool say);
+
+#endif
