@@ -47,6 +47,7 @@ enum {
     ENTRY_ROW = 1,     /* the store has it, or its rows were not read */
     ENTRY_EXTRA = 2,   /* a copy, or sent by nobody: no consumer has to get it */
     ENTRY_ACCUSED = 4, /* topic_log.accused has a finding at its offset */
+    ENTRY_GUESSED = 8, /* nobody got it and there are no offsets: it lies here or before */
 };
 
 #define PRODUCER_NOBODY UINT16_MAX

@@ -31,6 +31,7 @@
 struct place {
     uint32_t text;
     bool copy;              /* stored once more than it was sent */
+    bool guessed;           /* nobody got it */
     struct sent_line *line; /* NULL: not assigned */
 };
 
@@ -134,10 +135,10 @@ static void place_add(struct weaving *w, struct places *order, uint32_t text)
 {
     if (w->left[text] > 0) {
         w->left[text]--;
-        MEMORY_PUSH(order, (struct place){text, false, NULL});
+        MEMORY_PUSH(order, (struct place){.text = text});
     } else if (w->lines_of[text] > 0 && w->least[text] > w->lines_of[text]) {
         w->least[text]--;
-        MEMORY_PUSH(order, (struct place){text, true, NULL});
+        MEMORY_PUSH(order, (struct place){.text = text, .copy = true});
     }
 }
 
@@ -293,6 +294,11 @@ static int acked_compare(const void *a, const void *b)
     return (x->at.line > y->at.line) - (x->at.line < y->at.line);
 }
 
+static struct place unseen_place(struct sent_line *line)
+{
+    return (struct place){.text = line->text, .guessed = true, .line = line};
+}
+
 /* Those that were acknowledged and that nobody got. */
 static void unseen_insert(struct weaving *w)
 {
@@ -312,12 +318,12 @@ static void unseen_insert(struct weaving *w)
         for (;
              next < count && place->line != NULL && unseen[next]->acked_ns < place->line->begin_ns;
              next++) {
-            MEMORY_PUSH(&woven, (struct place){unseen[next]->text, false, unseen[next]});
+            MEMORY_PUSH(&woven, unseen_place(unseen[next]));
         }
         MEMORY_PUSH(&woven, *place);
     }
     for (; next < count; next++) {
-        MEMORY_PUSH(&woven, (struct place){unseen[next]->text, false, unseen[next]});
+        MEMORY_PUSH(&woven, unseen_place(unseen[next]));
     }
     free(unseen);
     free(w->order.items);
@@ -368,6 +374,7 @@ static void log_fill(struct weaving *w)
             entry.flags |= ENTRY_EXTRA;
             accuse_place(w, FINDING_DUPLICATE, place, (int64_t)i);
         } else {
+            entry.flags |= place->guessed ? ENTRY_GUESSED : 0;
             entry.line = place->line->at.line;
             entry.producer = (uint16_t)place->line->at.producer;
             line_fate(w->k, place->line->at)->offset = (int64_t)i;

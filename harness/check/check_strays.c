@@ -413,10 +413,14 @@ bool check_lost_reply(const struct checking *k, const struct stream *stream,
                       const struct stray *gap, unsigned char *used)
 {
     const struct history_consumer *c = &k->h->consumers[stream->consumer];
+    const struct log_entry *entry = &k->logs[gap->topic].items[gap->index];
     bool at_any_time = has_twin(k, gap);
     /* Other consumers may have lost a reply just then as well: its place is a guess. */
     size_t slack = k->s->topics[gap->topic].consumer_count;
-    int64_t from_ns = at_any_time ? 0 : item_time(k, stream, gap->topic, gap->low - 1, -1, slack);
+    int64_t from_ns = at_any_time ? 0
+                      : (entry->flags & ENTRY_GUESSED) != 0
+                          ? entry_begin_ns(k, entry)
+                          : item_time(k, stream, gap->topic, gap->low - 1, -1, slack);
     int64_t to_ns = gap->high == INT64_MAX || at_any_time
                         ? INT64_MAX
                         : item_time(k, stream, gap->topic, gap->high - 1, 1, slack);
