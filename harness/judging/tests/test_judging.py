@@ -3,6 +3,7 @@
 with the programs of $BUILD, whole judgements. Ends with `N passed, N failed`."""
 
 import glob
+import http.server
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -328,16 +330,22 @@ class Judgements(InFolder):
 
     def test_one_that_is_ill(self):
         """It answers, with an error of its own."""
-        program = write(self.folder, "ill.py", (
-            "import http.server, sys\n"
-            "class Ill(http.server.BaseHTTPRequestHandler):\n"
-            "    def do_GET(self):\n"
-            "        self.send_error(500)\n"
-            "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Ill).serve_forever()\n"))
-        conf = write(self.folder, "ill.conf", "run = /usr/bin/python3 '%s' {port}\npersistent = no\n"
-                     "ready_s = 2\n" % program)
-        _, found = self.judge(conf)
-        self.assertIn("within 2 s (HTTP 500): ", found["ill"]["reason"])
+        class Ill(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_error(500)
+
+            def log_message(self, *_):
+                pass
+
+        system = sut.System(sut.load(os.path.join(sut.ROOT, "harness", "sut", "example-python.conf")),
+                            os.path.join(self.folder, "log"))
+        with http.server.HTTPServer(("127.0.0.1", 0), Ill) as server:
+            system.address = "http://127.0.0.1:%d" % server.server_port
+            thread = threading.Thread(target=server.handle_request)
+            thread.start()
+            self.assertEqual(system.illness(), "HTTP 500")
+            thread.join()
+        self.assertEqual(system.illness(), "the connection is refused")
 
     def test_somebody_else_in_its_place(self):
         """A fixed address, where one answers that nobody has started."""
