@@ -168,6 +168,7 @@ static void checking_release(struct checking *k)
     free(k->logs);
     free(k->restarts.items);
     free(k->forgotten.items);
+    free(k->moved.items);
     free(k->false_empties.items);
     free(k->torn.items);
     free(k->sent);
@@ -221,8 +222,11 @@ struct check *check_run(const struct scenario *s, struct history *h)
         check_log(&k);
     }
     check_debts(&k);
-    check_time(&k);
     check_streams(&k);
+    check_positions(&k);
+    check_time(&k);
+    check_deliveries(&k);
+    check_sizes(&k);
     check_faults(&k);
     producers_take(&k);
     times_take(&k);

@@ -10,8 +10,11 @@
  *   check_plain.c      logs             the same without offsets, from what was delivered, and
  *                                       by check_plain_order.c the order of what was sent
  *   check_fates.c      the lines again: what is still owed
- *   check_time.c       what must come after what, by the clock: order, empty answers, sizes
+ *   check_streams.c    streams          what every consumer got, beside the logs
+ *   check_positions.c  positions        where the broker had a consumer after a restart
+ *   check_time.c       what must come after what, by the clock: order, empty answers
  *   check_streams.c    deliveries       by check_strays.c, which names what is wrong
+ *   check_time.c       sizes
  *   check_faults.c     faults
  *   check_sentence.c   the verdict in words
  *
@@ -118,6 +121,31 @@ struct torn_batch {
 };
 
 CHECK_LIST_TYPE(torn_list, struct torn_batch)
+
+/*
+ * Where a consumer without offsets went on after a restart, and whether it is where it had been.
+ *
+ * back            how many messages lie between where it was and where it went on, if that is
+ *                 before: its receipts [copy, end) say what it was given from `first` on
+ * behind, before  its last receipt before the restart and its first after it, counted from 1 as in
+ *                 struct stray
+ */
+struct moved {
+    size_t consumer;
+    size_t topic;
+    size_t restart;  /* index into checking.restarts */
+    int64_t back;    /* 0: it did not go back */
+    bool told_apart; /* chance does not make what it was given again */
+    bool forward;    /* it went forward */
+    size_t first;
+    size_t copy;
+    size_t end;
+    int64_t behind;
+    int64_t before;
+    size_t finding; /* FINDING_ROOT: nothing shows that it went anywhere */
+};
+
+CHECK_LIST_TYPE(moved_list, struct moved)
 CHECK_LIST_TYPE(restart_list, struct restart)
 CHECK_LIST_TYPE(forgotten_list, struct forgotten)
 CHECK_LIST_TYPE(false_empty_list, struct false_empty)
@@ -131,6 +159,8 @@ struct checking {
     struct topic_log *logs;       /* by topic, as in the scenario */
     struct restart_list restarts; /* in order */
     struct forgotten_list forgotten;
+    struct moved_list moved;
+    struct stream *streams; /* by consumer, as in the scenario */
     struct false_empty_list false_empties;
     struct torn_list torn;
     unsigned char *sent; /* by topic, then text: was it sent there? NULL until asked for */
@@ -217,6 +247,15 @@ const char *check_proof_of_loss(const struct checking *k, const struct stray *ga
 bool check_lost_reply(const struct checking *k, const struct stream *stream,
                       const struct stray *gap, unsigned char *used);
 
+/* Look where the consumers of a topic went on after restarts; `lines_of` says how often each text
+ * was sent there. For check_plain(). */
+void check_moves(struct checking *k, size_t topic, const uint32_t *lines_of);
+
+/* The finding that the consumer's position was moved which explains what it was given again or not
+ * at all; the last one on a topic before a moment. FINDING_ROOT: none. */
+size_t moved_cause(const struct checking *k, size_t consumer, const struct stray *stray);
+size_t moved_before(const struct checking *k, size_t consumer, size_t topic, int64_t time_ns);
+
 /* ---- the parts -------------------------------------------------------------------- */
 
 void check_fates(struct checking *k);
@@ -225,8 +264,11 @@ void check_log(struct checking *k);
 void check_batches(struct checking *k); /* by check_log(), once the rows are in order */
 void check_plain(struct checking *k);
 void check_debts(struct checking *k);
-void check_time(struct checking *k);
 void check_streams(struct checking *k);
+void check_positions(struct checking *k);
+void check_time(struct checking *k);
+void check_deliveries(struct checking *k);
+void check_sizes(struct checking *k);
 void check_faults(struct checking *k);
 void check_sentence(struct checking *k);
 

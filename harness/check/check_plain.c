@@ -107,6 +107,22 @@ static void received_collect(const struct weaving *w, size_t consumer, struct te
     }
 }
 
+/* What a consumer was given again because its position went back is not stored twice. */
+static void again_leave_out(const struct weaving *w, size_t consumer, uint32_t *counts)
+{
+    const struct history_consumer *c = &w->k->h->consumers[consumer];
+
+    for (size_t i = 0; i < w->k->moved.count; i++) {
+        const struct moved *m = &w->k->moved.items[i];
+        bool is_it = m->consumer == consumer && m->topic == w->topic && m->told_apart;
+        for (size_t r = m->copy; is_it && r < m->end; r++) {
+            if (c->receives.items[r].topic == w->topic) {
+                counts[c->receives.items[r].message]--;
+            }
+        }
+    }
+}
+
 /* How often each text came to the consumer that got it least. */
 static void least_count(struct weaving *w)
 {
@@ -120,6 +136,7 @@ static void least_count(struct weaving *w)
         for (size_t i = 0; i < got.count; i++) {
             counts[got.items[i]]++;
         }
+        again_leave_out(w, t->consumers[c], counts);
         for (size_t i = 0; i < texts; i++) {
             w->least[i] = c == 0 || counts[i] < w->least[i] ? counts[i] : w->least[i];
         }
@@ -400,6 +417,7 @@ void check_plain(struct checking *k)
                             .lines_of = memory_zeroed(texts, sizeof *w.lines_of),
                             .assigned = memory_zeroed(texts, sizeof *w.assigned)};
         lines_collect(&w);
+        check_moves(k, t, w.lines_of);
         least_count(&w);
         order_weave(&w);
         lines_assign(&w);

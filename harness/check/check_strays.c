@@ -137,6 +137,13 @@ static size_t cause_of(const struct naming *n, size_t topic, const struct log_en
                                                : topic_log_cause(&n->k->logs[topic], entry->offset);
 }
 
+/* The same of what the consumer's position explains: its history shows that, not its file. */
+static size_t moved_of(const struct naming *n, const struct stray *stray)
+{
+    return n->stream->source == SOURCE_HISTORY ? moved_cause(n->k, n->stream->consumer, stray)
+                                               : FINDING_ROOT;
+}
+
 /* ---- pairs ------------------------------------------------------------------------- */
 
 /* The consumer's cell of a topic; those of topics that it does not read are not shown. */
@@ -277,11 +284,11 @@ static bool redelivery_excused(const struct naming *n, const struct stream_item 
            restarted_before(n->k, item->time_ns);
 }
 
-static void say_again(struct naming *n, const struct stream_item *item)
+static void say_again(struct naming *n, const struct stream_item *item, size_t cause)
 {
     cell_of(n, item->topic)->duplicates++;
-    struct evidence *e = accuse(n, FINDING_REDELIVERED, item->topic, FINDING_ROOT,
-                                redelivery_excused(n, item), item);
+    struct evidence *e =
+        accuse(n, FINDING_REDELIVERED, item->topic, cause, redelivery_excused(n, item), item);
     if (n->stream->by_text) {
         evidence_say(e, "line %" PRId64 " (%s) is one more than was sent here", item->line,
                      shown_text(n->k, item->message).text);
@@ -343,7 +350,7 @@ static void say_extra(struct naming *n, const struct stray *extra)
     if (known && other != NULL) {
         say_second(n, &item, other);
     } else if (known && at_entry) {
-        say_again(n, &item);
+        say_again(n, &item, moved_of(n, extra));
     } else if (known && n->k->vague) {
         return;
     } else if (belongs_elsewhere(n, extra)) {
@@ -451,13 +458,16 @@ static void say_gap(struct naming *n, const struct stray *gap)
     int64_t acked_ns = entry_acked_ns(n->k, entry);
     const char *proof =
         received ? "; it was received" : check_proof_of_loss(n->k, gap, n->empty_ns);
-    bool by_call =
-        n->k->plain && !received && check_lost_reply(n->k, n->stream, gap, n->replies_used);
+    size_t moved = moved_of(n, gap);
+    bool by_call = n->k->plain && !received && moved == FINDING_ROOT &&
+                   check_lost_reply(n->k, n->stream, gap, n->replies_used);
     bool excused = by_call || (!received && entry_loss_excused(n->k, entry));
     enum finding_kind kind = proof == NULL           ? FINDING_UNSEEN
                              : acked_ns != TIME_NONE ? FINDING_LOST
                                                      : FINDING_SKIPPED;
-    size_t cause = received || by_call ? FINDING_ROOT : cause_of(n, gap->topic, entry);
+    size_t cause = received || by_call     ? FINDING_ROOT
+                   : moved != FINDING_ROOT ? moved
+                                           : cause_of(n, gap->topic, entry);
     struct stream_item at = {.offset = n->k->plain ? OFFSET_NONE : entry->offset,
                              .line = NUMBER_NONE,
                              .time_ns = acked_ns,

@@ -860,6 +860,7 @@ static void unstored_check(struct checking *k, const struct stream *streams, siz
     for (size_t i = 0; i < one->strays.count; i++) {
         const struct stray *gap = &one->strays.items[i];
         if (gap->is_gap && gap->topic == topic && check_proof_of_loss(k, gap, empty_ns) != NULL &&
+            moved_cause(k, one->consumer, gap) == FINDING_ROOT &&
             !(k->plain && check_lost_reply(k, one, gap, used))) {
             unstored_accuse(k, streams, topic, gap);
         }
@@ -901,8 +902,11 @@ static void align_round(void *arg, size_t i)
     }
 }
 
-static void streams_align(struct checking *k, struct stream *streams)
+void check_streams(struct checking *k)
 {
+    struct stream *streams = memory_zeroed(k->s->consumer_count, sizeof *streams);
+
+    k->streams = streams;
     for (size_t i = 0; i < k->s->consumer_count; i++) {
         stream_init(k, &streams[i], i, SOURCE_HISTORY);
         k->c->received += (int64_t)streams[i].count;
@@ -919,11 +923,10 @@ static void streams_align(struct checking *k, struct stream *streams)
     }
 }
 
-void check_streams(struct checking *k)
+void check_deliveries(struct checking *k)
 {
-    struct stream *streams = memory_zeroed(k->s->consumer_count, sizeof *streams);
+    struct stream *streams = k->streams;
 
-    streams_align(k, streams);
     for (size_t t = 0; t < k->s->topic_count && !k->h->rows_read; t++) {
         unstored_check(k, streams, t);
     }
@@ -941,4 +944,5 @@ void check_streams(struct checking *k)
         stream_release(k, &streams[i]);
     }
     free(streams);
+    k->streams = NULL;
 }

@@ -20,6 +20,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An entry that producer-order or a finding at its offset has named says nothing more, nor does
  * one of which it was guessed whose it is. */
@@ -351,18 +352,36 @@ static void taken_bounds(const struct checking *k, const struct counting *n, int
     *high = asked.highest > *high ? asked.highest : *high;
 }
 
-/* What the log itself has too many or too few of, or what was forgotten: then no size is right. */
-static size_t size_cause(const struct checking *k, size_t consumer, size_t topic)
+/* Is the log wrong, so that it has too many or too few? */
+static bool is_of_log(const struct finding *f)
+{
+    return (f->kind == FINDING_LOST && f->source == SOURCE_STORE) || f->kind == FINDING_DUPLICATE ||
+           (f->kind == FINDING_PHANTOM && f->source == SOURCE_STORE) ||
+           f->kind == FINDING_ABORTED_READ || f->kind == FINDING_NOT_DENSE ||
+           (f->kind == FINDING_INCONSISTENT_OFFSET && f->source == SOURCE_STORE);
+}
+
+/* Without offsets, a consumer that was given too much or too little has taken so much. */
+static bool is_of_taking(const struct checking *k, const struct finding *f, const char *consumer)
+{
+    return k->plain && f->source == SOURCE_HISTORY && strcmp(f->process, consumer) == 0 &&
+           (f->kind == FINDING_LOST || f->kind == FINDING_SKIPPED ||
+            f->kind == FINDING_REDELIVERED || f->kind == FINDING_PHANTOM);
+}
+
+/* What was forgotten, or what there are too many or too few of: then no size is right. */
+static size_t size_cause(const struct checking *k, size_t consumer, size_t topic, int64_t time_ns)
 {
     const struct findings *f = &k->c->findings;
-    size_t cause = forgotten_cause(k, topic, consumer_name(k, consumer).text, 0);
+    struct process_name name = consumer_name(k, consumer);
+    size_t cause = forgotten_cause(k, topic, name.text, 0);
 
+    if (cause == FINDING_ROOT) {
+        cause = moved_before(k, consumer, topic, time_ns);
+    }
     for (size_t i = 0; i < f->count && cause == FINDING_ROOT; i++) {
-        enum finding_kind kind = f->items[i].kind;
         if (f->items[i].topic == topic && f->items[i].cause == FINDING_ROOT &&
-            (kind == FINDING_LOST || kind == FINDING_DUPLICATE || kind == FINDING_PHANTOM ||
-             kind == FINDING_ABORTED_READ || kind == FINDING_NOT_DENSE ||
-             kind == FINDING_INCONSISTENT_OFFSET)) {
+            (is_of_log(&f->items[i]) || is_of_taking(k, &f->items[i], name.text))) {
             cause = i;
         }
     }
@@ -401,6 +420,7 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     int64_t most = count_until(n->begun, n->begun_count, size->end_ns) - low;
     /* Who begins at the end is owed nothing of what was there before. */
     least = least < 0 || k->h->run.claims.latest ? 0 : least;
+    most = most < least ? least : most; /* who was given too much has not taken so much */
     k->c->promises[PROMISE_SIZES].checked++;
     if (size->size >= least && size->size <= most) {
         return;
@@ -408,7 +428,7 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     /* After what is forgotten the count begins anew. */
     bool excused = restarted_before(k, size->end_ns) &&
                    !(k->h->run.claims.messages && k->h->run.claims.positions);
-    size_t cause = size_cause(k, consumer, topic);
+    size_t cause = size_cause(k, consumer, topic, size->end_ns);
     excused |= cause != FINDING_ROOT && k->c->findings.items[cause].excused;
     size_t finding = findings_get(&k->c->findings, FINDING_SIZE_WRONG, SOURCE_HISTORY,
                                   consumer_name(k, consumer).text, topic, cause, excused);
@@ -437,8 +457,10 @@ static void plain_empty_judge(struct checking *k, size_t consumer, size_t topic,
     }
     bool excused = restarted_before(k, r->end_ns) &&
                    !(k->h->run.claims.messages && k->h->run.claims.positions);
+    size_t cause = moved_before(k, consumer, topic, r->end_ns);
+    excused |= cause != FINDING_ROOT && k->c->findings.items[cause].excused;
     size_t finding = findings_get(&k->c->findings, FINDING_FALSE_EMPTY, SOURCE_HISTORY,
-                                  consumer_name(k, consumer).text, topic, FINDING_ROOT, excused);
+                                  consumer_name(k, consumer).text, topic, cause, excused);
     struct evidence *e = findings_count(&k->c->findings, finding);
     MEMORY_PUSH(&k->false_empties, (struct false_empty){consumer, topic, r->begin_ns, finding});
     if (e != NULL) {
@@ -460,18 +482,28 @@ static bool has_sizes(const struct history_consumer *c, size_t topic)
     return false;
 }
 
-static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
-                           const struct counting *n)
+/* What is said of one consumer's counts of a topic. */
+typedef void judge_counts(struct checking *k, size_t consumer, size_t topic,
+                          const struct counting *n);
+
+static void sizes_judge(struct checking *k, size_t consumer, size_t topic, const struct counting *n)
 {
     const struct history_consumer *c = &k->h->consumers[consumer];
-    uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
 
     for (size_t i = 0; i < c->sizes.count; i++) {
         if (c->sizes.items[i].topic == topic && c->sizes.items[i].outcome == OUTCOME_OK) {
             size_judge(k, consumer, topic, n, &c->sizes.items[i]);
         }
     }
-    for (size_t i = 0; i < c->requests.count && k->plain && no_message != TEXT_NONE; i++) {
+}
+
+static void plain_empties_judge(struct checking *k, size_t consumer, size_t topic,
+                                const struct counting *n)
+{
+    const struct history_consumer *c = &k->h->consumers[consumer];
+    uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
+
+    for (size_t i = 0; i < c->requests.count && no_message != TEXT_NONE; i++) {
         const struct history_request *r = &c->requests.items[i];
         if (r->is_consume && r->code == no_message && r->topic == topic) {
             plain_empty_judge(k, consumer, topic, n, r);
@@ -479,26 +511,33 @@ static void consumer_judge(struct checking *k, size_t consumer, size_t topic,
     }
 }
 
-static void counts_check(struct checking *k, size_t topic)
+static void counts_check(struct checking *k, size_t topic, judge_counts *judge)
 {
     struct counting n = {.acked = NULL};
 
     for (size_t i = 0; i < k->s->topics[topic].consumer_count; i++) {
         size_t consumer = k->s->topics[topic].consumers[i];
-        if (!k->plain && !has_sizes(&k->h->consumers[consumer], topic)) {
+        if (judge == sizes_judge && !has_sizes(&k->h->consumers[consumer], topic)) {
             continue;
         }
         if (n.acked == NULL) {
             topic_count(k, topic, &n);
         }
         consumer_count(k, consumer, topic, &n);
-        consumer_judge(k, consumer, topic, &n);
+        judge(k, consumer, topic, &n);
         consumer_forget(&n);
     }
     free(n.acked);
     free(n.begun);
     free(n.asked.items);
     free(n.heard.items);
+}
+
+void check_sizes(struct checking *k)
+{
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        counts_check(k, t, sizes_judge);
+    }
 }
 
 /* With offsets: order and empty answers. */
@@ -527,7 +566,7 @@ void check_time(struct checking *k)
     if (!k->plain) {
         places_check(k);
     }
-    for (size_t t = 0; t < k->s->topic_count; t++) {
-        counts_check(k, t);
+    for (size_t t = 0; t < k->s->topic_count && k->plain; t++) {
+        counts_check(k, t, plain_empties_judge);
     }
 }

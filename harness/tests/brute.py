@@ -546,7 +546,8 @@ class Judge:
             sends = [s for s in run.sends if s.topic == topic]
             least = sum(s.outcome == OK and s.end <= begin for s in sends) - high
             most = sum(s.outcome != FAIL and s.begin <= end for s in sends) - low
-            if not max(least, 0) <= size <= most:
+            least = max(least, 0)
+            if not least <= size <= max(least, most):
                 self.say("size-wrong", "history", process, topic)
 
 

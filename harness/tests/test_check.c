@@ -1684,6 +1684,139 @@ static void plain_exchanged(struct folder *f)
     FOUND(f, {FINDING_REAL_TIME_ORDER, SOURCE_HISTORY, f->plain ? "" : "P1", 1, 1, "C1 got "});
 }
 
+/* ---- where a consumer was before the kill, without offsets ------------------------------------
+ */
+
+/* The line of a consumer's history by which it receives this offset of T1. */
+static size_t receive_of(const struct file *file, int64_t offset)
+{
+    char text[64];
+    snprintf(text, sizeof text, "\"topic\":\"T1\",\"offset\":%" PRId64 ",", offset);
+    return line_with(file, "\"receive\"", text, 0);
+}
+
+/* The line of its file where that is, from 0. */
+static size_t output_of(const struct file *file, int64_t offset)
+{
+    return strtoul(strstr(file->lines[receive_of(file, offset)], "\"line\":") + 7, NULL, 10) - 1;
+}
+
+#define FIRST_AFTER_KILL 11 /* offset of T1 that was stored first after the kill */
+
+/* After the kill a consumer is given these of T1 again. */
+static void given_again(struct folder *f, int consumer, int64_t from, int64_t to)
+{
+    char name[48];
+    char output[48];
+
+    snprintf(name, sizeof name, "history/C%d.jsonl", consumer);
+    snprintf(output, sizeof output, "consumer_%d.txt", consumer);
+    for (int64_t offset = from; offset < to; offset++) {
+        struct file *c = file_of(f, name);
+        size_t after = receive_of(c, FIRST_AFTER_KILL);
+        size_t line = output_of(c, FIRST_AFTER_KILL);
+        size_t again = output_of(c, offset);
+        char copy[512];
+        snprintf(copy, sizeof copy, "%.*s%s", (int)strcspn(c->lines[after], ","), c->lines[after],
+                 strchr(c->lines[receive_of(c, offset)], ','));
+        line_insert(c, after, copy);
+        line_insert(file_of(f, output), line, file_of(f, output)->lines[again]);
+        lines_renumber(c);
+    }
+}
+
+/* A consumer is not given these of T1. */
+static void not_given(struct folder *f, int consumer, int64_t from, int64_t to)
+{
+    char name[48];
+    char output[48];
+
+    snprintf(name, sizeof name, "history/C%d.jsonl", consumer);
+    snprintf(output, sizeof output, "consumer_%d.txt", consumer);
+    for (int64_t offset = from; offset < to; offset++) {
+        struct file *c = file_of(f, name);
+        line_remove(file_of(f, output), output_of(c, offset));
+        line_remove(c, receive_of(c, offset));
+        lines_renumber(c);
+    }
+}
+
+static void position_back(struct folder *f)
+{
+    given_again(f, 2, 8, 11);
+    sized(f, 0);
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f,
+          {FINDING_FORGOTTEN, SOURCE_HISTORY, "fault 1", 0, 1,
+           "the position of C2 on topic 'T1', which was 3 too low after fault 1"},
+          {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 3, "one more than was sent here",
+           "forgotten"});
+}
+
+/* Both of them: what both got twice is not stored twice. */
+static void positions_back(struct folder *f)
+{
+    given_again(f, 1, 7, 11);
+    given_again(f, 2, 8, 11);
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    size_t roots = 0;
+    for (size_t i = 0; i < o.c->findings.count; i++) {
+        roots += o.c->findings.items[i].cause == FINDING_ROOT;
+    }
+    CU_ASSERT_EQUAL(o.c->findings.items[0].kind, FINDING_FORGOTTEN);
+    if (!f->plain) { /* which of several alike ones came again is a guess */
+        CU_ASSERT_EQUAL(o.c->findings.items[0].count, 2);
+        CU_ASSERT_EQUAL(roots, 1);
+    }
+    judged_release(&o);
+}
+
+/* Who does not claim to keep positions may. */
+static void position_unclaimed(struct folder *f)
+{
+    given_again(f, 2, 8, 11);
+    plain_make(f, "{\"persistent\":true,\"persists\":[\"messages\",\"ids\",\"topics\"]}");
+    is_valid(f);
+}
+
+static void position_forward(struct folder *f)
+{
+    not_given(f, 2, 8, 11);
+    sized(f, 0);
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f,
+          {FINDING_FORGOTTEN, SOURCE_HISTORY, "fault 1", 0, 1,
+           "the position of C2 on topic 'T1', which was 3 too high after fault 1"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 3, "later ones were", "forgotten"},
+          {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "after it had taken", "forgotten"},
+          {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 0", "forgotten"});
+}
+
+/* Each went on behind what there was; of that, nobody was given the last ones. */
+static void positions_forward(struct folder *f)
+{
+    not_given(f, 1, 8, 11);
+    not_given(f, 2, 7, 11);
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->findings.items[0].kind, FINDING_FORGOTTEN);
+    for (size_t i = 1; i < o.c->findings.count && !f->plain; i++) { /* alike: which ones? */
+        CU_ASSERT(o.c->findings.items[i].cause == 0);
+        CU_ASSERT(o.c->findings.items[i].source != SOURCE_STORE);
+    }
+    judged_release(&o);
+}
+
+static void test_positions(void)
+{
+    WITH_BOTH(position_back)
+    WITH_BOTH(positions_back)
+    WITH_BOTH(position_unclaimed)
+    WITH_BOTH(position_forward)
+    WITH_BOTH(positions_forward)
+}
+
 static void test_plain(void)
 {
     WITH_BOTH(plain_good)
@@ -1823,4 +1956,5 @@ SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken
       {"time is not kept", test_time}, {"clients have several lives", test_lives},
       {"a consumer seeks", test_seeks}, {"a system without offsets", test_plain},
       {"the order of what is sent to a system without offsets", test_plain_order},
+      {"a system forgets where a consumer was", test_positions},
       {"a fault did not do its work", test_faults})
