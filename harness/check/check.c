@@ -113,32 +113,12 @@ static void verdict_take(struct checking *k)
     }
 }
 
-static int64_t requests_of(const struct history *h)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < h->producer_count; i++) {
-        count += h->producers[i].requests.count;
-    }
-    for (size_t i = 0; i < h->consumer_count; i++) {
-        count += h->consumers[i].requests.count;
-    }
-    return (int64_t)count;
-}
-
+/* Each part has counted what it looked at; this is what was found. */
 static void promises_take(struct checking *k)
 {
     struct check *c = k->c;
     struct check_promise *p = c->promises;
 
-    p[PROMISE_ACKNOWLEDGED].checked = k->s->expected;
-    p[PROMISE_STORED].checked = (int64_t)k->h->rows.count;
-    p[PROMISE_OFFSETS].checked = c->acknowledged;
-    p[PROMISE_REMEMBERED].checked = requests_of(k->h);
-    p[PROMISE_DELIVERED].checked = c->received;
-    p[PROMISE_ONCE].checked = c->received;
-    p[PROMISE_ONE_ORDER].checked = c->received;
-    p[PROMISE_GENUINE].checked = c->received;
     for (size_t i = 0; i < k->s->fault_count; i++) {
         p[PROMISE_FAULTS].checked += c->faults[i].bit > 0;
     }
@@ -148,9 +128,10 @@ static void promises_take(struct checking *k)
         if (promise == PROMISES) {
             continue;
         }
-        *(f->excused                ? &p[promise].excused
-          : finding_breaks(f->kind) ? &p[promise].broken
-                                    : &p[promise].unknown) += f->count;
+        *(f->excused == EXCUSE_NOT_CLAIMED    ? &p[promise].not_claimed
+          : f->excused == EXCUSE_NOT_PROMISED ? &p[promise].not_promised
+          : finding_breaks(f->kind)           ? &p[promise].broken
+                                              : &p[promise].unknown) += f->count;
     }
 }
 

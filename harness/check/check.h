@@ -58,12 +58,13 @@ struct check_fault {
     int64_t first_ack_ns; /* the first acknowledgement after it was started again, or undone */
 };
 
-/* How often a promise was looked at, and the items of its findings. */
+/* How often a promise was looked at, counted where that is done, and the items of its findings. */
 struct check_promise {
     int64_t checked; /* 0: not checked */
     int64_t broken;
-    int64_t unknown; /* not seen well enough to say */
-    int64_t excused; /* broken, but not claimed */
+    int64_t unknown;      /* not seen well enough to say */
+    int64_t not_claimed;  /* broken, but the system under test does not claim it */
+    int64_t not_promised; /* broken by a lost answer, which plain calls do not promise to survive */
 };
 
 struct check {

@@ -171,30 +171,40 @@ static void say_unacknowledged(struct evidence *e, const struct checking *k, str
     }
 }
 
-static void line_end_check(struct checking *k, struct line_ref at)
+/* The finding for a line that was not acknowledged. */
+static size_t unacknowledged_of(struct checking *k, struct line_ref at)
 {
     enum outcome outcome = fate_outcome(k, at);
     bool gave_up = outcome == OUTCOME_FAIL || outcome == OUTCOME_INFO;
-
-    if (outcome == OUTCOME_OK || (gave_up && k->plain && during_fault(k, at))) {
-        return;
-    }
     size_t topic = k->s->producers[at.producer].lines[at.line].topic;
     struct process_name name = producer_name(k, at.producer);
+
+    if (gave_up && k->plain && during_fault(k, at)) {
+        return findings_get(&k->c->findings, FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, name.text,
+                            topic, FINDING_ROOT, EXCUSE_NOT_PROMISED);
+    }
     /* When the run was given up, so were the producers. */
     bool broken = gave_up && k->ended_early == FINDING_ROOT;
     size_t cause = forgotten_cause(k, topic, name.text, 0);
     if (cause == FINDING_ROOT && !broken) {
         cause = k->ended_early;
     }
-    size_t finding = findings_get(&k->c->findings, broken ? FINDING_UNACKNOWLEDGED : FINDING_UNSENT,
-                                  SOURCE_HISTORY, name.text, topic, cause,
-                                  cause != FINDING_ROOT && k->c->findings.items[cause].excused);
-    struct evidence *e = findings_count(&k->c->findings, finding);
+    k->c->promises[PROMISE_ACKNOWLEDGED].checked++;
+    return findings_get(&k->c->findings, broken ? FINDING_UNACKNOWLEDGED : FINDING_UNSENT,
+                        SOURCE_HISTORY, name.text, topic, cause,
+                        cause == FINDING_ROOT ? EXCUSE_NONE : k->c->findings.items[cause].excused);
+}
+
+static void line_end_check(struct checking *k, struct line_ref at)
+{
+    if (fate_outcome(k, at) == OUTCOME_OK) {
+        return;
+    }
+    struct evidence *e = findings_count(&k->c->findings, unacknowledged_of(k, at));
     if (e != NULL) {
         e->line = line_number(k, at);
         e->text = line_message(k, at);
-        e->offset = line_fate(k, at)->offset;
+        e->offset = k->plain ? OFFSET_NONE : line_fate(k, at)->offset;
         e->time_ns = fate_begin_ns(k, at);
         say_unacknowledged(e, k, at);
     }
@@ -249,6 +259,7 @@ void check_debts(struct checking *k)
             line_end_check(k, (struct line_ref){(uint32_t)p, (uint32_t)i});
         }
         k->c->acknowledged += k->acknowledged[p];
+        k->c->promises[PROMISE_ACKNOWLEDGED].checked += k->acknowledged[p];
         if (!k->plain) {
             producer_order_check(k, p);
         }

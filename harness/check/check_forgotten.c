@@ -132,7 +132,9 @@ static size_t root_of(struct checking *k, const struct refusal *r, enum forgotte
 static void refusal_take(struct checking *k, const struct refusal *r)
 {
     enum forgotten_what what = what_of(k, r);
+    bool answered = r->request->outcome == OUTCOME_OK || r->request->code != TEXT_NONE;
 
+    k->c->promises[PROMISE_REMEMBERED].checked += answered;
     if (what == FORGOTTEN_NOTHING) {
         return;
     }

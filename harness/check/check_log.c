@@ -918,6 +918,8 @@ static void topic_join(struct joining *j, size_t *next_row)
         deliveries_collect(j, &deliveries);
     }
     log_join(j);
+    j->k->c->promises[PROMISE_STORED].checked += j->k->h->rows_read ? (int64_t)j->row_count : 0;
+    j->k->c->promises[PROMISE_OFFSETS].checked += (int64_t)j->acks.count;
     free(j->acks.items);
     free(j->refused);
     free(deliveries.items);

@@ -157,15 +157,26 @@ static void faults_append(struct buffer *b, const struct scenario *s)
     }
 }
 
-/* What a system under test does not claim may be broken in a valid run. */
-static int64_t excused_of(const struct findings *f)
+/* Causes with this excuse: such things may be broken in a valid run. */
+static int64_t excused_of(const struct findings *f, enum excuse excuse)
 {
     int64_t count = 0;
 
     for (size_t i = 0; i < f->count; i++) {
-        count += f->items[i].cause == FINDING_ROOT && f->items[i].excused;
+        count += f->items[i].cause == FINDING_ROOT && f->items[i].excused == excuse;
     }
     return count;
+}
+
+/* "2 findings are of what it does not claim" */
+static void excused_append(struct buffer *b, int64_t count, const char *what)
+{
+    if (count > 0) {
+        buffer_append_string(b, "; ");
+        word_count(b, count, "finding");
+        buffer_append_string(b, count == 1 ? " is of " : " are of ");
+        buffer_append_string(b, what);
+    }
 }
 
 /* Nobody can see the order of lines that are alike. */
@@ -179,26 +190,23 @@ static const char *arrival_words(const struct check *c)
 
 static void success_append(struct buffer *b, const struct checking *k)
 {
-    int64_t excused = excused_of(&k->c->findings);
+    int64_t unclaimed = excused_of(&k->c->findings, EXCUSE_NOT_CLAIMED);
+    int64_t unpromised = excused_of(&k->c->findings, EXCUSE_NOT_PROMISED);
 
-    if (excused > 0) {
-        buffer_append_string(b, "all that it claims was kept, for ");
-    }
+    buffer_append_string(b, unclaimed > 0    ? "all that it claims was kept, for "
+                            : unpromised > 0 ? "all that plain calls promise was kept, for "
+                                             : "");
     word_count(b, k->c->acknowledged, "message");
     buffer_append_string(b, " from ");
     word_count(b, (int64_t)k->s->producer_count, "producer");
-    buffer_append_string(b, excused > 0 ? " to " : arrival_words(k->c));
+    buffer_append_string(b, unclaimed + unpromised > 0 ? " to " : arrival_words(k->c));
     word_count(b, (int64_t)k->s->consumer_count, "consumer");
     if (k->s->fault_count > 0) {
         buffer_append_string(b, ", through ");
         faults_append(b, k->s);
     }
-    if (excused > 0) {
-        buffer_append_string(b, "; ");
-        word_count(b, excused, "finding");
-        buffer_append_string(b, excused == 1 ? " is" : " are");
-        buffer_append_string(b, " not held against it");
-    }
+    excused_append(b, unclaimed, "what it does not claim");
+    excused_append(b, unpromised, "lost answers, after which plain calls promise nothing");
 }
 
 void check_sentence(struct checking *k)

@@ -100,10 +100,38 @@ static const struct log_entry *entry_of(const struct naming *n, const struct str
 /* "P1 line 17" */
 static struct shown_text sender_of(const struct naming *n, const struct log_entry *entry)
 {
+    struct line_ref at = {entry->producer, entry->line};
     struct shown_text shown;
-    snprintf(shown.text, sizeof shown.text, "%s line %" PRId64,
-             producer_name(n->k, entry->producer).text,
-             line_number(n->k, (struct line_ref){entry->producer, entry->line}));
+
+    snprintf(shown.text, sizeof shown.text, "%s line %" PRId64 "%s",
+             producer_name(n->k, at.producer).text, line_number(n->k, at),
+             line_fate(n->k, at)->guessed ? ", or one like it" : "");
+    return shown;
+}
+
+/* "offset 7 "; nothing where there are no offsets. */
+static struct shown_text offset_of(const struct naming *n, const struct log_entry *entry)
+{
+    struct shown_text shown = {""};
+
+    if (!n->k->plain) {
+        snprintf(shown.text, sizeof shown.text, "offset %" PRId64 " ", entry->offset);
+    }
+    return shown;
+}
+
+/* "offset 7 ('c', P1 line 17)", or without offsets "'c' (P1 line 17)" */
+struct shown_entry {
+    char text[3 * sizeof(struct shown_text)];
+};
+
+static struct shown_entry entry_shown(const struct naming *n, const struct log_entry *entry)
+{
+    struct shown_entry shown;
+
+    snprintf(shown.text, sizeof shown.text, n->k->plain ? "%s%s (%s)" : "%s(%s, %s)",
+             offset_of(n, entry).text, shown_text(n->k, entry->message).text,
+             sender_of(n, entry).text);
     return shown;
 }
 
@@ -114,13 +142,12 @@ static int64_t line_at(const struct naming *n, int64_t at)
 }
 
 static struct evidence *accuse(struct naming *n, enum finding_kind kind, size_t topic, size_t cause,
-                               bool excused, const struct stream_item *item)
+                               enum excuse excused, const struct stream_item *item)
 {
     struct findings *f = &n->k->c->findings;
-    bool follows = cause != FINDING_ROOT && f->items[cause].excused;
-    struct evidence *e =
-        findings_count(f, findings_get(f, kind, n->stream->source, n->consumer.text, topic, cause,
-                                       excused || follows));
+    excused = excused == EXCUSE_NONE && cause != FINDING_ROOT ? f->items[cause].excused : excused;
+    struct evidence *e = findings_count(
+        f, findings_get(f, kind, n->stream->source, n->consumer.text, topic, cause, excused));
     if (e != NULL) {
         e->offset = item->offset;
         e->line = item->line;
@@ -170,12 +197,13 @@ static void say_moved(struct naming *n, struct stray *gap, struct stray *extra)
     }
     struct shown_text text = shown_text(n->k, item.message);
     bool before = gap->high != INT64_MAX;
+    struct shown_text place = offset_of(n, entry);
     if (!before && gap->low == 0) {
-        evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") is not in its place", item.line,
-                     text.text, entry->offset);
+        evidence_say(e, "line %" PRId64 " (%s%s) is not in its place", item.line, place.text,
+                     text.text);
     } else {
-        evidence_say(e, "line %" PRId64 " (%s, offset %" PRId64 ") belongs %s line %" PRId64,
-                     item.line, text.text, entry->offset, before ? "before" : "after",
+        evidence_say(e, "line %" PRId64 " (%s%s) belongs %s line %" PRId64, item.line, place.text,
+                     text.text, before ? "before" : "after",
                      line_at(n, before ? gap->high : gap->low));
     }
 }
@@ -187,12 +215,12 @@ static void say_misrouted(struct naming *n, struct stray *gap, struct stray *ext
 
     cell_of(n, gap->topic)->missing++;
     cell_of(n, extra->topic)->misrouted++;
-    item.offset = entry->offset;
+    item.offset = n->k->plain ? OFFSET_NONE : entry->offset;
     struct evidence *e = accuse(n, FINDING_MISROUTED, extra->topic, FINDING_ROOT, false, &item);
-    evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it is offset %" PRId64 " of %s (%s)",
-                 item.line, shown_text(n->k, item.message).text,
-                 shown_text(n->k, item.topic_text).text, entry->offset,
-                 n->k->s->topics[gap->topic].name, sender_of(n, entry).text);
+    evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it is %sof %s (%s)", item.line,
+                 shown_text(n->k, item.message).text, shown_text(n->k, item.topic_text).text,
+                 offset_of(n, entry).text, n->k->s->topics[gap->topic].name,
+                 sender_of(n, entry).text);
 }
 
 /* Was it sent, but to other topics only? */
@@ -217,14 +245,14 @@ static void say_changed(struct naming *n, struct stray *gap, struct stray *extra
     cell_of(n, gap->topic)->missing += elsewhere;
     cell_of(n, gap->topic)->misrouted += elsewhere;
     cell_of(n, gap->topic)->corrupt += !elsewhere;
-    item.offset = entry->offset;
+    item.offset = n->k->plain ? OFFSET_NONE : entry->offset;
     struct evidence *e = accuse(n, kind, gap->topic, cause_of(n, gap->topic, entry), false, &item);
-    evidence_say(e, "line %" PRId64 " reads %s%s; offset %" PRId64 " is %s (%s)", item.line,
+    evidence_say(e, "line %" PRId64 " reads %s%s; it should be %s", item.line,
                  shown_text(n->k, item.message).text,
                  elsewhere ? ", which was sent to another topic"
                  : known   ? ", which was sent to this topic, too"
                            : ", which nobody sent",
-                 entry->offset, shown_text(n->k, entry->message).text, sender_of(n, entry).text);
+                 entry_shown(n, entry).text);
 }
 
 typedef void say_pair(struct naming *n, struct stray *gap, struct stray *extra);
@@ -461,7 +489,9 @@ static void say_gap(struct naming *n, const struct stray *gap)
     size_t moved = moved_of(n, gap);
     bool by_call = n->k->plain && !received && moved == FINDING_ROOT &&
                    check_lost_reply(n->k, n->stream, gap, n->replies_used);
-    bool excused = by_call || (!received && entry_loss_excused(n->k, entry));
+    enum excuse excused = by_call                                        ? EXCUSE_NOT_PROMISED
+                          : !received && entry_loss_excused(n->k, entry) ? EXCUSE_NOT_CLAIMED
+                                                                         : EXCUSE_NONE;
     enum finding_kind kind = proof == NULL           ? FINDING_UNSEEN
                              : acked_ns != TIME_NONE ? FINDING_LOST
                                                      : FINDING_SKIPPED;
@@ -474,15 +504,14 @@ static void say_gap(struct naming *n, const struct stray *gap)
                              .message = entry->message};
 
     cell_of(n, gap->topic)->missing++;
-    if (cause == FINDING_ROOT && !excused && !received) {
+    if (cause == FINDING_ROOT && excused == EXCUSE_NONE && !received) {
         cause = empty_cause(n, gap);
     }
     if (cause == FINDING_ROOT && kind == FINDING_UNSEEN) {
         cause = n->k->ended_early;
     }
     struct evidence *e = accuse(n, kind, gap->topic, cause, excused, &at);
-    evidence_say(e, "offset %" PRId64 " (%s, %s) %s%s%s%s", entry->offset,
-                 shown_text(n->k, entry->message).text, sender_of(n, entry).text,
+    evidence_say(e, "%s %s%s%s%s", entry_shown(n, entry).text,
                  n->stream->source == SOURCE_FILE ? "is not in the file" : "was not received",
                  proof == NULL ? ", nor was anything after it" : place_of(gap),
                  proof == NULL ? "" : proof,

@@ -872,6 +872,47 @@ static void unstored_check(struct checking *k, const struct stream *streams, siz
 
 /* ---- all consumers ------------------------------------------------------------------- */
 
+/* Is there anything to compare the order of a stream with? Without offsets that takes messages
+ * that are unlike, and in a plain run another consumer that got some. */
+static bool has_order(const struct checking *k, const struct stream *streams,
+                      const struct stream *stream, size_t topic)
+{
+    const struct topic_log *log = &k->logs[topic];
+    const struct scenario_topic *t = &k->s->topics[topic];
+    bool unlike = false;
+    size_t others = 0;
+
+    for (size_t i = 1; i < log->count && !unlike; i++) {
+        unlike = log->items[i].message != log->items[0].message;
+    }
+    for (size_t c = 0; c < t->consumer_count; c++) {
+        others += t->consumers[c] != stream->consumer &&
+                  streams[t->consumers[c]].cells[topic].received > 0;
+    }
+    bool by_text = stream->by_text || is_file_alone(stream);
+    return (!by_text || unlike) && (!k->plain || others > 0);
+}
+
+/* What was looked at, by what each promise is about. */
+static void promises_count(struct checking *k, const struct stream *streams)
+{
+    struct check_promise *promises = k->c->promises;
+
+    for (size_t i = 0; i < k->s->consumer_count; i++) {
+        for (size_t t = 0; t < k->s->topic_count; t++) {
+            int64_t received = streams[i].cells[t].received;
+            if (!streams[i].reads[t]) {
+                continue;
+            }
+            promises[PROMISE_DELIVERED].checked += (int64_t)k->logs[t].owed;
+            promises[PROMISE_ONCE].checked += received;
+            promises[PROMISE_GENUINE].checked += received;
+            promises[PROMISE_ONE_ORDER].checked +=
+                has_order(k, streams, &streams[i], t) ? received : 0;
+        }
+    }
+}
+
 static void deliveries_take(struct checking *k, const struct stream *streams)
 {
     struct check *c = k->c;
@@ -939,6 +980,7 @@ void check_deliveries(struct checking *k)
     for (size_t i = 0; i < k->s->consumer_count; i++) {
         consumer_file_check(k, &streams[i]);
     }
+    promises_count(k, streams);
     deliveries_take(k, streams);
     for (size_t i = 0; i < k->s->consumer_count; i++) {
         stream_release(k, &streams[i]);

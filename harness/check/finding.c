@@ -36,6 +36,14 @@ bool finding_breaks(enum finding_kind kind)
     return kinds[kind].breaks;
 }
 
+const char *excuse_name(enum excuse excuse)
+{
+    static const char *const names[] = {[EXCUSE_NONE] = "",
+                                        [EXCUSE_NOT_CLAIMED] = "not claimed",
+                                        [EXCUSE_NOT_PROMISED] = "not promised"};
+    return names[excuse];
+}
+
 const char *finding_source_name(enum finding_source source)
 {
     static const char *const names[] = {
@@ -111,7 +119,7 @@ enum promise finding_promise(const struct finding *finding)
 }
 
 size_t findings_get(struct findings *f, enum finding_kind kind, enum finding_source source,
-                    const char *process, size_t topic, size_t cause, bool excused)
+                    const char *process, size_t topic, size_t cause, enum excuse excused)
 {
     for (size_t i = f->count; i-- > 0;) {
         const struct finding *old = &f->items[i];

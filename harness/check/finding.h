@@ -85,7 +85,7 @@ const char *finding_source_name(enum finding_source source);
     X(PROMISE_OFFSETS, "Offsets have no gaps, and each is one message’s", "acknowledgement")       \
     X(PROMISE_STORED_ORDER, "What is sent later is stored later", "acknowledgement")               \
     X(PROMISE_REMEMBERED, "No topic, producer, consumer or position is forgotten", "request")      \
-    X(PROMISE_DELIVERED, "Every consumer gets everything", "receipt")                              \
+    X(PROMISE_DELIVERED, "Every consumer gets everything", "due message")                          \
     X(PROMISE_ONCE, "Nothing twice", "receipt")                                                    \
     X(PROMISE_ONE_ORDER, "In one order, the same for all", "receipt")                              \
     X(PROMISE_GENUINE, "Nothing foreign, changed or of another topic", "receipt")                  \
@@ -110,13 +110,23 @@ struct evidence {
 
 #define FINDING_ROOT SIZE_MAX
 
+/* Why something is not held against the system under test. */
+enum excuse {
+    EXCUSE_NONE,
+    EXCUSE_NOT_CLAIMED,  /* it does not claim to keep that when it is started again */
+    EXCUSE_NOT_PROMISED, /* an answer was lost, and plain calls promise nothing then */
+};
+
+/* "not claimed"; of EXCUSE_NONE "" */
+const char *excuse_name(enum excuse excuse);
+
 struct finding {
     enum finding_kind kind;
     enum finding_source source;
-    char process[24]; /* "P1", "C2", "fault 1"; "" when it is nobody's */
-    size_t topic;     /* index into scenario.topics, or FINDING_TOPIC_NONE */
-    size_t cause;     /* index of the finding that this one follows from, or FINDING_ROOT */
-    bool excused;     /* the system under test does not claim it: no matter for the verdict */
+    char process[24];    /* "P1", "C2", "fault 1"; "" when it is nobody's */
+    size_t topic;        /* index into scenario.topics, or FINDING_TOPIC_NONE */
+    size_t cause;        /* index of the finding that this one follows from, or FINDING_ROOT */
+    enum excuse excused; /* if it has one, it is no matter for the verdict */
     int64_t count;
     struct evidence evidence[EVIDENCE_MAX];
     size_t evidence_count;
@@ -142,7 +152,7 @@ struct evidence *findings_add(struct findings *f, enum finding_kind kind,
 /* The index of the finding for such items, made when there is none; `cause` is the index of
  * one that is a root, or FINDING_ROOT. Indices hold until findings_sort(). */
 size_t findings_get(struct findings *f, enum finding_kind kind, enum finding_source source,
-                    const char *process, size_t topic, size_t cause, bool excused);
+                    const char *process, size_t topic, size_t cause, enum excuse excused);
 
 /* Count one item of a finding, like findings_add(). */
 struct evidence *findings_count(struct findings *f, size_t finding);

@@ -161,7 +161,8 @@ def run_cell(one):
         return "<td class=note>not run</td>"
     found = [finding_words(f)
              for part in ("violations", "unknowns") for f in one[part]]
-    excused = ["not held against it: " + finding_words(f) for f in one["not_claimed"]]
+    excused = ["%s: %s" % (part.replace("_", " "), finding_words(f))
+               for part in ("not_claimed", "not_promised") for f in one[part]]
     shown = cell(one["verdict"], one["verdict"], [one["reason"], *found, *excused])
     link = '<span class="note"><a href="%s">report</a></span>' % escape(one["report"]) \
         if one["report"] else ""

@@ -100,7 +100,7 @@ class Judging:
         folder = os.path.join(self.folder, name)
         one = {"name": name, "title": scenario.title, "kills": len(kills),
                "messages": scenario.messages(), "verdict": "unknown", "reason": "", "folder": folder,
-               "violations": [], "unknowns": [], "not_claimed": []}
+               "violations": [], "unknowns": [], "not_claimed": [], "not_promised": []}
         self.result["runs"].append(one)
         try:
             run.Run(folder, name, scenario, self.description, self.dialect, kills,
@@ -121,7 +121,7 @@ class Judging:
             result = json.load(file)
         one["verdict"], one["reason"] = verdict, result["reason"]
         one["messages_per_second"] = result.get("messages_per_second")
-        for part in ("violations", "unknowns", "not_claimed"):
+        for part in ("violations", "unknowns", "not_claimed", "not_promised"):
             one[part] = [{key: found.get(key) for key in ("name", "process", "topic", "count")} |
                          {"detail": next((e.get("detail") for e in found.get("evidence", [])), "")}
                          for found in result.get(part) or []]

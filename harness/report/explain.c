@@ -313,7 +313,7 @@ static void finding_explain(const struct explaining *x, const struct finding *f)
                   f->topic == FINDING_TOPIC_NONE ? "" : " ",
                   f->topic == FINDING_TOPIC_NONE ? "" : x->s->topics[f->topic].name);
     word_number(x->b, f->count);
-    buffer_append_string(x->b, f->excused ? ", not claimed\n" : "\n");
+    buffer_printf(x->b, "%s%s\n", f->excused == EXCUSE_NONE ? "" : ", ", excuse_name(f->excused));
     for (size_t i = 0; i < f->evidence_count; i++) {
         const struct evidence *e = &f->evidence[i];
         buffer_printf(x->b, "    %s\n", e->detail);

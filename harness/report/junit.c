@@ -66,6 +66,7 @@ static const char *element_of(enum promise_state state)
                                            [PROMISE_BROKEN] = "failure",
                                            [PROMISE_UNKNOWN] = "error",
                                            [PROMISE_NOT_CLAIMED] = "skipped",
+                                           [PROMISE_NOT_PROMISED] = "skipped",
                                            [PROMISE_NOT_CHECKED] = "skipped"};
     return elements[state];
 }

@@ -159,28 +159,25 @@ static void promise_put(const struct page *p, enum promise which)
     static const struct {
         const char *class;
         const char *sign;
-    } looks[] = {[PROMISE_KEPT] = {"good", "✓"},
-                 [PROMISE_BROKEN] = {"bad", "✗"},
-                 [PROMISE_UNKNOWN] = {"warn", "?"},
-                 [PROMISE_NOT_CLAIMED] = {"none", "–"},
-                 [PROMISE_NOT_CHECKED] = {"none", "–"}};
+    } looks[] = {[PROMISE_KEPT] = {"good", "✓"},         [PROMISE_BROKEN] = {"bad", "✗"},
+                 [PROMISE_UNKNOWN] = {"warn", "?"},      [PROMISE_NOT_CLAIMED] = {"none", "–"},
+                 [PROMISE_NOT_PROMISED] = {"none", "–"}, [PROMISE_NOT_CHECKED] = {"none", "–"}};
     const struct check_promise *promise = &p->c->promises[which];
     enum promise_state state = promise_state(promise);
-    int64_t items = state == PROMISE_BROKEN ? promise->broken : promise->excused;
+    int64_t items = promise_items(promise);
 
     buffer_printf(p->b, "<tr class=\"%s\"><td>%s</td><td>%s</td><td>", looks[state].class,
                   looks[state].sign, promise_sentence(which));
     if (promise->checked > 0) {
         word_count(p->b, promise->checked, promise_noun(which));
     }
-    bool found = promise->broken + promise->unknown + promise->excused > 0;
-    page_put(p, found ? "</td><td><a href=\"#findings\">" : "</td><td>");
+    page_put(p, items > 0 ? "</td><td><a href=\"#findings\">" : "</td><td>");
     page_put(p, promise_state_name(state));
-    if (state == PROMISE_BROKEN || state == PROMISE_NOT_CLAIMED) {
+    if (items > 0 && state != PROMISE_UNKNOWN) {
         page_put(p, ", ");
         word_count(p->b, items, "time");
     }
-    page_put(p, found ? "</a></td></tr>\n" : "</td></tr>\n");
+    page_put(p, items > 0 ? "</a></td></tr>\n" : "</td></tr>\n");
 }
 
 static void promises_put(const struct page *p)

@@ -361,7 +361,9 @@ static void card_put(const struct cards *k, size_t at, size_t number)
                   : f->source == SOURCE_STORE ? "store"
                                               : "history");
     word_count(p->b, f->count, "time");
-    page_put(p, f->excused ? " · not held against it: not claimed</p>\n" : "</p>\n");
+    page_put(p, f->excused == EXCUSE_NONE ? "" : " · not held against it: ");
+    page_put(p, excuse_name(f->excused));
+    page_put(p, "</p>\n");
     evidence_put(p, f);
     if (number < SURROUNDED_MAX) {
         surroundings_put(k, f, number == 0);

@@ -241,7 +241,8 @@ static void promises_put(struct writer *w, const struct check *c)
         put_string(w, "unit", promise_noun(i));
         put_int(w, "broken", promise->broken);
         put_int(w, "unknown", promise->unknown);
-        put_int(w, "not_claimed", promise->excused);
+        put_int(w, "not_claimed", promise->not_claimed);
+        put_int(w, "not_promised", promise->not_promised);
         close_with(w, '}');
     }
     close_with(w, ']');
@@ -290,14 +291,14 @@ static void finding_put(struct writer *w, const struct scenario *s, const struct
 }
 
 /* Those that break a promise, or were not seen, or are excused, by their causes. */
-static void findings_put(struct writer *w, const char *key, bool breaking, bool excused,
+static void findings_put(struct writer *w, const char *key, bool breaking, enum excuse excused,
                          const struct scenario *s, const struct history *h, const struct check *c)
 {
     open_with(w, key, '[');
     for (size_t i = 0; i < c->findings.count; i++) {
         const struct finding *f = &c->findings.items[i];
         if (f->cause == FINDING_ROOT && f->excused == excused &&
-            (excused || finding_breaks(f->kind) == breaking)) {
+            (excused != EXCUSE_NONE || finding_breaks(f->kind) == breaking)) {
             finding_put(w, s, h, c, i);
         }
     }
@@ -334,8 +335,9 @@ void result_append(struct buffer *b, const struct scenario *s, const struct hist
     consumers_put(&w, s, c);
     producers_put(&w, s, c);
     faults_put(&w, s, h, c);
-    findings_put(&w, "violations", true, false, s, h, c);
-    findings_put(&w, "unknowns", false, false, s, h, c);
-    findings_put(&w, "not_claimed", true, true, s, h, c);
+    findings_put(&w, "violations", true, EXCUSE_NONE, s, h, c);
+    findings_put(&w, "unknowns", false, EXCUSE_NONE, s, h, c);
+    findings_put(&w, "not_claimed", true, EXCUSE_NOT_CLAIMED, s, h, c);
+    findings_put(&w, "not_promised", true, EXCUSE_NOT_PROMISED, s, h, c);
     buffer_append_string(b, "\n}\n");
 }

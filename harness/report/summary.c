@@ -120,7 +120,8 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
 
 void summary_finding(struct buffer *b, const struct scenario *s, const struct finding *f)
 {
-    buffer_printf(b, "%s%s", f->excused ? "not claimed: " : "", finding_name(f->kind));
+    buffer_printf(b, "%s%s%s", excuse_name(f->excused), f->excused == EXCUSE_NONE ? "" : ": ",
+                  finding_name(f->kind));
     if (f->process[0] != '\0') {
         buffer_printf(b, " %s", f->process);
     }

@@ -3,8 +3,8 @@
  * one for the run as a whole.
  *
  * `ok`: kept. `not ok`: broken, or unknown, with what was found below it as YAML. What was not
- * checked, or is not claimed, is `ok … # SKIP why`. What a person reads of the same run stands
- * in comments at the end.
+ * checked, not claimed or not promised is `ok … # SKIP why`. What a person reads of the same run
+ * stands in comments at the end.
  *
  * Threads: any.
  */

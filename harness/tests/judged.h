@@ -90,12 +90,27 @@ static inline const struct finding *finding_get(const struct judged *o, const st
     return NULL;
 }
 
+/* Where there are no offsets, nothing says any. */
+static inline bool shows_offset(const struct judged *o)
+{
+    bool shows = false;
+
+    for (size_t i = 0; i < o->c->findings.count && o->h->run.plain; i++) {
+        const struct finding *f = &o->c->findings.items[i];
+        for (size_t k = 0; k < f->evidence_count; k++) {
+            shows = shows || f->evidence[k].offset != OFFSET_NONE ||
+                    strstr(f->evidence[k].detail, "offset") != NULL;
+        }
+    }
+    return shows;
+}
+
 /* Exactly these findings, no others, and the verdict that follows. */
 static inline void found(const struct folder *f, const struct expected *list, size_t count)
 {
     struct judged o = folder_check(f);
     enum verdict verdict = VERDICT_VALID;
-    bool right = o.c->findings.count == count;
+    bool right = o.c->findings.count == count && !shows_offset(&o);
 
     for (size_t i = 0; i < count; i++) {
         const struct finding *finding = finding_get(&o, &list[i]);

@@ -101,7 +101,7 @@ static void file_changed(struct folder *f)
 {
     line_set(file_of(f, "consumer_2.txt"), 11, "T1     never sent by anyone");
     FOUND(f, {FINDING_CORRUPT, SOURCE_FILE, "C2", 1, 1,
-              "line 12 reads 'never sent by anyone', which nobody sent; offset 11 is"});
+              "line 12 reads 'never sent by anyone', which nobody sent; it should be offset 11 ("});
 }
 
 static void file_misrouted(struct folder *f)
@@ -289,7 +289,7 @@ static void history_changed(struct folder *f)
     char *message = strstr(file->lines[at], "\"message\"");
     snprintf(message, strlen(message) + 1, "\"message\":\"x\"}");
     FOUND(f, {FINDING_CORRUPT, SOURCE_HISTORY, "C2", 1, 1,
-              "reads 'x', which nobody sent; offset 8 is"});
+              "reads 'x', which nobody sent; it should be offset 8 ("});
 }
 
 static void history_misrouted(struct folder *f)
@@ -1464,7 +1464,14 @@ static void plain_reply_lost(struct folder *f)
     }
     CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
     CU_ASSERT_EQUAL(o.c->findings.count, 1);
-    CU_ASSERT(o.c->findings.items[0].excused);
+    CU_ASSERT_EQUAL(o.c->findings.items[0].excused, EXCUSE_NOT_PROMISED);
+    CU_ASSERT_EQUAL(o.c->promises[PROMISE_DELIVERED].not_promised, 1);
+    CU_ASSERT_EQUAL(o.c->promises[PROMISE_DELIVERED].not_claimed, 0);
+    CU_ASSERT_STRING_EQUAL(
+        o.c->sentence,
+        "Valid: all that plain calls promise was kept, for 36 messages from 3 producers to 2 "
+        "consumers, through 1 broker kill; 1 finding is of lost answers, after which plain calls "
+        "promise nothing.");
     judged_release(&o);
 }
 
@@ -1817,6 +1824,80 @@ static void test_positions(void)
     WITH_BOTH(positions_forward)
 }
 
+/* The last line's answer was lost in the fault, and nobody got it: it owes nothing, and is not said
+ * to have been acknowledged. */
+static void plain_given_up(struct folder *f)
+{
+    struct file *p2 = file_of(f, "history/P2.jsonl");
+    size_t end =
+        line_with(p2, "\"op\":\"send\",\"type\":\"ok\"", "\"topic\":\"T1\"", FAULT_ROUND - 1);
+
+    line_edit(p2, end, "\"ok\"", "\"info\"");
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    if (o.c->verdict != VERDICT_VALID) {
+        judged_print(&o);
+    }
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    CU_ASSERT_EQUAL(o.c->findings.count, 1);
+    CU_ASSERT_EQUAL(o.c->findings.items[0].kind, FINDING_UNACKNOWLEDGED);
+    CU_ASSERT_EQUAL(o.c->findings.items[0].excused, EXCUSE_NOT_PROMISED);
+    CU_ASSERT_EQUAL(o.c->promises[PROMISE_ACKNOWLEDGED].checked, PRODUCERS * ROUND_COUNT - 1);
+    CU_ASSERT_EQUAL(o.c->promises[PROMISE_ACKNOWLEDGED].not_promised, 1);
+    judged_release(&o);
+}
+
+/* How often each promise was looked at. */
+static void checked_is(const struct folder *f, const int64_t counts[static PROMISES])
+{
+    struct judged o = folder_check(f);
+
+    for (enum promise i = 0; i < PROMISES; i++) {
+        if (o.c->promises[i].checked != counts[i]) {
+            printf("\n    %s: %" PRId64 "\n", promise_sentence(i), o.c->promises[i].checked);
+        }
+        CU_ASSERT_EQUAL(o.c->promises[i].checked, counts[i]);
+    }
+    judged_release(&o);
+}
+
+/* What was not looked at is not said to be kept: of two that get what one sends, all alike, nothing
+ * tells the order, and nothing is known of offsets and of the store. */
+static void test_promises(void)
+{
+    struct folder *f = folder_good(false);
+    checked_is(f, (int64_t[PROMISES]){[PROMISE_ACKNOWLEDGED] = 36,
+                                      [PROMISE_STORED] = 36,
+                                      [PROMISE_OFFSETS] = 36,
+                                      [PROMISE_STORED_ORDER] = 36,
+                                      [PROMISE_REMEMBERED] = 39,
+                                      [PROMISE_DELIVERED] = 66,
+                                      [PROMISE_ONCE] = 66,
+                                      [PROMISE_ONE_ORDER] = 66,
+                                      [PROMISE_GENUINE] = 66,
+                                      [PROMISE_NOT_EMPTY] = 3,
+                                      [PROMISE_FAULTS] = 1});
+    folder_destroy(f);
+    f = letters("abc", "abc");
+    checked_is(f, (int64_t[PROMISES]){[PROMISE_ACKNOWLEDGED] = 3,
+                                      [PROMISE_STORED_ORDER] = 3,
+                                      [PROMISE_REMEMBERED] = 2,
+                                      [PROMISE_DELIVERED] = 6,
+                                      [PROMISE_ONCE] = 6,
+                                      [PROMISE_ONE_ORDER] = 6,
+                                      [PROMISE_GENUINE] = 6,
+                                      [PROMISE_NOT_EMPTY] = 2});
+    folder_destroy(f);
+    f = letters("aaa", "aaa");
+    checked_is(f, (int64_t[PROMISES]){[PROMISE_ACKNOWLEDGED] = 3,
+                                      [PROMISE_REMEMBERED] = 2,
+                                      [PROMISE_DELIVERED] = 6,
+                                      [PROMISE_ONCE] = 6,
+                                      [PROMISE_GENUINE] = 6,
+                                      [PROMISE_NOT_EMPTY] = 2});
+    folder_destroy(f);
+}
+
 static void test_plain(void)
 {
     WITH_BOTH(plain_good)
@@ -1831,6 +1912,7 @@ static void test_plain(void)
     WITH_BOTH(plain_foreign)
     WITH_BOTH(plain_copy)
     WITH_BOTH(plain_exchanged)
+    WITH_BOTH(plain_given_up)
 }
 
 /* ---- faults ---------------------------------------------------------------------------------- */
@@ -1956,5 +2038,6 @@ SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken
       {"time is not kept", test_time}, {"clients have several lives", test_lives},
       {"a consumer seeks", test_seeks}, {"a system without offsets", test_plain},
       {"the order of what is sent to a system without offsets", test_plain_order},
+      {"each promise counts what was looked at", test_promises},
       {"a system forgets where a consumer was", test_positions},
       {"a fault did not do its work", test_faults})
