@@ -150,6 +150,7 @@ static void checking_release(struct checking *k)
     free(k->restarts.items);
     free(k->forgotten.items);
     free(k->moved.items);
+    free(k->stuck.items);
     free(k->false_empties.items);
     free(k->torn.items);
     free(k->sent);
@@ -197,6 +198,7 @@ struct check *check_run(const struct scenario *s, struct history *h)
     run_take(&k);
     check_fates(&k);
     check_forgotten(&k);
+    check_progress(&k);
     if (k.plain) {
         check_plain(&k);
     } else {

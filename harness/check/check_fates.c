@@ -186,6 +186,9 @@ static size_t unacknowledged_of(struct checking *k, struct line_ref at)
     /* When the run was given up, so were the producers. */
     bool broken = gave_up && k->ended_early == FINDING_ROOT;
     size_t cause = forgotten_cause(k, topic, name.text, 0);
+    if (cause == FINDING_ROOT) {
+        cause = progress_cause(k, topic, name.text);
+    }
     if (cause == FINDING_ROOT && !broken) {
         cause = k->ended_early;
     }

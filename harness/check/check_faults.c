@@ -4,10 +4,8 @@
  * A fault proves that it bit by what its kind counts (fault_kind.h), as the harness saw it; or,
  * where that is requests in flight, by the produce requests that were on their way when it hit:
  * begun before the target was certainly dead, and neither answered well before that, nor over
- * before the fault began, nor refused before a byte was sent.
- *
- * And did the broker see that it was over? "The store is away" is false once the harness has seen
- * that all is well again, and recovery_ms have passed.
+ * before the fault began, nor refused before a byte was sent. Whether all went on after it is
+ * check_progress.c's.
  */
 #include "harness/check/check_parts.h"
 
@@ -16,10 +14,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define NS_PER_MS 1000000
-#define HTTP_STORE_AWAY 503
 
 int64_t check_span_ns(int64_t from_ns, int64_t to_ns)
 {
@@ -134,41 +128,8 @@ static bool counts_itself(const struct scenario_fault *fault)
     return ops != NULL && ops->bitten != NULL;
 }
 
-/* The latest sign of life of a producer. */
-static int64_t last_try_ns(const struct history *h)
-{
-    int64_t last_ns = TIME_NONE;
-
-    for (size_t p = 0; p < h->producer_count; p++) {
-        for (size_t i = 0; i < h->producers[p].requests.count; i++) {
-            const struct history_request *r = &h->producers[p].requests.items[i];
-            int64_t ns = r->end_ns != TIME_NONE ? r->end_ns : r->begin_ns;
-            last_ns = ns > last_ns ? ns : last_ns;
-        }
-    }
-    return last_ns;
-}
-
-/* What is wrong with a fault that bit and is over; false: nothing is. */
-static bool recovery_judge(const struct checking *k, const struct check_fault *fault,
-                           enum finding_kind *kind)
-{
-    int64_t limit_ns = k->s->recovery_ms * NS_PER_MS;
-    int64_t recovered_ns = check_span_ns(fault->restart_ns, fault->first_ack_ns);
-
-    if (recovered_ns != TIME_NONE) {
-        *kind = FINDING_SLOW_RECOVERY;
-        return recovered_ns > limit_ns;
-    }
-    /* Nothing came after it: all had been acknowledged, or nobody tried for long, or … */
-    int64_t tried_ns = check_span_ns(fault->restart_ns, last_try_ns(k->h));
-    *kind = FINDING_NO_PROGRESS;
-    return k->c->acknowledged < k->s->expected && tried_ns != TIME_NONE && tried_ns > limit_ns;
-}
-
 /* The finding about a fault; false: there is none. */
-static bool fault_judge(const struct checking *k, const struct check_fault *fault,
-                        enum finding_kind *kind)
+static bool fault_judge(const struct check_fault *fault, enum finding_kind *kind)
 {
     if (fault->begin_ns == TIME_NONE) {
         *kind = FINDING_NOT_FIRED;
@@ -182,7 +143,15 @@ static bool fault_judge(const struct checking *k, const struct check_fault *faul
         *kind = FINDING_HIT_NOTHING;
         return true;
     }
-    return recovery_judge(k, fault, kind);
+    return false;
+}
+
+/* Is it begun only when there is something that it would hit? */
+static bool waits_until_ripe(const struct scenario_fault *fault)
+{
+    const struct fault_ops *ops = fault_kind(fault->action)->ops;
+
+    return ops != NULL && ops->ripe != NULL;
 }
 
 static void evidence_put(struct checking *k, struct evidence *e, enum finding_kind kind,
@@ -194,6 +163,10 @@ static void evidence_put(struct checking *k, struct evidence *e, enum finding_ki
     switch (kind) {
     case FINDING_NOT_FIRED:
         buffer_printf(&b, ": it did not happen; there were %" PRId64 " acks", k->c->acknowledged);
+        if (waits_until_ripe(&fault->planned)) {
+            buffer_printf(&b, ", and no %s seen from its moment on",
+                          fault_kind(fault->planned.action)->unit);
+        }
         break;
     case FINDING_NO_RECOVERY:
         buffer_printf(&b, ": the target was not seen %s",
@@ -202,19 +175,6 @@ static void evidence_put(struct checking *k, struct evidence *e, enum finding_ki
     case FINDING_HIT_NOTHING:
         buffer_printf(&b, ": it hit 0 %s", fault_kind(fault->planned.action)->unit);
         break;
-    case FINDING_SLOW_RECOVERY:
-        buffer_printf(&b,
-                      ": the first acknowledgement came %" PRId64 " ms after it was undone, and "
-                      "recovery_ms is %" PRId64,
-                      check_span_ns(fault->restart_ns, fault->first_ack_ns) / NS_PER_MS,
-                      k->s->recovery_ms);
-        break;
-    case FINDING_NO_PROGRESS:
-        buffer_printf(&b,
-                      ": the producers tried for %" PRId64 " ms after it was undone, and nothing "
-                      "was acknowledged",
-                      check_span_ns(fault->restart_ns, last_try_ns(k->h)) / NS_PER_MS);
-        break;
     default:
         break;
     }
@@ -222,72 +182,13 @@ static void evidence_put(struct checking *k, struct evidence *e, enum finding_ki
     buffer_release(&b);
 }
 
-/* ---- "the store is away", while it was there ---------------------------------------- */
-
-/* The latest fault that had begun by then; fault_count: none had. */
-static size_t fault_before(const struct checking *k, int64_t time_ns)
+/* The finding that somebody did not get over a fault, or FINDING_ROOT. */
+static size_t stuck_after(const struct checking *k, size_t fault)
 {
-    size_t found = k->s->fault_count;
-
-    for (size_t i = 0; i < k->s->fault_count; i++) {
-        if (k->c->faults[i].begin_ns != TIME_NONE && k->c->faults[i].begin_ns <= time_ns) {
-            found = i;
-        }
-    }
-    return found;
-}
-
-/* The harness had seen that all was well, and the broker had had recovery_ms to see it, too. */
-static void denial_take(struct checking *k, const struct history_request *r, const char *client)
-{
-    if (r->http != HTTP_STORE_AWAY ||
-        !slice_equals(texts_get(&k->h->texts, r->code), slice_of("store_away"))) {
-        return;
-    }
-    size_t i = fault_before(k, r->end_ns);
-    if (i == k->s->fault_count || k->c->faults[i].end_ns == TIME_NONE ||
-        r->end_ns - k->c->faults[i].end_ns <= k->s->recovery_ms * NS_PER_MS) {
-        return;
-    }
-    struct evidence *e =
-        findings_add(&k->c->findings, FINDING_FALSE_AWAY, SOURCE_HISTORY,
-                     process_name("fault ", (int64_t)i + 1).text, FINDING_TOPIC_NONE);
-    if (e != NULL) {
-        e->time_ns = r->end_ns;
-        evidence_say(e, "%s was told store_away %" PRId64 " ms after all was well again", client,
-                     (r->end_ns - k->c->faults[i].end_ns) / NS_PER_MS);
-    }
-}
-
-static void denials_report(struct checking *k)
-{
-    for (size_t p = 0; p < k->h->producer_count; p++) {
-        for (size_t i = 0; i < k->h->producers[p].requests.count; i++) {
-            denial_take(k, &k->h->producers[p].requests.items[i], producer_name(k, p).text);
-        }
-    }
-    for (size_t c = 0; c < k->h->consumer_count; c++) {
-        for (size_t i = 0; i < k->h->consumers[c].requests.count; i++) {
-            denial_take(k, &k->h->consumers[c].requests.items[i], consumer_name(k, c).text);
-        }
-    }
-}
-
-/* What explains that nothing, or little, went on after fault i, or FINDING_ROOT: a wrong answer
- * after it, or after a later one if nothing at all went on. */
-static size_t cause_of(const struct checking *k, enum finding_kind kind, size_t i)
-{
-    const struct findings *f = &k->c->findings;
-    size_t end =
-        kind == FINDING_NO_PROGRESS ? k->s->fault_count : i + (kind == FINDING_SLOW_RECOVERY);
-
-    for (; i < end; i++) {
-        struct process_name process = process_name("fault ", (int64_t)i + 1);
-        for (size_t n = 0; n < f->count; n++) {
-            if (f->items[n].kind == FINDING_FALSE_AWAY &&
-                strcmp(f->items[n].process, process.text) == 0) {
-                return n;
-            }
+    for (size_t i = 0; i < k->stuck.count; i++) {
+        size_t after = k->stuck.items[i].fault;
+        if (after < k->h->faults.count && k->h->faults.items[after].number == (int64_t)fault + 1) {
+            return k->stuck.items[i].finding;
         }
     }
     return FINDING_ROOT;
@@ -296,15 +197,18 @@ static size_t cause_of(const struct checking *k, enum finding_kind kind, size_t 
 static void fault_report(struct checking *k, size_t i)
 {
     struct check_fault *fault = &k->c->faults[i];
-    struct process_name process = process_name("fault ", (int64_t)i + 1);
     enum finding_kind kind;
 
     if (fault->bit == NUMBER_NONE || !counts_itself(&fault->planned)) {
         fault->bit = fault->in_flight;
     }
-    if (fault_judge(k, fault, &kind)) {
-        size_t finding = findings_get(&k->c->findings, kind, SOURCE_HISTORY, process.text,
-                                      FINDING_TOPIC_NONE, cause_of(k, kind, i), false);
+    if (fault_judge(fault, &kind)) {
+        size_t cause = kind == FINDING_NO_RECOVERY ? stuck_after(k, i)
+                       : kind == FINDING_NOT_FIRED ? k->ended_early
+                                                   : FINDING_ROOT;
+        size_t finding = findings_get(&k->c->findings, kind, SOURCE_HISTORY,
+                                      process_name("fault ", (int64_t)i + 1).text,
+                                      FINDING_TOPIC_NONE, cause, false);
         evidence_put(k, findings_count(&k->c->findings, finding), kind, fault);
     }
 }
@@ -334,9 +238,6 @@ void check_faults(struct checking *k)
         if (c->faults[i - 1].first_ack_ns == TIME_NONE) {
             c->faults[i - 1].first_ack_ns = c->faults[i].first_ack_ns;
         }
-    }
-    if (k->s->fault_count > 0) {
-        denials_report(k);
     }
     for (size_t i = 0; i < k->s->fault_count; i++) {
         fault_report(k, i);

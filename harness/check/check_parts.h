@@ -5,6 +5,7 @@
  *
  *   check_fates.c      fates            what the producers recorded of every line
  *   check_forgotten.c  forgotten        what the broker no longer knew, and since when
+ *   check_progress.c   stuck            who did not get on, after a fault or without any
  *   check_log.c        logs             which message is at which offset
  *   check_batches.c                     what a request brought: stored whole, in one piece?
  *   check_plain.c      logs             the same without offsets, from what was delivered, and
@@ -26,6 +27,10 @@
 
 #include "harness/check/check.h"
 #include "harness/intmap.h"
+
+struct process_name {
+    char text[24];
+};
 
 #define SENDS_MAX ((UINT32_C(1) << 30) - 1) /* of a producer */
 #define SEND_NONE SENDS_MAX
@@ -146,6 +151,22 @@ struct moved {
 };
 
 CHECK_LIST_TYPE(moved_list, struct moved)
+
+/* A client that tried a topic for longer than it should have to. */
+struct stuck {
+    struct process_name client;
+    size_t topic;
+    size_t fault; /* the one that it did not get over, an index into history.faults; SIZE_MAX */
+    bool in_vain; /* nothing succeeded before the next fault, or the end */
+    int64_t begin_ns;
+    int64_t tried_ns;
+    int64_t refused; /* requests */
+    int64_t unanswered;
+    uint32_t code; /* of the last that was refused, or TEXT_NONE */
+    size_t finding;
+};
+
+CHECK_LIST_TYPE(stuck_list, struct stuck)
 CHECK_LIST_TYPE(restart_list, struct restart)
 CHECK_LIST_TYPE(forgotten_list, struct forgotten)
 CHECK_LIST_TYPE(false_empty_list, struct false_empty)
@@ -161,11 +182,12 @@ struct checking {
     struct forgotten_list forgotten;
     struct moved_list moved;
     struct stream *streams; /* by consumer, as in the scenario */
+    struct stuck_list stuck;
     struct false_empty_list false_empties;
     struct torn_list torn;
     unsigned char *sent; /* by topic, then text: was it sent there? NULL until asked for */
     size_t sent_stride;
-    size_t ended_early; /* the finding that the run was given up, or FINDING_ROOT */
+    size_t ended_early; /* the finding that the run was given up, or why; FINDING_ROOT */
     /* No rows were read, and some sends may have been executed: what is at an offset that
      * nobody was acknowledged may be theirs, so it is held against nobody. */
     bool vague;
@@ -260,6 +282,7 @@ size_t moved_before(const struct checking *k, size_t consumer, size_t topic, int
 
 void check_fates(struct checking *k);
 void check_forgotten(struct checking *k);
+void check_progress(struct checking *k);
 void check_log(struct checking *k);
 void check_batches(struct checking *k); /* by check_log(), once the rows are in order */
 void check_plain(struct checking *k);
@@ -294,9 +317,6 @@ bool sent_to(struct checking *k, size_t topic, uint32_t message);
 bool sent_anywhere(struct checking *k, uint32_t message);
 
 /* "P1", "C2", "fault 3" */
-struct process_name {
-    char text[24];
-};
 struct process_name process_name(const char *prefix, int64_t id);
 struct process_name producer_name(const struct checking *k, size_t producer);
 struct process_name consumer_name(const struct checking *k, size_t consumer);
@@ -339,6 +359,8 @@ size_t forgotten_cause(const struct checking *k, size_t topic, const char *proce
 
 /* The finding about the batch that a row belongs to, or FINDING_ROOT. */
 size_t torn_cause(const struct checking *k, const struct history_row *row);
+/* The finding that this client did not get on with the topic, or FINDING_ROOT. */
+size_t progress_cause(const struct checking *k, size_t topic, const char *process);
 
 /* A message for a sentence: in quotes, cut when it is long. */
 struct shown_text {

@@ -35,9 +35,8 @@ static const char *const words[FINDING_KINDS] = {
     [FINDING_DUPLICATE] = "%n of %p to %t stored twice",
     [FINDING_ABORTED_READ] = "%n of %p to %t stored although refused",
     [FINDING_SIZE_WRONG] = "%p was told a size of %t that cannot be: %e",
-    [FINDING_FALSE_AWAY] =
-        "after %p the store was there, and the broker said %x that it is away: %e",
-    [FINDING_NO_PROGRESS] = "nothing went on after %p: %e",
+    [FINDING_FALSE_AWAY] = "after %p the store was there, and the broker said that it is away: %e",
+    [FINDING_NO_PROGRESS] = "not all got on after %p: %e",
     [FINDING_SLOW_RECOVERY] = "slow to recover from %p: %e",
     [FINDING_UNACKNOWLEDGED] = "%p gave up %n to %t",
     [FINDING_MISSENT] = "%p sent %n that its log file does not have there",
@@ -56,6 +55,9 @@ static const char *words_of(const struct finding *f)
 {
     if (f->kind == FINDING_FORGOTTEN && f->topic == FINDING_TOPIC_NONE) {
         return "the broker no longer knew %e";
+    }
+    if (f->kind == FINDING_NO_PROGRESS && f->process[0] == '\0') {
+        return "%e";
     }
     if (f->source != SOURCE_STORE) {
         return words[f->kind];

@@ -479,6 +479,14 @@ static const char *place_of(const struct stray *gap)
                                     : ", in the middle";
 }
 
+/* What kept it from asking on. */
+static size_t unseen_cause(const struct naming *n, size_t topic)
+{
+    size_t cause = progress_cause(n->k, topic, consumer_name(n->k, n->stream->consumer).text);
+
+    return cause != FINDING_ROOT ? cause : n->k->ended_early;
+}
+
 static void say_gap(struct naming *n, const struct stray *gap)
 {
     const struct log_entry *entry = entry_of(n, gap);
@@ -508,7 +516,7 @@ static void say_gap(struct naming *n, const struct stray *gap)
         cause = empty_cause(n, gap);
     }
     if (cause == FINDING_ROOT && kind == FINDING_UNSEEN) {
-        cause = n->k->ended_early;
+        cause = unseen_cause(n, gap->topic);
     }
     struct evidence *e = accuse(n, kind, gap->topic, cause, excused, &at);
     evidence_say(e, "%s %s%s%s%s", entry_shown(n, entry).text,

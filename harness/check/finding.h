@@ -48,7 +48,7 @@
     X(FINDING_ABORTED_READ, "aborted-read", true, "Refused, but stored")                           \
     X(FINDING_SIZE_WRONG, "size-wrong", true, "A size that cannot be")                             \
     X(FINDING_FALSE_AWAY, "false-away", true, "\"Store away\" while it was there")                 \
-    X(FINDING_NO_PROGRESS, "no-progress", true, "Nothing went on after a fault")                   \
+    X(FINDING_NO_PROGRESS, "no-progress", true, "A client did not get on")                         \
     X(FINDING_SLOW_RECOVERY, "slow-recovery", true, "Slow to recover")                             \
     X(FINDING_UNACKNOWLEDGED, "unacknowledged", true, "Given up by the producer")                  \
     X(FINDING_MISSENT, "missent", true, "Sent otherwise than the log file says")                   \
@@ -91,7 +91,7 @@ const char *finding_source_name(enum finding_source source);
     X(PROMISE_GENUINE, "Nothing foreign, changed or of another topic", "receipt")                  \
     X(PROMISE_NOT_EMPTY, "No empty answer while a message is there", "empty answer")               \
     X(PROMISE_SIZES, "A size is what is left to take", "size")                                     \
-    X(PROMISE_FAULTS, "Every fault hits something, and all goes on after it", "fault")
+    X(PROMISE_FAULTS, "Every fault hits something, and everybody gets on", "fault")
 
 #define PROMISE_ENUM(promise, sentence, noun) promise,
 enum promise { PROMISE_MAP(PROMISE_ENUM) PROMISES };

@@ -15,8 +15,8 @@
  *   fault = after 2000 acks: kill store, restart after 300 ms
  *   fault = after 900 ms: pause broker for 2000 ms
  *   retention_bytes = 65536               optional: about how much the broker keeps of a topic
- *   recovery_ms = 5000                    optional: after a fault, until something is
- *                                         acknowledged again; longer is `slow-recovery`
+ *   recovery_ms = 5000                    optional: so long a client may be refused while no
+ *                                         fault lasts; longer is `slow-recovery`, `no-progress`
  *   # a comment; also behind a line
  *
  * A seek has a consumer go on at that offset once it has been given so many messages of the topic,
@@ -181,7 +181,7 @@ struct scenario {
     struct scenario_fault *faults;
     size_t fault_count;
     int64_t retention_bytes; /* the broker keeps about so much of each topic; 0: all */
-    int64_t recovery_ms;     /* from a fault's undoing to an acknowledgement, at most */
+    int64_t recovery_ms;     /* so long a client may try in vain while no fault lasts */
     int64_t expected;        /* messages that all producers send together */
 };
 

@@ -1942,29 +1942,38 @@ static void fault_no_recovery(struct folder *f)
     FOUND(f, {FINDING_NO_RECOVERY, SOURCE_HISTORY, "fault 1", 0, 1, "not seen to answer again"});
 }
 
-/* From its restart to the next acknowledgement it takes 4 ms. */
-static void fault_slow_recovery(struct folder *f)
+static void ended_early_is_said(struct folder *f)
 {
-    add(f, "scenario/scenario.conf", "recovery_ms = 4");
-    struct judged o = folder_check(f);
-    CU_ASSERT_EQUAL(o.c->findings.count, 0);
-    judged_release(&o);
-    struct file *conf = file_of(f, "scenario/scenario.conf");
-    line_edit(conf, conf->count - 1, "4", "3");
-    FOUND(f, {FINDING_SLOW_RECOVERY, SOURCE_HISTORY, "fault 1", 0, 1,
-              "the first acknowledgement came 4 ms after it was undone, and recovery_ms is 3"});
+    line_edit(file_of(f, "run.json"), 0, "\"store\"",
+              "\"ended_early\":\"waited for C2\",\"store\"");
 }
 
-/* A last line is sent through a second fault, and tried again after it: the request. */
-static int64_t fault_no_progress_begin(struct folder *f)
+/* ---- does everybody get on? ------------------------------------------------------------------ */
+
+/* A line that P3 has yet to send begins its send. */
+static void last_line_begins(struct folder *f)
 {
-    add(f, "scenario/scenario.conf", "fault = after 36 acks: pause broker for 1 ms");
-    add(f, "scenario/scenario.conf", "recovery_ms = 10");
     add(f, "scenario/producer_3.txt", "21:52:23\tthe last\t\tP3-13\t\tT1");
     add(f, "history/P3.jsonl",
         "{\"t\":%" PRId64 ",\"process\":\"P3\",\"op\":\"send\",\"type\":\"invoke\",\"line\":13,"
         "\"topic\":\"T1\",\"message\":\"the last\"}",
         tick(f));
+}
+
+/* P3 asks so often, in vain: each request takes 2 ms, and 1 ms later comes the next. */
+static void refused(struct folder *f, int times, const char *type, int http)
+{
+    for (int i = 0; i < times; i++) {
+        int64_t id = request_begin(f, 2, 0);
+        tick(f);
+        request_end(f, 2, id, type, http);
+    }
+}
+
+/* A fault that hits what is on its way. */
+static void second_fault(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "fault = after 36 acks: pause broker for 1 ms");
     int64_t id = request_begin(f, 2, 0);
     static const char *const types[] = {"begin", "hit", "restart", "end"};
     for (size_t i = 0; i < 4; i++) {
@@ -1972,31 +1981,131 @@ static int64_t fault_no_progress_begin(struct folder *f)
             "{\"t\":%" PRId64 ",\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
             "\"fault\":2,\"acks\":36}",
             tick(f), types[i]);
+        if (i == 1) {
+            request_end(f, 2, id, "info", 0);
+        }
     }
-    return id;
 }
 
-/* … in vain. */
+/* From its restart to the end of the next request it takes 3 ms. */
+static void fault_slow_recovery(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "recovery_ms = 3");
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->findings.count, 0);
+    judged_release(&o);
+    struct file *conf = file_of(f, "scenario/scenario.conf");
+    line_edit(conf, conf->count - 1, "3", "2");
+    FOUND(f, {FINDING_SLOW_RECOVERY, SOURCE_HISTORY, "fault 1", 0, 1,
+              "P2 tried T1 for 3 ms after it was over until something succeeded: 0 requests"});
+}
+
+/* A last line is sent through a second fault, and tried again after it, in vain. */
 static void fault_no_progress(struct folder *f)
 {
-    int64_t id = fault_no_progress_begin(f);
-    f->now_ns += 20000000;
-    request_end(f, 2, id, "info", 0);
+    last_line_begins(f);
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    second_fault(f);
+    refused(f, 4, "fail", 503);
     FOUND(f,
           {FINDING_NO_PROGRESS, SOURCE_HISTORY, "fault 2", 0, 1,
-           "the producers tried for 22 ms after it was undone, and nothing was acknowledged"},
-          {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
+           "P3 tried T1 for 13 ms after it was over, in vain: 4 requests refused, 0 without"},
+          {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent", "no-progress"});
+}
+
+/* What the others do is no matter, and what it gave up follows from it. */
+static void fault_one_stuck(struct folder *f)
+{
+    last_line_begins(f);
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    second_fault(f);
+    refused(f, 2, "fail", 503);
+    line_is_sent(f, 0, 0, 13, false);
+    drained(f, 0, 0);
+    drained(f, 1, 0);
+    refused(f, 2, "fail", 503);
+    add(f, "history/P3.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"P3\",\"op\":\"send\",\"type\":\"info\",\"line\":13,"
+        "\"topic\":\"T1\",\"code\":\"timeout\"}",
+        tick(f));
+    FOUND(f, {FINDING_NO_PROGRESS, SOURCE_HISTORY, "fault 2", 0, 1, "P3 tried T1 for"},
+          {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P3", 1, 1, "(timeout)", "no-progress"});
+}
+
+/* A connection that the fault broke may cost one request its answer, however long it waits. */
+static void fault_leaves_a_dead_connection(struct folder *f)
+{
+    last_line_begins(f);
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    second_fault(f);
+    int64_t id = request_begin(f, 2, 0);
+    f->now_ns += INT64_C(40000000);
+    request_end(f, 2, id, "info", 0);
+    FOUND(f, {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
+}
+
+/* Refused again and again while no fault lasts; it need not end badly. */
+static void refused_without_fault(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    last_line_begins(f);
+    refused(f, 3, "fail", 503);
+    refused(f, 1, "info", 0);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_INVALID);
+    judged_release(&o);
+    FOUND(f,
+          {FINDING_NO_PROGRESS, SOURCE_HISTORY, "", 0, 1,
+           "P3 tried T1 for 11 ms while no fault lasted, in vain: 3 requests refused, 1 without"},
+          {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent", "no-progress"});
+}
+
+/* The run that waits for it is given up because of that. */
+static void refused_until_the_end(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    for (int i = 0; i < 7; i++) {
+        add(f, "history/C1.jsonl",
+            "{\"t\":%" PRId64 ",\"process\":\"C1\",\"op\":\"request\",\"type\":\"invoke\",\"id\":"
+            "%d,\"path\":\"/consumer/consume\",\"topic\":\"T2\",\"offset\":6}",
+            tick(f), 900 + i);
+        add(f, "history/C1.jsonl",
+            "{\"t\":%" PRId64 ",\"process\":\"C1\",\"op\":\"request\",\"type\":\"fail\",\"id\":%d,"
+            "\"http\":503,\"code\":\"overloaded\"}",
+            tick(f), 900 + i);
+    }
+    ended_early_is_said(f);
+    FOUND(f,
+          {FINDING_NO_PROGRESS, SOURCE_HISTORY, "", 0, 1,
+           "C1 tried T2 for 13 ms while no fault lasted, in vain: 7 requests refused "
+           "('overloaded')"},
+          {FINDING_ENDED_EARLY, SOURCE_HISTORY, "", 0, 1, "waited for C2", "no-progress"});
+}
+
+/* Who asks nothing for long, says nothing: each pause counts for a second at most. */
+static void rarely_asked(struct folder *f)
+{
+    add(f, "scenario/scenario.conf", "recovery_ms = 5000");
+    last_line_begins(f);
+    for (int i = 0; i < 5; i++) {
+        refused(f, 1, "fail", 503);
+        f->now_ns += INT64_C(60000000000);
+    }
+    FOUND(f, {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
 }
 
 /* The broker says that its store is away; after the fault, and ms later. */
 static void fault_denied(struct folder *f, int64_t ms)
 {
-    fault_no_progress_begin(f);
+    last_line_begins(f);
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    second_fault(f);
+    int64_t id = request_begin(f, 2, 0);
     f->now_ns += ms * 1000000;
     add(f, "history/P3.jsonl",
         "{\"t\":%" PRId64 ",\"process\":\"P3\",\"op\":\"request\",\"type\":\"fail\",\"id\":%" PRId64
         ",\"http\":503,\"code\":\"store_away\"}",
-        tick(f), f->next_request - 1);
+        tick(f), id);
 }
 
 static void fault_false_away(struct folder *f)
@@ -2004,10 +2113,8 @@ static void fault_false_away(struct folder *f)
     fault_denied(f, 20);
     FOUND(f,
           {FINDING_FALSE_AWAY, SOURCE_HISTORY, "fault 2", 0, 1,
-           "P3 was told store_away 21 ms after all was well again"},
-          {FINDING_NO_PROGRESS, SOURCE_HISTORY, "fault 2", 0, 1, "nothing was acknowledged",
-           "false-away"},
-          {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent"});
+           "P3 tried T1 for 23 ms after it was over, in vain: 1 request refused ('store_away')"},
+          {FINDING_UNSENT, SOURCE_HISTORY, "P3", 1, 1, "line 13 was sent", "false-away"});
 }
 
 /* Within recovery_ms, when it may not know better. */
@@ -2019,15 +2126,17 @@ static void fault_away_at_first(struct folder *f)
 
 static void ended_early(struct folder *f)
 {
-    line_edit(file_of(f, "run.json"), 0, "\"store\"",
-              "\"ended_early\":\"waited for C2\",\"store\"");
+    ended_early_is_said(f);
     FOUND(f, {FINDING_ENDED_EARLY, SOURCE_HISTORY, "", 0, 1, "waited for C2"});
 }
 
 static void test_faults(void){
     WITH_BOTH(fault_hit_nothing) WITH_BOTH(fault_not_fired) WITH_BOTH(fault_no_recovery)
         WITH_BOTH(ended_early) WITH_BOTH(fault_slow_recovery) WITH_BOTH(fault_no_progress)
-            WITH_BOTH(fault_false_away) WITH_BOTH(fault_away_at_first)}
+            WITH_BOTH(fault_one_stuck) WITH_BOTH(fault_leaves_a_dead_connection)
+                WITH_BOTH(refused_without_fault) WITH_BOTH(refused_until_the_end)
+                    WITH_BOTH(rarely_asked) WITH_BOTH(fault_false_away)
+                        WITH_BOTH(fault_away_at_first)}
 
 SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken", test_file},
       {"a consumer's file is broken and there is no history of it", test_file_alone},
