@@ -143,6 +143,7 @@ static void checking_release(struct checking *k)
     for (size_t t = 0; t < k->s->topic_count; t++) {
         free(k->logs[t].items);
         free(k->logs[t].accused.items);
+        free(k->logs[t].known_ns);
     }
     free(k->fates);
     free(k->acknowledged);
@@ -204,6 +205,7 @@ struct check *check_run(const struct scenario *s, struct history *h)
     } else {
         check_log(&k);
     }
+    check_known(&k);
     check_debts(&k);
     check_streams(&k);
     check_positions(&k);

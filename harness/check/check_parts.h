@@ -10,6 +10,7 @@
  *   check_batches.c                     what a request brought: stored whole, in one piece?
  *   check_plain.c      logs             the same without offsets, from what was delivered, and
  *                                       by check_plain_order.c the order of what was sent
+ *   check_known.c      logs             since when each message was known to be there
  *   check_fates.c      the lines again: what is still owed
  *   check_streams.c    streams          what every consumer got, beside the logs
  *   check_positions.c  positions        where the broker had a consumer after a restart
@@ -90,6 +91,7 @@ struct topic_log {
     struct log_entry *items;
     size_t count;
     size_t capacity;
+    int64_t *known_ns;           /* by entry: acknowledged, or received by anybody; TIME_NONE */
     size_t owed;                 /* without ENTRY_EXTRA */
     struct accused_list accused; /* by offset, once the log is made */
 };
@@ -259,6 +261,9 @@ void check_strays(struct checking *k, struct stream *stream, const struct stream
 /* When the consumer last asked for each topic and was told that there is nothing; free() it. */
 int64_t *check_empty_times(const struct checking *k, size_t consumer);
 
+/* Name what a history has before it was sent (check_known.c). */
+void check_too_soon(struct checking *k, struct stream *stream);
+
 /* Was the consumer to get this entry: did it read past it, or was it told after its
  * acknowledgement that there is nothing more? NULL: not that anybody saw. */
 const char *check_proof_of_loss(const struct checking *k, const struct stray *gap,
@@ -286,6 +291,7 @@ void check_progress(struct checking *k);
 void check_log(struct checking *k);
 void check_batches(struct checking *k); /* by check_log(), once the rows are in order */
 void check_plain(struct checking *k);
+void check_known(struct checking *k);
 void check_debts(struct checking *k);
 void check_streams(struct checking *k);
 void check_positions(struct checking *k);

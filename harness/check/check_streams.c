@@ -960,6 +960,7 @@ void check_streams(struct checking *k)
     parallel_each(k->s->consumer_count, align_round, &(struct aligning){k, streams});
     for (size_t i = 0; i < k->s->consumer_count; i++) {
         extras_take(k, &streams[i]);
+        check_too_soon(k, &streams[i]);
         ignored_take(k, &streams[i]);
     }
 }

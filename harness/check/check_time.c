@@ -4,14 +4,16 @@
  * Everybody's events carry the time of one clock, so of two events it is known which came
  * first, whoever recorded them. Three things follow, each by one walk over a topic's log:
  *
- *   real-time-order   a message that was acknowledged before another was sent lies before it
+ *   real-time-order   a message that was known before another was sent lies before it
  *   false-empty       who asks from an offset on gets no "no message" once a message at that
- *                     offset or behind it is acknowledged
+ *                     offset or behind it is known
  *   size-wrong        a size lies between the fewest and the most messages that the consumer
  *                     can have had left to take while it asked
  *
- * earliest[i] is the first acknowledgement of any entry from i on: an entry that was sent
- * after earliest[i + 1] is stored before something that was acknowledged first.
+ * Known is what was acknowledged, and what anybody has received: see check_known.c.
+ *
+ * earliest[i] is since when any entry from i on was known: an entry that was sent after
+ * earliest[i + 1] is stored before something that was there first.
  */
 #include "harness/check/check_parts.h"
 
@@ -22,15 +24,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An entry that producer-order or a finding at its offset has named says nothing more, nor does
- * one of which it was guessed whose it is. */
+/* An entry that producer-order or a finding at its offset has named says nothing more. */
 static bool is_displaced(const struct checking *k, const struct log_entry *entry)
 {
-    if ((entry->flags & (ENTRY_EXTRA | ENTRY_ACCUSED)) != 0) {
-        return true;
-    }
-    const struct line_fate *fate = line_fate(k, (struct line_ref){entry->producer, entry->line});
-    return fate->displaced || fate->guessed;
+    return (entry->flags & (ENTRY_EXTRA | ENTRY_ACCUSED)) != 0 ||
+           line_fate(k, (struct line_ref){entry->producer, entry->line})->displaced;
+}
+
+/* When was it sent? TIME_NONE also where it was guessed whose it is. */
+static int64_t begin_of(const struct checking *k, const struct log_entry *entry)
+{
+    return line_fate(k, (struct line_ref){entry->producer, entry->line})->guessed
+               ? TIME_NONE
+               : entry_begin_ns(k, entry);
 }
 
 /* Was it held against others, whatever came of that? */
@@ -43,10 +49,9 @@ static bool is_compared(const struct checking *k, const struct log_entry *entry)
 /* One topic's times, made from the end of its log on. */
 struct timing {
     const struct checking *k;
-    int64_t
-        *earliest;    /* by entry, and one more behind the last; INT64_MAX: none was acknowledged */
-    bool disorder;    /* an entry was sent after a later one was acknowledged */
-    int64_t compared; /* entries that have a place among others */
+    int64_t *earliest; /* by entry, and one more behind the last; INT64_MAX: none was known */
+    bool disorder;     /* an entry was sent after a later one was known */
+    int64_t compared;  /* entries that have a place among others */
 };
 
 /* A round for each topic: they only read. */
@@ -61,15 +66,20 @@ static void earliest_make(void *arg, size_t topic)
     for (size_t i = log->count; i-- > 0;) {
         t->compared += is_compared(t->k, &log->items[i]);
         if (!is_displaced(t->k, &log->items[i])) {
-            int64_t acked_ns = entry_acked_ns(t->k, &log->items[i]);
-            t->disorder = t->disorder || entry_begin_ns(t->k, &log->items[i]) > earliest;
-            earliest = acked_ns != TIME_NONE && acked_ns < earliest ? acked_ns : earliest;
+            int64_t known_ns = log->known_ns[i];
+            t->disorder = t->disorder || begin_of(t->k, &log->items[i]) > earliest;
+            earliest = known_ns != TIME_NONE && known_ns < earliest ? known_ns : earliest;
         }
         t->earliest[i] = earliest;
     }
 }
 
 /* ---- order -------------------------------------------------------------------------- */
+
+static const char *known_by(const struct checking *k, const struct topic_log *log, size_t at)
+{
+    return entry_acked_ns(k, &log->items[at]) == log->known_ns[at] ? "acknowledged" : "received";
+}
 
 static void say_too_early(struct checking *k, size_t topic, size_t at, const int64_t *earliest)
 {
@@ -93,10 +103,10 @@ static void say_too_early(struct checking *k, size_t topic, size_t at, const int
     e->time_ns = entry_begin_ns(k, entry);
     evidence_say(e,
                  "line %" PRId64 " is at offset %" PRId64 ", before %s line %" PRId64 " at %" PRId64
-                 ", which had been acknowledged %.3f ms before this was sent",
+                 ", which had been %s %.3f ms before this was sent",
                  e->line, e->offset, producer_name(k, first->producer).text,
                  line_number(k, (struct line_ref){first->producer, first->line}), first->offset,
-                 (double)(e->time_ns - earliest[other]) / 1e6);
+                 known_by(k, log, other), (double)(e->time_ns - earliest[other]) / 1e6);
 }
 
 static void order_check(struct checking *k, size_t topic, const int64_t *earliest)
@@ -104,8 +114,7 @@ static void order_check(struct checking *k, size_t topic, const int64_t *earlies
     const struct topic_log *log = &k->logs[topic];
 
     for (size_t i = 0; i < log->count; i++) {
-        if (entry_begin_ns(k, &log->items[i]) > earliest[i + 1] &&
-            !is_displaced(k, &log->items[i])) {
+        if (!is_displaced(k, &log->items[i]) && begin_of(k, &log->items[i]) > earliest[i + 1]) {
             say_too_early(k, topic, i, earliest);
         }
     }
@@ -122,8 +131,10 @@ static size_t entry_from(const struct topic_log *log, int64_t offset)
 }
 
 static void say_false_empty(struct checking *k, size_t consumer, size_t topic,
-                            const struct history_request *r, const struct log_entry *entry)
+                            const struct history_request *r, size_t at)
 {
+    const struct topic_log *log = &k->logs[topic];
+    const struct log_entry *entry = &log->items[at];
     struct findings *f = &k->c->findings;
     size_t finding = findings_get(f, FINDING_FALSE_EMPTY, SOURCE_HISTORY,
                                   consumer_name(k, consumer).text, topic, FINDING_ROOT, false);
@@ -136,9 +147,9 @@ static void say_false_empty(struct checking *k, size_t consumer, size_t topic,
         e->text = entry->message;
         evidence_say(e,
                      "asked from offset %" PRId64 " on and was told that there is no message; "
-                     "offset %" PRId64 " (%s) had been acknowledged %.3f ms before",
+                     "offset %" PRId64 " (%s) had been %s %.3f ms before",
                      r->offset, entry->offset, shown_text(k, entry->message).text,
-                     (double)(r->begin_ns - entry_acked_ns(k, entry)) / 1e6);
+                     known_by(k, log, at), (double)(r->begin_ns - log->known_ns[at]) / 1e6);
     }
 }
 
@@ -154,9 +165,9 @@ static void empty_judge(struct checking *k, size_t consumer, size_t topic,
         return;
     }
     for (size_t i = from; i < log->count && earliest[i] <= r->begin_ns; i++) {
-        int64_t acked_ns = entry_acked_ns(k, &log->items[i]);
-        if (acked_ns != TIME_NONE && acked_ns <= r->begin_ns && !is_displaced(k, &log->items[i])) {
-            say_false_empty(k, consumer, topic, r, &log->items[i]);
+        if (log->known_ns[i] != TIME_NONE && log->known_ns[i] <= r->begin_ns &&
+            !is_displaced(k, &log->items[i])) {
+            say_false_empty(k, consumer, topic, r, i);
             return;
         }
     }
@@ -192,8 +203,8 @@ CHECK_LIST_TYPE(consumes_list, struct consumes)
 
 /* One topic at one consumer, as times that ascend. */
 struct counting {
-    int64_t *acked; /* of the log's messages */
-    size_t acked_count;
+    int64_t *known; /* of the log's messages */
+    size_t known_count;
     int64_t *begun; /* of all sends that may have been executed */
     size_t begun_count;
     int64_t *taken; /* receives */
@@ -226,11 +237,26 @@ static int64_t count_until(const int64_t *times, size_t count, int64_t time_ns)
     return (int64_t)low;
 }
 
+/* Since when the message of a line was certainly there; TIME_NONE: nobody knows that it was. */
+static int64_t line_known_ns(const struct checking *k, size_t topic, struct line_ref at)
+{
+    const struct topic_log *log = &k->logs[topic];
+    const struct line_fate *fate = line_fate(k, at);
+    size_t entry;
+
+    if (k->plain || fate->offset == OFFSET_NONE || fate_outcome(k, at) == OUTCOME_FAIL ||
+        !topic_log_find(log, fate->offset, &entry) || log->items[entry].line != at.line ||
+        log->items[entry].producer != at.producer) {
+        return fate_acked_ns(k, at);
+    }
+    return log->known_ns[entry];
+}
+
 static void topic_count(const struct checking *k, size_t topic, struct counting *n)
 {
     const struct scenario_topic *t = &k->s->topics[topic];
 
-    n->acked = memory_zeroed((size_t)t->expected, sizeof *n->acked);
+    n->known = memory_zeroed((size_t)t->expected, sizeof *n->known);
     n->begun = memory_zeroed((size_t)t->expected, sizeof *n->begun);
     for (size_t i = 0; i < t->producer_count; i++) {
         const struct scenario_client *producer = &k->s->producers[t->producers[i]];
@@ -239,15 +265,16 @@ static void topic_count(const struct checking *k, size_t topic, struct counting 
             if (producer->lines[l].topic != topic || line_fate(k, at)->first == SEND_NONE) {
                 continue;
             }
-            if (fate_acked_ns(k, at) != TIME_NONE) {
-                n->acked[n->acked_count++] = fate_acked_ns(k, at);
+            int64_t known_ns = line_known_ns(k, topic, at);
+            if (known_ns != TIME_NONE) {
+                n->known[n->known_count++] = known_ns;
             }
             if (fate_outcome(k, at) != OUTCOME_FAIL) {
                 n->begun[n->begun_count++] = fate_begin_ns(k, at);
             }
         }
     }
-    qsort(n->acked, n->acked_count, sizeof *n->acked, time_compare);
+    qsort(n->known, n->known_count, sizeof *n->known, time_compare);
     qsort(n->begun, n->begun_count, sizeof *n->begun, time_compare);
 }
 
@@ -416,7 +443,7 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     low = sought < low ? sought : low;
     int64_t removed = log_removed(k->h, topic);
     high = removed > high ? removed : high;
-    int64_t least = count_until(n->acked, n->acked_count, size->begin_ns) - high;
+    int64_t least = count_until(n->known, n->known_count, size->begin_ns) - high;
     int64_t most = count_until(n->begun, n->begun_count, size->end_ns) - low;
     /* Who begins at the end is owed nothing of what was there before. */
     least = least < 0 || k->h->run.claims.latest ? 0 : least;
@@ -449,7 +476,7 @@ static void plain_empty_judge(struct checking *k, size_t consumer, size_t topic,
     int64_t high;
 
     taken_bounds(k, n, r->begin_ns, r->end_ns, &low, &high);
-    int64_t acked = count_until(n->acked, n->acked_count, r->begin_ns);
+    int64_t acked = count_until(n->known, n->known_count, r->begin_ns);
     k->c->promises[PROMISE_NOT_EMPTY].checked++;
     high--; /* a client asks for one message after the other */
     if (acked <= high) {
@@ -513,21 +540,21 @@ static void plain_empties_judge(struct checking *k, size_t consumer, size_t topi
 
 static void counts_check(struct checking *k, size_t topic, judge_counts *judge)
 {
-    struct counting n = {.acked = NULL};
+    struct counting n = {.known = NULL};
 
     for (size_t i = 0; i < k->s->topics[topic].consumer_count; i++) {
         size_t consumer = k->s->topics[topic].consumers[i];
         if (judge == sizes_judge && !has_sizes(&k->h->consumers[consumer], topic)) {
             continue;
         }
-        if (n.acked == NULL) {
+        if (n.known == NULL) {
             topic_count(k, topic, &n);
         }
         consumer_count(k, consumer, topic, &n);
         judge(k, consumer, topic, &n);
         consumer_forget(&n);
     }
-    free(n.acked);
+    free(n.known);
     free(n.begun);
     free(n.asked.items);
     free(n.heard.items);

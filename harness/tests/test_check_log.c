@@ -296,6 +296,140 @@ static void test_batch_removed(void)
     folder_destroy(f);
 }
 
+/* ---- what is known, and since when -------------------------------------------------------- */
+
+/* P1's a at 0, which C1 is given while nobody has been told yet that it is stored. */
+static struct folder *seen_begin(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    line_is(f, 0, "a");
+    line_is(f, 1, "b");
+    stored(f, 0, 0, 0, "a");
+    send_begin(f, 0, 1, "a");
+    received(f, 0, 0, 0, "a");
+    return f;
+}
+
+/* It is acknowledged, C2 gets it, and P2's b comes behind. */
+static void seen_end(struct folder *f)
+{
+    send_ends(f, 0, 1, "ok", 0);
+    received(f, 1, 0, 0, "a");
+    send_begin(f, 1, 1, "b");
+    send_ends(f, 1, 1, "ok", 1);
+    stored(f, 1, 1, 0, "b");
+    for (int c = 0; c < 2; c++) {
+        received(f, c, 0, 1, "b");
+        told_empty(f, c, 2);
+    }
+}
+
+static void test_seen(void)
+{
+    struct folder *f = seen_begin();
+
+    seen_end(f);
+    found(f, NULL, 0);
+    folder_destroy(f);
+}
+
+static void test_seen_then_empty(void)
+{
+    struct folder *f = seen_begin();
+
+    told_empty(f, 1, 0);
+    seen_end(f);
+    FOUND(f, {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "('a') had been received"});
+    folder_destroy(f);
+}
+
+static void test_seen_then_not_counted(void)
+{
+    struct folder *f = seen_begin();
+
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64
+        ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"invoke\",\"topic\":\"T1\"}",
+        tick(f));
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64
+        ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"ok\",\"topic\":\"T1\",\"size\":0}",
+        tick(f));
+    seen_end(f);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "told 0; there were 1 to 1"});
+    folder_destroy(f);
+}
+
+/* b is sent when C1 has a already, but lies before it. */
+static void test_seen_then_overtaken(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    line_is(f, 0, "a");
+    line_is(f, 1, "b");
+    send_begin(f, 0, 1, "a");
+    received(f, 0, 0, 1, "a");
+    send_begin(f, 1, 1, "b");
+    send_ends(f, 1, 1, "ok", 0);
+    send_ends(f, 0, 1, "ok", 1);
+    stored(f, 0, 1, 0, "b");
+    stored(f, 1, 0, 0, "a");
+    received(f, 1, 0, 0, "b");
+    received(f, 1, 0, 1, "a");
+    told_empty(f, 1, 2);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C1", 1, 1, "later ones were"},
+          {FINDING_REAL_TIME_ORDER, SOURCE_HISTORY, "P2", 1, 1, "which had been received"});
+    folder_destroy(f);
+}
+
+static void test_too_soon(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    line_is(f, 0, "a");
+    line_is(f, 1, "b");
+    received(f, 0, 0, 0, "a");
+    send_begin(f, 0, 1, "a");
+    stored(f, 0, 0, 0, "a");
+    seen_end(f);
+    FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C1", 1, 1, "before anybody had sent it"});
+    folder_destroy(f);
+}
+
+static void test_refused_but_seen(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    line_is(f, 0, "a");
+    line_is(f, 1, "b");
+    send_begin(f, 0, 1, "a");
+    send_ends(f, 0, 1, "fail", 0);
+    received(f, 0, 0, 0, "a");
+    send_begin(f, 0, 1, "a");
+    stored(f, 0, 0, 0, "a");
+    seen_end(f);
+    FOUND(f, {FINDING_ABORTED_READ, SOURCE_STORE, "P1", 1, 1, "before it was sent again"});
+    folder_destroy(f);
+}
+
+/* The same, but it came after the second send had begun. */
+static void test_refused_then_seen(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    line_is(f, 0, "a");
+    line_is(f, 1, "b");
+    send_begin(f, 0, 1, "a");
+    send_ends(f, 0, 1, "fail", 0);
+    send_begin(f, 0, 1, "a");
+    received(f, 0, 0, 0, "a");
+    stored(f, 0, 0, 0, "a");
+    seen_end(f);
+    found(f, NULL, 0);
+    folder_destroy(f);
+}
+
 SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"alike lines without rows are not held to an order", test_guessed},
       {"a line that is like no other is", test_not_guessed},
@@ -305,4 +439,11 @@ SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"a batch is sent again in other pieces", test_batch_cut_anew},
       {"a refused batch is none", test_batch_refused},
       {"a batch is stored in part", test_batch_in_part},
-      {"limits have removed a part of a batch", test_batch_removed})
+      {"limits have removed a part of a batch", test_batch_removed},
+      {"a message is received before it is acknowledged", test_seen},
+      {"and then it is not there", test_seen_then_empty},
+      {"and then it is not counted", test_seen_then_not_counted},
+      {"and then one is stored before it", test_seen_then_overtaken},
+      {"a message is received before it is sent", test_too_soon},
+      {"a message is refused, and received", test_refused_but_seen},
+      {"a message is refused, sent again, and received", test_refused_then_seen})
