@@ -196,7 +196,7 @@ class PlainJudge:
     """`found`: (name, source, process, topic)."""
 
     def __init__(self, run):
-        self.run, self.found = run, set()
+        self.run, self.found, self.maybe = run, set(), set()
         for topic in range(run.topics):
             self.sent = run.sent(topic)
             self.twice = {m for m in self.sent if len(run.receives) > 1 and
@@ -290,6 +290,7 @@ class PlainJudge:
         for i in in_place:
             if log[i][1]:
                 self.say("redelivered", "history", process, topic)
+        self.too_soon(c, topic, not gaps and not extras and not any(copy for _, copy in log))
         empty = [r for r in run.requests[c] if r[2] == topic and r[4] == EMPTY]
         for i in gaps if c == 0 and len(run.receives) > 1 else ():
             self.unstored(topic, messages[i], any(k > i for k in in_place), empty)
@@ -316,6 +317,13 @@ class PlainJudge:
         for i in gaps:
             self.gap(c, topic, messages[i], any(k > i for k in in_place), empty)
         self.counts(c, process, topic, empty)
+
+    def too_soon(self, c, topic, plain):
+        """Received before it was sent; what is named otherwise, or may be, is not named so."""
+        for time, where, _, message in self.run.receives[c]:
+            if where == topic and message in self.sent and time < self.sent[message].begin:
+                (self.found if plain and self.sent[message].outcome != FAIL else self.maybe).add(
+                    ("phantom", "history", "C%d" % (c + 1), "T%d" % topic))
 
     @staticmethod
     def last_alike(got, j, step):
@@ -361,7 +369,7 @@ class PlainJudge:
                 continue
             least = max(0, acked(begin) - taken(end) - lost(end) - 1)
             most = sum(s.outcome != FAIL and s.begin <= end for s in sends) - taken(begin)
-            if not least <= size <= most:
+            if not least <= size <= max(least, most):
                 self.say("size-wrong", "history", process, topic)
 
 
@@ -382,7 +390,8 @@ def case(harness, seed, folder):
     for make in breaks:
         make(run)
     folder_write(run, folder)
-    return brute.compare(harness, folder, breaks, PlainJudge(run).found, order_of)
+    judge = PlainJudge(run)
+    return brute.compare(harness, folder, breaks, judge.found, order_of, judge.maybe)
 
 
 if __name__ == "__main__":
