@@ -118,11 +118,22 @@ static bool is_vague(const struct checking *k)
     return false;
 }
 
+/* What it sent, and when, nobody knows: its lines may be in the log, and owe nothing. */
+static void history_demand(struct checking *k, size_t p)
+{
+    if (!k->h->producers[p].recorded && k->s->producers[p].line_count > 0) {
+        evidence_say(findings_add(&k->c->findings, FINDING_NO_HISTORY, SOURCE_HISTORY,
+                                  producer_name(k, p).text, FINDING_TOPIC_NONE),
+                     "there is no history/%s.jsonl", producer_name(k, p).text);
+    }
+}
+
 void check_fates(struct checking *k)
 {
     fates_prepare(k);
     for (size_t p = 0; p < k->h->producer_count; p++) {
         size_t index = 0;
+        history_demand(k, p);
         assert(k->h->producers[p].sends.count <= SENDS_MAX);
         for (size_t i = 0; i < k->h->producers[p].sends.count; i++) {
             send_take(k, p, (uint32_t)i, &index);
@@ -258,7 +269,8 @@ void check_debts(struct checking *k)
 {
     for (size_t p = 0; p < k->s->producer_count; p++) {
         size_t count = k->s->producers[p].line_count;
-        for (size_t i = 0; i < count && k->acknowledged[p] < (int64_t)count; i++) {
+        bool recorded = k->h->producers[p].recorded;
+        for (size_t i = 0; i < count && recorded && k->acknowledged[p] < (int64_t)count; i++) {
             line_end_check(k, (struct line_ref){(uint32_t)p, (uint32_t)i});
         }
         k->c->acknowledged += k->acknowledged[p];

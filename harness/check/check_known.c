@@ -151,7 +151,7 @@ static bool is_sent_until(const struct checking *k, size_t topic, uint32_t messa
         for (size_t l = 0; l < producer->line_count; l++) {
             struct line_ref at = {(uint32_t)t->producers[i], (uint32_t)l};
             if (producer->lines[l].topic == topic && line_message(k, at) == message &&
-                fate_begin_ns(k, at) <= time_ns && line_fate(k, at)->first != SEND_NONE) {
+                fate_begin_ns(k, at) <= time_ns && maybe_sent(k, at)) {
                 return true;
             }
         }

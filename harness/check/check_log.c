@@ -284,6 +284,13 @@ static void maybe_fill(struct joining *j)
     j->maybe_filled = true;
 }
 
+/* A row under an id that is nobody's may be of a producer that left no history. */
+static bool may_be_of(const struct joining *j, const struct identity *who, size_t producer)
+{
+    return who != NULL ? who->producer == producer
+                       : !j->k->h->rows_read || !j->k->h->producers[producer].recorded;
+}
+
 /* The next line whose send may have been executed and has the row's text: the producer's, or
  * anybody's when nobody says whose row it is. Where there are several, the row may be of each. */
 static bool line_by_text(struct joining *j, const struct identity *who,
@@ -295,8 +302,7 @@ static bool line_by_text(struct joining *j, const struct identity *who,
     maybe_fill(j);
     for (size_t i = 0; i < j->maybe.count && (!found || alike < 2); i++) {
         struct line_ref at = j->maybe.items[i];
-        if ((who != NULL && who->producer != at.producer) ||
-            line_message(j->k, at) != row->message) {
+        if (!may_be_of(j, who, at.producer) || line_message(j->k, at) != row->message) {
             continue;
         }
         alike++;
@@ -383,7 +389,7 @@ static void orphan_place(struct joining *j, const struct history_row *row, struc
         entry_add(j, row->offset, at, true);
     } else if (fate->offset != OFFSET_NONE) {
         say_copy(j, row, at);
-    } else if (fate->first == SEND_NONE) {
+    } else if (!maybe_sent(j->k, at)) {
         e = accuse_line(j, FINDING_PHANTOM, at, row->offset, row->message);
         evidence_say(e, "line %" PRId64 " is at offset %" PRId64 ", but was never sent",
                      line_number(j->k, at), row->offset);
@@ -405,9 +411,10 @@ static void orphan_take(struct joining *j, const struct history_row *row)
     bool rows_read = j->k->h->rows_read;
     struct line_ref at;
 
-    if ((who != NULL || !rows_read) &&
-        (line_by_sequence(j, who, row, &at) || line_by_text(j, who, row, &at) ||
-         ((!rows_read || row->sequence < 0) && line_by_any(j, who, row, &at)))) {
+    bool found = line_by_sequence(j, who, row, &at) || line_by_text(j, who, row, &at);
+
+    if (found ||
+        (((who != NULL && row->sequence < 0) || !rows_read) && line_by_any(j, who, row, &at))) {
         orphan_place(j, row, at);
         return;
     }

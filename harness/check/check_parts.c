@@ -165,11 +165,16 @@ int64_t fate_acked_ns(const struct checking *k, struct line_ref at)
     return send == NULL || send->outcome != OUTCOME_OK ? TIME_NONE : send->end_ns;
 }
 
+bool maybe_sent(const struct checking *k, struct line_ref at)
+{
+    return line_fate(k, at)->first != SEND_NONE || !k->h->producers[at.producer].recorded;
+}
+
 bool maybe_executed(const struct checking *k, struct line_ref at)
 {
     const struct line_fate *fate = line_fate(k, at);
     enum outcome outcome = fate_outcome(k, at);
-    return fate->first != SEND_NONE && fate->offset == OFFSET_NONE &&
+    return maybe_sent(k, at) && fate->offset == OFFSET_NONE &&
            (outcome == OUTCOME_OPEN || outcome == OUTCOME_INFO);
 }
 

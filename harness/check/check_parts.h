@@ -340,6 +340,9 @@ uint32_t fate_code(const struct checking *k, struct line_ref at);
 int64_t fate_begin_ns(const struct checking *k, struct line_ref at); /* TIME_NONE: never sent */
 int64_t fate_acked_ns(const struct checking *k, struct line_ref at); /* TIME_NONE: never */
 
+/* It was sent, or its producer left no history, so that nobody knows. */
+bool maybe_sent(const struct checking *k, struct line_ref at);
+
 /* Its outcome is not known, and it was not found in the store (yet). */
 bool maybe_executed(const struct checking *k, struct line_ref at);
 

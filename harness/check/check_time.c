@@ -262,7 +262,7 @@ static void topic_count(const struct checking *k, size_t topic, struct counting 
         const struct scenario_client *producer = &k->s->producers[t->producers[i]];
         for (size_t l = 0; l < producer->line_count; l++) {
             struct line_ref at = {(uint32_t)t->producers[i], (uint32_t)l};
-            if (producer->lines[l].topic != topic || line_fate(k, at)->first == SEND_NONE) {
+            if (producer->lines[l].topic != topic || !maybe_sent(k, at)) {
                 continue;
             }
             int64_t known_ns = line_known_ns(k, topic, at);

@@ -11,7 +11,8 @@
  *
  * An operation is one event when it begins (`invoke`) and one when its outcome is known
  * (`ok`; `fail`: certainly not executed; `info`: not known). One without an end stays
- * OUTCOME_OPEN. A process that was killed may leave a torn last line: it is left out.
+ * OUTCOME_OPEN. A process that was killed may leave a torn last line: it is left out. The rows
+ * are written at once, and a torn line there is an error.
  * Operations and members that this page does not name are skipped.
  *
  *   {"t":1,"process":"P1","op":"start","type":"ok","incarnation":2}

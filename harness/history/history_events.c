@@ -576,7 +576,7 @@ bool history_read_harness(const char *path, struct history *h, char *error, size
 bool history_read_rows(const char *path, struct history *h, char *error, size_t error_size)
 {
     struct reading r = reading_of(h);
-    enum jsonl_result result = jsonl_read_events(path, row_take, &r, error, error_size);
+    enum jsonl_result result = jsonl_read_whole(path, row_take, &r, error, error_size);
 
     h->rows_read = result == JSONL_OK;
     return result != JSONL_BAD;

@@ -14,6 +14,7 @@
 #define READ_BYTES (1024 * 1024)
 
 struct reader {
+    bool whole;       /* the file must end with a whole line */
     jsonl_take *take; /* or */
     jsonl_take_event *take_event;
     void *arg;
@@ -54,6 +55,9 @@ static bool line_take(const struct reader *r, struct slice text)
     text.size -= whole;
     if (text.size == 0) {
         return true;
+    }
+    if (r->whole && !whole) {
+        return complain(r, "the line is cut off: the file was not written to its end");
     }
     if (r->take_event != NULL && event_scan(&event, text)) {
         return r->take_event(r->arg, &event, reason, sizeof reason) || complain(r, reason);
@@ -111,6 +115,18 @@ enum jsonl_result jsonl_read_events(const char *path, jsonl_take_event *take, vo
 {
     struct reader r = {
         .take_event = take, .arg = arg, .path = path, .error = error, .error_size = error_size};
+    return lines_read(&r);
+}
+
+enum jsonl_result jsonl_read_whole(const char *path, jsonl_take_event *take, void *arg, char *error,
+                                   size_t error_size)
+{
+    struct reader r = {.whole = true,
+                       .take_event = take,
+                       .arg = arg,
+                       .path = path,
+                       .error = error,
+                       .error_size = error_size};
     return lines_read(&r);
 }
 

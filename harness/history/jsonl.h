@@ -33,6 +33,10 @@ typedef bool jsonl_take_event(void *arg, const struct event *event, char *reason
 enum jsonl_result jsonl_read_events(const char *path, jsonl_take_event *take, void *arg,
                                     char *error, size_t error_size);
 
+/* The same of a file that is written at once: a torn last line is an error. */
+enum jsonl_result jsonl_read_whole(const char *path, jsonl_take_event *take, void *arg, char *error,
+                                   size_t error_size);
+
 /* Typed members; false when there is none or it is of another kind. */
 bool jsonl_int(const struct json_value *object, const char *key, int64_t *out);
 bool jsonl_string(const struct json_value *object, const char *key, struct slice *out);

@@ -1,6 +1,9 @@
 /*
  * rows.c - what the store has, in the two stores' dialects of JSON: first where the log begins of
  * topics whose old messages have been removed, then the messages.
+ *
+ * They have the name rows.jsonl only once they are all there: what is missing in it was not in
+ * the store.
  */
 #include "harness/run/rows.h"
 
@@ -97,6 +100,7 @@ bool rows_read(struct runtime *rt, const struct record *record)
 {
     enum scenario_store store = rt->settings->store;
     char path[PATH_MAX];
+    char part[PATH_MAX];
 
     if (store == STORE_MEMORY ||
         (store == STORE_POSTGRES && !process_runs(&rt->services[TARGET_POSTGRES]))) {
@@ -104,13 +108,19 @@ bool rows_read(struct runtime *rt, const struct record *record)
     }
     control_step(rt->control, "reading the store's rows");
     record_path(record, path, "rows.jsonl");
-    FILE *out = fopen(path, "we");
+    record_path(record, part, "rows.jsonl.part");
+    FILE *out = fopen(part, "we");
     if (out == NULL) {
-        return control_fail(rt->control, NULL, "cannot write %s: %s", path, strerror(errno));
+        return control_fail(rt->control, NULL, "cannot write %s: %s", part, strerror(errno));
     }
     bool done = rows_to(rt, out);
     if (fclose(out) != 0 && done) {
-        return control_fail(rt->control, NULL, "cannot write %s: %s", path, strerror(errno));
+        done = control_fail(rt->control, NULL, "cannot write %s: %s", part, strerror(errno));
     }
-    return done;
+    if (!done) {
+        unlink(part);
+        return false;
+    }
+    return rename(part, path) == 0 ||
+           control_fail(rt->control, NULL, "cannot write %s: %s", path, strerror(errno));
 }

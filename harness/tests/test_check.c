@@ -763,8 +763,16 @@ static void producer_order(struct folder *f)
               "line 3 is at offset 3, before line 2 at 6"});
 }
 
+/* Its messages are there, and were delivered; nobody knows what it was told of them. */
+static void producer_unrecorded(struct folder *f)
+{
+    snprintf(file_of(f, "history/P3.jsonl")->name, 48, "history/lost");
+    FOUND(f, NO_HISTORY("P3"));
+}
+
 static void test_producers(void)
 {
+    WITH_BOTH(producer_unrecorded)
     WITH_BOTH(acked_twice)
     WITH_BOTH(acked_twice_no_rows)
     WITH_BOTH(unacknowledged)

@@ -133,6 +133,34 @@ static void test_numbered(void)
     folder_destroy(f);
 }
 
+/* ---- rows.jsonl ------------------------------------------------------------------------------ */
+
+/* What is behind the cut was not lost by the store: nobody can say. */
+static void test_rows_torn(void)
+{
+    struct folder *f = folder_good(false);
+    struct file *rows = file_of(f, "rows.jsonl");
+    char dir[128];
+    char path[160];
+    char error[SCENARIO_ERROR_BYTES_MAX] = "";
+    struct scenario *s = NULL;
+    struct history *h = NULL;
+
+    dir_make(dir, sizeof dir);
+    folder_write(f, dir);
+    snprintf(path, sizeof path, "%s/rows.jsonl", dir);
+    FILE *file = fopen(path, "w");
+    fprintf(file, "%s\n%.20s", rows->lines[0], rows->lines[1]);
+    fclose(file);
+    snprintf(path, sizeof path, "%s/scenario", dir);
+    CU_ASSERT(scenario_load(path, 0, STORE_UNSAID, &s, error, sizeof error));
+    CU_ASSERT_FALSE(history_load(dir, s, &h, error, sizeof error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error, "rows.jsonl:2: the line is cut off"));
+    scenario_destroy(s);
+    dir_remove(dir);
+    folder_destroy(f);
+}
+
 /* ---- batches ---------------------------------------------------------------------------- */
 
 /* A request for P1's messages from `sequence` on. */
@@ -433,6 +461,7 @@ static void test_refused_then_seen(void)
 SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"alike lines without rows are not held to an order", test_guessed},
       {"a line that is like no other is", test_not_guessed},
+      {"rows that are cut off are not rows that are missing", test_rows_torn},
       {"a batch is sent again as it was", test_batch_whole},
       {"a batch has another message in its midst", test_batch_between},
       {"and the acknowledgements do not know", test_batch_places},
