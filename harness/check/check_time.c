@@ -388,10 +388,12 @@ static bool is_of_log(const struct finding *f)
            (f->kind == FINDING_INCONSISTENT_OFFSET && f->source == SOURCE_STORE);
 }
 
-/* Without offsets, a consumer that was given too much or too little has taken so much. */
+/* Without offsets, a consumer that was given too much or too little has taken so much. What may
+ * have been in a lost answer is in the bounds already. */
 static bool is_of_taking(const struct checking *k, const struct finding *f, const char *consumer)
 {
     return k->plain && f->source == SOURCE_HISTORY && strcmp(f->process, consumer) == 0 &&
+           f->excused != EXCUSE_NOT_PROMISED &&
            (f->kind == FINDING_LOST || f->kind == FINDING_SKIPPED ||
             f->kind == FINDING_REDELIVERED || f->kind == FINDING_PHANTOM);
 }

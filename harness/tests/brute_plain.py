@@ -276,9 +276,14 @@ class PlainJudge:
         """Receipts before one that had been acknowledged before they were sent. What came twice
         says nothing."""
         once = [m for m in got if got.count(m) == 1 and m in self.sent]
-        return [a for i, a in enumerate(once)
-                if any(self.acked(b) is not None and self.acked(b) < self.sent[a].begin
-                       for b in once[i + 1:])]
+        early, behind = [], set()
+        for i, a in enumerate(once):
+            before = [b for b in once[i + 1:] if self.acked(b) is not None and
+                      self.acked(b) < self.sent[a].begin and b not in behind]
+            if before:
+                early.append(a)
+                behind.add(min(before, key=self.acked))  # what came too late is said once
+        return early
 
     def consumer(self, c, topic, log):
         run, process = self.run, "C%d" % (c + 1)

@@ -1506,6 +1506,16 @@ static void plain_reply_lost(struct folder *f)
     judged_release(&o);
 }
 
+/* A lost answer explains a message, and no size that cannot be. */
+static void plain_size_after_reply_lost(struct folder *f)
+{
+    reply_lost(f, 2, receive_at(file_of(f, "history/C2.jsonl"), 7));
+    sized(f, 7);
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 7"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "a consume got no answer then"});
+}
+
 /* The same message, of all its consumers: a kill can take an answer from each. */
 static void plain_replies_lost(struct folder *f)
 {
@@ -1935,6 +1945,7 @@ static void test_plain(void)
     WITH_BOTH(plain_lost)
     WITH_BOTH(plain_reply_lost)
     WITH_BOTH(plain_replies_lost)
+    WITH_BOTH(plain_size_after_reply_lost)
     WITH_BOTH(plain_neighbours_lost)
     WITH_BOTH(plain_unknown_send)
     WITH_BOTH(plain_forgotten)
