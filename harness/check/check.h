@@ -26,6 +26,7 @@ struct check_delivery {
     int64_t expected;     /* messages of the log files */
     int64_t received;     /* lines of this topic, whatever they are */
     int64_t missing;      /* not received: lost, unseen, or never stored */
+    int64_t not_stored;   /* of these: they are not in the log, so nobody could receive them */
     int64_t duplicates;   /* received more than once */
     int64_t out_of_order; /* received, but not in its place */
     int64_t foreign;      /* received, but sent by nobody */

@@ -50,7 +50,8 @@ static void stream_init(const struct checking *k, struct stream *stream, size_t 
         stream->cells[t].topic = t;
         stream->cells[t].expected = scenario_expected(k->s, &k->s->consumers[consumer], t);
         /* What never came into the log cannot be received. */
-        stream->cells[t].missing = k->s->topics[t].expected - (int64_t)k->logs[t].owed;
+        stream->cells[t].not_stored = k->s->topics[t].expected - (int64_t)k->logs[t].owed;
+        stream->cells[t].missing = stream->cells[t].not_stored;
     }
 }
 

@@ -83,7 +83,7 @@ const char *finding_source_name(enum finding_source source);
     X(PROMISE_ACKNOWLEDGED, "Every line of the log files is acknowledged", "line")                 \
     X(PROMISE_STORED, "What is acknowledged is in the store, and nothing else is", "row")          \
     X(PROMISE_OFFSETS, "Offsets have no gaps, and each is one message’s", "acknowledgement")       \
-    X(PROMISE_STORED_ORDER, "What is sent later is stored later", "acknowledgement")               \
+    X(PROMISE_STORED_ORDER, "What is sent later is stored later", "message")                       \
     X(PROMISE_REMEMBERED, "No topic, producer, consumer or position is forgotten", "request")      \
     X(PROMISE_DELIVERED, "Every consumer gets everything", "due message")                          \
     X(PROMISE_ONCE, "Nothing twice", "receipt")                                                    \

@@ -42,6 +42,7 @@ static void cell_put(const struct page *p, const struct check_delivery *d)
     word_number(p->b, d->expected);
     page_put(p, "</span></span><span class=\"counts\">");
     count_put(p, d->missing, "missing", true);
+    count_put(p, d->not_stored, "of them never stored", false);
     count_put(p, d->duplicates, "twice", true);
     count_put(p, d->out_of_order, "out of order", true);
     count_put(p, d->foreign, "foreign", false);

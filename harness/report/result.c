@@ -138,6 +138,7 @@ static void consumers_put(struct writer *w, const struct scenario *s, const stru
         put_int(w, "expected", d->expected);
         put_int(w, "received", d->received);
         put_int(w, "missing", d->missing);
+        put_int(w, "not_stored", d->not_stored);
         put_int(w, "duplicates", d->duplicates);
         put_int(w, "out_of_order", d->out_of_order);
         put_int(w, "foreign", d->foreign);

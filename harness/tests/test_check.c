@@ -1885,6 +1885,7 @@ static void plain_given_up(struct folder *f)
     CU_ASSERT_EQUAL(o.c->findings.items[0].excused, EXCUSE_NOT_PROMISED);
     CU_ASSERT_EQUAL(o.c->promises[PROMISE_ACKNOWLEDGED].checked, PRODUCERS * ROUND_COUNT - 1);
     CU_ASSERT_EQUAL(o.c->promises[PROMISE_ACKNOWLEDGED].not_promised, 1);
+    CU_ASSERT_EQUAL(o.c->deliveries[0].not_stored, 0); /* it was stored, and all got it */
     judged_release(&o);
 }
 
