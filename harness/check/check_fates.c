@@ -98,7 +98,12 @@ static void send_take(struct checking *k, size_t p, uint32_t at, size_t *index)
         }
         return;
     }
-    fate->best = at;
+    fate->refused |= send->outcome == OUTCOME_FAIL;
+    /* Refused now, but nobody knows how it went before: that is still so. */
+    if (send->outcome != OUTCOME_FAIL || fate->best == SEND_NONE ||
+        fate_outcome(k, line) == OUTCOME_FAIL) {
+        fate->best = at;
+    }
     if (send->outcome == OUTCOME_OK) {
         fate->offset = send->offset;
         k->acknowledged[p]++;

@@ -284,11 +284,29 @@ static void maybe_fill(struct joining *j)
     j->maybe_filled = true;
 }
 
-/* A row under an id that is nobody's may be of a producer that left no history. */
-static bool may_be_of(const struct joining *j, const struct identity *who, size_t producer)
+/* May the row's sequence be this line's? Where it has none, or under an id that the producer got
+ * later, nothing says no. */
+static bool sequence_is_of(const struct joining *j, const struct identity *who,
+                           const struct history_row *row, struct line_ref at)
 {
-    return who != NULL ? who->producer == producer
-                       : !j->k->h->rows_read || !j->k->h->producers[producer].recorded;
+    const uint32_t *lines = NULL;
+    bool is_it = !who->first || row->sequence < 0;
+    size_t count = is_it ? 0 : sequence_lines(j, at.producer, row->sequence, &lines);
+
+    for (size_t i = 0; i < count && !is_it; i++) {
+        is_it = lines[i] == at.line;
+    }
+    return is_it;
+}
+
+/* By its text and who sent it. A row under an id that is nobody's may be of a producer that left no
+ * history. */
+static bool may_be_of(const struct joining *j, const struct identity *who,
+                      const struct history_row *row, struct line_ref at)
+{
+    bool may = who != NULL ? who->producer == at.producer && sequence_is_of(j, who, row, at)
+                           : !j->k->h->rows_read || !j->k->h->producers[at.producer].recorded;
+    return may && line_message(j->k, at) == row->message;
 }
 
 /* The next line whose send may have been executed and has the row's text: the producer's, or
@@ -302,7 +320,7 @@ static bool line_by_text(struct joining *j, const struct identity *who,
     maybe_fill(j);
     for (size_t i = 0; i < j->maybe.count && (!found || alike < 2); i++) {
         struct line_ref at = j->maybe.items[i];
-        if (!may_be_of(j, who, at.producer) || line_message(j->k, at) != row->message) {
+        if (!may_be_of(j, who, row, at)) {
             continue;
         }
         alike++;
@@ -433,26 +451,10 @@ static void orphan_take(struct joining *j, const struct history_row *row)
 
 /* ---- one offset ------------------------------------------------------------------- */
 
-/* May the row's sequence be this line's? Where it has none, or under an id that the producer got
- * later, nothing says no. */
-static bool sequence_is_of(const struct joining *j, const struct identity *who,
-                           const struct history_row *row, struct line_ref at)
-{
-    const uint32_t *lines = NULL;
-    bool is_it = !who->first || row->sequence < 0;
-    size_t count = is_it ? 0 : sequence_lines(j, at.producer, row->sequence, &lines);
-
-    for (size_t i = 0; i < count && !is_it; i++) {
-        is_it = lines[i] == at.line;
-    }
-    return is_it;
-}
-
 static bool row_is_of(const struct joining *j, const struct history_row *row, struct line_ref at)
 {
     const struct identity *who = identity_of(j, row);
-    return line_message(j->k, at) == row->message && who != NULL && who->producer == at.producer &&
-           sequence_is_of(j, who, row, at);
+    return who != NULL && may_be_of(j, who, row, at);
 }
 
 /* The row of an acknowledged offset is not the same message: another text, number or sender. */
@@ -843,7 +845,7 @@ static void acks_collect(void *arg, size_t topic)
             if (outcome == OUTCOME_OK) {
                 MEMORY_PUSH(&j->acks, (struct ack){line_fate(j->k, at)->offset, at});
             }
-            j->refused[p] += outcome == OUTCOME_FAIL;
+            j->refused[p] += outcome != OUTCOME_OK && line_fate(j->k, at)->refused;
         }
     }
     acks_sort(&j->acks);

@@ -41,6 +41,7 @@ struct line_fate {
     int64_t offset;      /* acknowledged, or found in the store; OFFSET_NONE */
     uint32_t first : 30; /* the first send of it, an index into the producer's sends; SEND_NONE */
     bool guessed : 1;    /* its offset may be that of a line that is alike: says nothing of order */
+    bool refused : 1;    /* once, at least */
     uint32_t best : 30;  /* the send that tells its outcome */
     bool unplaced : 1;   /* acknowledged at an offset that the store gives to another message */
     bool displaced : 1;  /* not where its producer's order wants it */

@@ -391,6 +391,9 @@ class Judge:
                 return send
         return None
 
+    def is_of(self, row, send):
+        return send.message == row[3] and producer_id(send.producer, send.topic) == row[1]
+
     def log(self, topic):
         rows = sorted(self.run.rows[topic], key=lambda r: r[0])
         acked = sorted((s for s in self.run.sends if s.topic == topic and s.outcome == OK),
@@ -406,8 +409,7 @@ class Judge:
             first.setdefault(row[0], row)
         for offset, row in first.items():
             here = [s for s in acked if s.offset == offset]
-            right = [s for s in here if s.message == row[3] and
-                     producer_id(s.producer, topic) == row[1]]
+            right = [s for s in here if self.is_of(row, s)]
             if here and not right and self.send_of(topic, row):
                 continue  # it is that one's, wherever that one was acknowledged
             if here and not right:

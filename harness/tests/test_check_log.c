@@ -133,6 +133,58 @@ static void test_numbered(void)
     folder_destroy(f);
 }
 
+/* ---- what is unknown -------------------------------------------------------------------- */
+
+/* Nobody knows how the first send ended; that the second was refused does not change that. */
+static void test_unknown_then_refused(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    sent(f, 0, 1, "a", "info", 0);
+    send_begin(f, 0, 1, "a");
+    send_ends(f, 0, 1, "fail", 0);
+    sent(f, 1, 1, "b", "ok", 1);
+    stored(f, 0, 0, 0, "a");
+    stored(f, 1, 1, 0, "b");
+    delivered(f, (const char *const[]){"a", "b"}, 2);
+    FOUND(f, {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P1", 1, 1, "ended as unknown"});
+    folder_destroy(f);
+}
+
+/* And if it was not stored, its number went to the next. */
+static void test_unknown_then_free(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    sent(f, 0, 1, "a", "info", 0);
+    send_begin(f, 0, 1, "a");
+    send_ends(f, 0, 1, "fail", 0);
+    sent(f, 0, 2, "c", "ok", 0);
+    sent(f, 1, 1, "b", "ok", 1);
+    stored(f, 0, 0, 0, "c");
+    stored(f, 1, 1, 0, "b");
+    delivered(f, (const char *const[]){"c", "b"}, 2);
+    FOUND(f, {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P1", 1, 1, "ended as unknown"});
+    folder_destroy(f);
+}
+
+/* The text is that of an unknown send, the number is not. */
+static void test_unknown_misnumbered(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    sent(f, 0, 1, "a", "info", 0);
+    sent(f, 1, 1, "b", "ok", 1);
+    stored(f, 0, 0, 4, "a");
+    stored(f, 1, 1, 0, "b");
+    delivered(f, (const char *const[]){"a", "b"}, 2);
+    FOUND(f, {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P1", 1, 1, "ended as unknown"},
+          {FINDING_PHANTOM, SOURCE_STORE, "P1", 1, 1, "no send accounts for it"},
+          {FINDING_PHANTOM, SOURCE_HISTORY, "C1", 1, 1, "what nobody sent", "phantom"},
+          {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "what nobody sent", "phantom"});
+    folder_destroy(f);
+}
+
 /* ---- rows.jsonl ------------------------------------------------------------------------------ */
 
 /* What is behind the cut was not lost by the store: nobody can say. */
@@ -461,6 +513,9 @@ static void test_refused_then_seen(void)
 SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"alike lines without rows are not held to an order", test_guessed},
       {"a line that is like no other is", test_not_guessed},
+      {"a send is unknown, and then refused", test_unknown_then_refused},
+      {"and its number is free", test_unknown_then_free},
+      {"an unknown send has another number", test_unknown_misnumbered},
       {"rows that are cut off are not rows that are missing", test_rows_torn},
       {"a batch is sent again as it was", test_batch_whole},
       {"a batch has another message in its midst", test_batch_between},
