@@ -215,6 +215,7 @@ struct check *check_run(const struct scenario *s, struct history *h)
     check_faults(&k);
     producers_take(&k);
     times_take(&k);
+    check_roots(&k);
     verdict_take(&k);
     promises_take(&k);
     check_sentence(&k);

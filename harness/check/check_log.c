@@ -49,6 +49,16 @@ struct identity {
 
 CHECK_LIST_TYPE(identities, struct identity)
 
+/* An acknowledged line that the store has no row of. */
+struct loss {
+    int64_t offset;
+    struct line_ref line;
+    bool received;
+    int64_t gone_ns; /* somebody read past it, and never got it; INT64_MAX: nobody did */
+};
+
+CHECK_LIST_TYPE(losses, struct loss)
+
 /* One topic while its log is made. */
 struct joining {
     struct checking *k;
@@ -59,6 +69,7 @@ struct joining {
     size_t row_count;
     int64_t removed;         /* what lies before has been removed by the log's limits; 0: nothing */
     struct row_refs orphans; /* rows without an acknowledgement at their offset */
+    struct losses losses;    /* by offset */
     struct line_refs maybe;  /* lines whose outcome is unknown; filled when first asked for */
     bool maybe_filled;
     const struct intmap *identity_of; /* producer id -> index into identities */
@@ -150,25 +161,37 @@ static void extra_add(struct joining *j, const struct history_row *row, const st
                                            .flags = ENTRY_ROW | ENTRY_EXTRA});
 }
 
-/* What is delivered of this offset follows from it, or from its cause. */
-static struct evidence *accuse_under(struct joining *j, enum finding_kind kind, size_t producer,
-                                     int64_t offset, uint32_t text, size_t cause)
+static enum finding_source source_of(const struct joining *j)
+{
+    return j->k->h->rows_read ? SOURCE_STORE : SOURCE_HISTORY;
+}
+
+/* What is delivered of this offset follows from the finding, or from its cause. */
+static struct evidence *accuse_by(struct joining *j, size_t finding, int64_t offset, uint32_t text)
 {
     struct findings *f = &j->k->c->findings;
-    struct process_name process = {""};
-
-    if (producer != PRODUCER_NOBODY) {
-        process = producer_name(j->k, producer);
-    }
-    size_t finding = findings_get(f, kind, j->k->h->rows_read ? SOURCE_STORE : SOURCE_HISTORY,
-                                  process.text, j->topic, cause, false);
-    topic_log_accuse(j->log, offset, cause != FINDING_ROOT ? cause : finding);
+    size_t cause = f->items[finding].cause;
     struct evidence *e = findings_count(f, finding);
+
+    topic_log_accuse(j->log, offset, cause != FINDING_ROOT ? cause : finding);
     if (e != NULL) {
         e->offset = offset;
         e->text = text;
     }
     return e;
+}
+
+static struct evidence *accuse_under(struct joining *j, enum finding_kind kind, size_t producer,
+                                     int64_t offset, uint32_t text, size_t cause)
+{
+    struct process_name process = {""};
+
+    if (producer != PRODUCER_NOBODY) {
+        process = producer_name(j->k, producer);
+    }
+    size_t finding = findings_get(&j->k->c->findings, kind, source_of(j), process.text, j->topic,
+                                  cause, EXCUSE_NONE);
+    return accuse_by(j, finding, offset, text);
 }
 
 static struct evidence *accuse(struct joining *j, enum finding_kind kind, size_t producer,
@@ -190,6 +213,19 @@ static struct evidence *accuse_line(struct joining *j, enum finding_kind kind, s
                                     int64_t offset, uint32_t text)
 {
     return say_where(j, accuse(j, kind, at.producer, offset, text), at);
+}
+
+/* The same of what one of these restarts may have done. */
+static struct evidence *accuse_line_between(struct joining *j, enum finding_kind kind,
+                                            struct line_ref at, int64_t offset, uint32_t text,
+                                            struct restart_span span)
+{
+    size_t finding =
+        findings_get_between(&j->k->c->findings, kind, source_of(j),
+                             producer_name(j->k, at.producer).text, j->topic, EXCUSE_NONE, span);
+
+    extent_take(&j->k->c->findings.items[finding].extent, offset, LOG_PLACES);
+    return say_where(j, accuse_by(j, finding, offset, text), at);
 }
 
 /* ---- rows without an acknowledgement --------------------------------------------- */
@@ -380,7 +416,11 @@ static bool was_retried(const struct joining *j, struct line_ref at)
 
 static void say_copy(struct joining *j, const struct history_row *row, struct line_ref at)
 {
-    struct evidence *e = accuse_line(j, FINDING_DUPLICATE, at, row->offset, row->message);
+    int64_t acked_ns = fate_acked_ns(j->k, at);
+    struct evidence *e =
+        accuse_line_between(j, FINDING_DUPLICATE, at, row->offset, row->message,
+                            restarts_between(j->k, fate_begin_ns(j->k, at),
+                                             acked_ns == TIME_NONE ? INT64_MAX : acked_ns));
     extra_add(j, row, &at);
     if (e == NULL) {
         return;
@@ -554,38 +594,119 @@ static void witnesses_merge(struct joining *j)
 }
 
 /* Where in the log it was: what the store lost at the end was perhaps never written. */
-static const char *place_in_rows(const struct joining *j, int64_t offset)
+static enum log_place place_in_rows(const struct joining *j, int64_t offset)
 {
     if (j->row_count == 0) {
-        return "; the store has nothing of the topic";
+        return LOG_NOTHING_LEFT;
     }
-    return offset < j->rows[0].offset                  ? ", at the start of the log"
-           : offset > j->rows[j->row_count - 1].offset ? ", at the end of the log"
-                                                       : ", in the middle of the log";
+    return offset < j->rows[0].offset                  ? LOG_START
+           : offset > j->rows[j->row_count - 1].offset ? LOG_END
+                                                       : LOG_MIDDLE;
 }
 
-static void say_lost(struct joining *j, struct line_ref at, int64_t offset)
+static void say_lost(struct joining *j, const struct loss *loss)
 {
     struct findings *f = &j->k->c->findings;
+    struct line_ref at = loss->line;
     int64_t acked_ns = fate_acked_ns(j->k, at);
     size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
-    bool excused = cause != FINDING_ROOT ? f->items[cause].excused : loss_excused(j->k, acked_ns);
-    size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
-                                  producer_name(j->k, at.producer).text, j->topic, cause, excused);
+    struct process_name name = producer_name(j->k, at.producer);
+    size_t finding = cause != FINDING_ROOT
+                         ? findings_get(f, FINDING_LOST, SOURCE_STORE, name.text, j->topic, cause,
+                                        f->items[cause].excused)
+                         : findings_get_between(f, FINDING_LOST, SOURCE_STORE, name.text, j->topic,
+                                                loss_excused(j->k, acked_ns),
+                                                restarts_between(j->k, acked_ns, loss->gone_ns));
     struct evidence *e = findings_count(f, finding);
+    enum log_place place = place_in_rows(j, loss->offset);
 
-    topic_log_accuse(j->log, offset, cause != FINDING_ROOT ? cause : finding);
+    extent_take(&f->items[finding].extent, loss->offset, place);
+    topic_log_accuse(j->log, loss->offset, cause != FINDING_ROOT ? cause : finding);
     if (e != NULL) {
         e->line = line_number(j->k, at);
-        e->offset = offset;
+        e->offset = loss->offset;
         e->text = line_message(j->k, at);
         e->time_ns = acked_ns;
         evidence_say(e,
                      "line %" PRId64 " (%s) was acknowledged at offset %" PRId64
-                     "; the store has no row of it%s",
-                     e->line, shown_text(j->k, e->text).text, offset, place_in_rows(j, offset));
+                     "; the store has no row of it%s%s",
+                     e->line, shown_text(j->k, e->text).text, loss->offset,
+                     place == LOG_NOTHING_LEFT ? "; the store has nothing of the topic" : ", ",
+                     place == LOG_NOTHING_LEFT ? "" : log_place_words(place));
     }
-    entry_add(j, offset, at, false);
+    entry_add(j, loss->offset, at, false);
+}
+
+/* The first loss at this offset or behind it. */
+static size_t loss_from(const struct losses *losses, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = losses->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (losses->items[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* What a consumer did not get it has read past with its first message from behind. */
+static void losses_pass(struct losses *losses, const struct history_consumer *c, size_t topic)
+{
+    size_t passed = 0;
+
+    for (size_t i = 0; i < losses->count; i++) {
+        losses->items[i].received = false;
+    }
+    for (size_t i = 0; i < c->receives.count; i++) {
+        const struct history_receive *r = &c->receives.items[i];
+        size_t at = r->topic == topic ? loss_from(losses, r->offset) : losses->count;
+        if (at < losses->count && losses->items[at].offset == r->offset) {
+            losses->items[at].received = true;
+        }
+    }
+    for (size_t i = 0; i < c->receives.count && passed < losses->count; i++) {
+        const struct history_receive *r = &c->receives.items[i];
+        while (r->topic == topic && passed < losses->count &&
+               losses->items[passed].offset < r->offset) {
+            struct loss *loss = &losses->items[passed++];
+            if (!loss->received && r->time_ns < loss->gone_ns) {
+                loss->gone_ns = r->time_ns;
+            }
+        }
+    }
+}
+
+/* Who seeks passes over what is there, and who begins at the end misses what came before. */
+static bool reads_through(const struct checking *k, const struct history_consumer *c, size_t topic)
+{
+    bool sought = k->h->run.claims.latest;
+
+    for (size_t i = 0; i < c->seeks.count && !sought; i++) {
+        sought = c->seeks.items[i].topic == topic;
+    }
+    return !sought;
+}
+
+static void losses_report(struct joining *j)
+{
+    const struct scenario_topic *topic = &j->k->s->topics[j->topic];
+
+    for (size_t i = 0; i < topic->consumer_count && j->losses.count > 0 && j->k->restarts.count > 0;
+         i++) {
+        const struct history_consumer *c = &j->k->h->consumers[topic->consumers[i]];
+        if (reads_through(j->k, c, j->topic)) {
+            losses_pass(&j->losses, c, j->topic);
+        }
+    }
+    for (size_t i = 0; i < j->losses.count; i++) {
+        say_lost(j, &j->losses.items[i]);
+    }
+    free(j->losses.items);
 }
 
 /* Where it should be is another one, and it is nowhere else. */
@@ -606,6 +727,41 @@ static void say_displaced(struct joining *j, struct line_ref at, int64_t offset,
     }
 }
 
+/* The other line that has this acknowledgement's offset. */
+static bool sharer_of(const struct joining *j, size_t i, struct line_ref *other)
+{
+    const struct ack *acks = j->acks.items;
+    const struct history_row *row = row_find(j, acks[i].offset);
+
+    if (row != NULL && line_by_sequence(j, identity_of(j, row), row, other)) {
+        return true;
+    }
+    bool before = i > 0 && acks[i - 1].offset == acks[i].offset;
+    bool behind = i + 1 < j->acks.count && acks[i + 1].offset == acks[i].offset;
+    *other = acks[before ? i - 1 : behind ? i + 1 : i].line;
+    return before || behind;
+}
+
+/* The restarts before which one of two got an offset, and after which the other got it. */
+static struct restart_span sharing_span(const struct joining *j, size_t i)
+{
+    struct line_ref other;
+    int64_t acked_ns = fate_acked_ns(j->k, j->acks.items[i].line);
+
+    if (!sharer_of(j, i, &other)) {
+        return (struct restart_span){0, 0};
+    }
+    int64_t other_ns = fate_acked_ns(j->k, other);
+    if (other_ns == TIME_NONE && fate_begin_ns(j->k, other) > acked_ns) {
+        other_ns = fate_begin_ns(j->k, other);
+    }
+    if (other_ns == TIME_NONE) {
+        return (struct restart_span){0, 0};
+    }
+    return other_ns < acked_ns ? restarts_between(j->k, other_ns, acked_ns)
+                               : restarts_between(j->k, acked_ns, other_ns);
+}
+
 /* Acknowledged, and no row of it anywhere; or it shares its offset with another. */
 static void unplaced_report(struct joining *j)
 {
@@ -623,12 +779,12 @@ static void unplaced_report(struct joining *j)
             continue;
         }
         if (!shared) {
-            say_lost(j, at, offset);
+            MEMORY_PUSH(&j->losses, (struct loss){offset, at, false, INT64_MAX});
             continue;
         }
         size_t first = j->log->accused.count;
-        struct evidence *e =
-            accuse_line(j, FINDING_INCONSISTENT_OFFSET, at, offset, line_message(j->k, at));
+        struct evidence *e = accuse_line_between(j, FINDING_INCONSISTENT_OFFSET, at, offset,
+                                                 line_message(j->k, at), sharing_span(j, i));
         evidence_say(e,
                      "line %" PRId64 " was acknowledged at offset %" PRId64
                      ", which belongs to another message",
@@ -698,6 +854,7 @@ static void log_join(struct joining *j)
         orphan_take(j, j->orphans.items[i]);
     }
     unplaced_report(j);
+    losses_report(j);
     log_sort(j->log);
     density_check(j);
     forgotten_accuse(j);

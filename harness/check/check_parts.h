@@ -18,6 +18,7 @@
  *   check_streams.c    deliveries       by check_strays.c, which names what is wrong
  *   check_time.c       sizes
  *   check_faults.c     faults
+ *   check_roots.c      findings         what one restart did is one
  *   check_sentence.c   the verdict in words
  *
  * A run can hold ten million sends and thirty million receives: what is kept for each of them
@@ -300,6 +301,7 @@ void check_time(struct checking *k);
 void check_deliveries(struct checking *k);
 void check_sizes(struct checking *k);
 void check_faults(struct checking *k);
+void check_roots(struct checking *k);
 void check_sentence(struct checking *k);
 
 /* ---- what they ask each other ------------------------------------------------------ */
@@ -354,6 +356,10 @@ int64_t entry_acked_ns(const struct checking *k, const struct log_entry *entry);
 /* Was the broker started again at or after a moment? */
 bool restarted_after(const struct checking *k, int64_t time_ns);
 bool restarted_before(const struct checking *k, int64_t time_ns);
+
+/* The restarts of which each can have come between two moments: it was up again not before the one,
+ * and dead not after the other. INT64_MAX: nobody knows. */
+struct restart_span restarts_between(const struct checking *k, int64_t from_ns, int64_t to_ns);
 
 /* A message that was acknowledged then (TIME_NONE: never) need not be there now, nor be given to a
  * consumer. */

@@ -4,7 +4,7 @@
  * Every kind of finding has its own words, with
  *   %p the process, or its file    %g got, or has           %n how many messages
  *   %t the topic                   %l did not get, or lacks %x how many times
- *   %e the first evidence
+ *   %e the first evidence          %c what all of it has in common
  */
 #include "harness/check/check_parts.h"
 
@@ -50,6 +50,14 @@ static const char *const words[FINDING_KINDS] = {
     [FINDING_ENDED_EARLY] = "the run was given up: %e",
 };
 
+/* Of what one restart did to several. */
+static const char *const words_of_all[FINDING_KINDS] = {
+    [FINDING_LOST] = "the store lost %n, %c",
+    [FINDING_DUPLICATE] = "%n stored twice, %c",
+    [FINDING_REAL_TIME_ORDER] = "%n not in the order of time, %c",
+    [FINDING_INCONSISTENT_OFFSET] = "the offsets of %n are not theirs alone, %c",
+};
+
 /* For the names that the store's rows have in common with the deliveries. */
 static const char *words_of(const struct finding *f)
 {
@@ -58,6 +66,9 @@ static const char *words_of(const struct finding *f)
     }
     if (f->kind == FINDING_NO_PROGRESS && f->process[0] == '\0') {
         return "%e";
+    }
+    if (f->common != NULL) {
+        return words_of_all[f->kind];
     }
     if (f->source != SOURCE_STORE) {
         return words[f->kind];
@@ -96,6 +107,9 @@ static void finding_append(struct buffer *b, const struct checking *k, const str
             break;
         case 'n':
             word_count(b, f->count, "message");
+            break;
+        case 'c':
+            buffer_append_string(b, f->common);
             break;
         case 'x':
             word_count(b, f->count, "time");

@@ -814,6 +814,19 @@ static void orders_check(struct checking *k, const struct stream *streams, size_
 
 /* ---- what nobody got ------------------------------------------------------------------- */
 
+/* When a consumer had read past it; INT64_MAX: it did not, or where it belongs is a guess. */
+static int64_t gone_ns(const struct checking *k, const struct stream *stream,
+                       const struct stray *gap)
+{
+    const struct log_entry *entry = &k->logs[gap->topic].items[gap->index];
+    bool guessed = (entry->flags & ENTRY_GUESSED) != 0 ||
+                   line_fate(k, (struct line_ref){entry->producer, entry->line})->guessed;
+
+    return guessed || gap->high == INT64_MAX
+               ? INT64_MAX
+               : stream_item(k, stream, (size_t)gap->high - 1).time_ns;
+}
+
 /* When no rows tell: what the store lost is what no consumer got, of several that should have
  * (or of one, after the broker was started again). */
 static void unstored_accuse(struct checking *k, const struct stream *streams, size_t topic,
@@ -835,9 +848,10 @@ static void unstored_accuse(struct checking *k, const struct stream *streams, si
         }
     }
     struct line_ref at = {entry->producer, entry->line};
-    size_t finding =
-        findings_get(f, FINDING_LOST, SOURCE_STORE, producer_name(k, entry->producer).text, topic,
-                     FINDING_ROOT, entry_loss_excused(k, entry));
+    size_t finding = findings_get_between(
+        f, FINDING_LOST, SOURCE_STORE, producer_name(k, entry->producer).text, topic,
+        entry_loss_excused(k, entry),
+        restarts_between(k, acked_ns, gone_ns(k, &streams[t->consumers[0]], gap)));
     topic_log_accuse(log, entry->offset, finding);
     struct evidence *e = findings_count(f, finding);
     if (e != NULL) {

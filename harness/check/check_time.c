@@ -85,9 +85,12 @@ static void say_too_early(struct checking *k, size_t topic, size_t at, const int
 {
     const struct topic_log *log = &k->logs[topic];
     const struct log_entry *entry = &log->items[at];
-    struct evidence *e = findings_add(&k->c->findings, FINDING_REAL_TIME_ORDER, SOURCE_HISTORY,
-                                      producer_name(k, entry->producer).text, topic);
     size_t other = at + 1;
+    size_t finding =
+        findings_get_between(&k->c->findings, FINDING_REAL_TIME_ORDER, SOURCE_HISTORY,
+                             producer_name(k, entry->producer).text, topic, EXCUSE_NONE,
+                             restarts_between(k, earliest[other], begin_of(k, entry)));
+    struct evidence *e = findings_count(&k->c->findings, finding);
 
     if (e == NULL) {
         return;

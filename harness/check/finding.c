@@ -6,6 +6,7 @@
 #include "harness/history/history.h"
 #include "harness/memory.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,21 +119,47 @@ enum promise finding_promise(const struct finding *finding)
     }
 }
 
-size_t findings_get(struct findings *f, enum finding_kind kind, enum finding_source source,
-                    const char *process, size_t topic, size_t cause, enum excuse excused)
+/* The index of the finding that has what `like` says, made when there is none. */
+static size_t finding_of(struct findings *f, const struct finding *like, const char *process)
 {
     for (size_t i = f->count; i-- > 0;) {
         const struct finding *old = &f->items[i];
-        if (old->kind == kind && old->source == source && old->topic == topic &&
-            old->cause == cause && old->excused == excused && strcmp(old->process, process) == 0) {
+        if (old->kind == like->kind && old->source == like->source && old->topic == like->topic &&
+            old->cause == like->cause && old->excused == like->excused &&
+            old->span.first == like->span.first && old->span.last == like->span.last &&
+            strcmp(old->process, process) == 0) {
             return i;
         }
     }
-    struct finding new = {
-        .kind = kind, .source = source, .topic = topic, .cause = cause, .excused = excused};
+    struct finding new = *like;
+    new.extent = (struct extent){.lowest = OFFSET_NONE, .highest = OFFSET_NONE};
     snprintf(new.process, sizeof new.process, "%s", process);
     MEMORY_PUSH(f, new);
     return f->count - 1;
+}
+
+size_t findings_get(struct findings *f, enum finding_kind kind, enum finding_source source,
+                    const char *process, size_t topic, size_t cause, enum excuse excused)
+{
+    return finding_of(
+        f,
+        &(struct finding){
+            .kind = kind, .source = source, .topic = topic, .cause = cause, .excused = excused},
+        process);
+}
+
+size_t findings_get_between(struct findings *f, enum finding_kind kind, enum finding_source source,
+                            const char *process, size_t topic, enum excuse excused,
+                            struct restart_span span)
+{
+    return finding_of(f,
+                      &(struct finding){.kind = kind,
+                                        .source = source,
+                                        .topic = topic,
+                                        .cause = FINDING_ROOT,
+                                        .excused = excused,
+                                        .span = span},
+                      process);
 }
 
 struct evidence *findings_add(struct findings *f, enum finding_kind kind,
@@ -150,8 +177,134 @@ struct evidence *findings_count(struct findings *f, size_t at)
         return NULL;
     }
     struct evidence *e = &finding->evidence[finding->evidence_count++];
-    *e = (struct evidence){OFFSET_NONE, NUMBER_NONE, TIME_NONE, TEXT_NONE, NULL};
+    *e = (struct evidence){OFFSET_NONE, NUMBER_NONE, TIME_NONE, TEXT_NONE, 0, NULL};
     return e;
+}
+
+/* ---- parts ----------------------------------------------------------------------- */
+
+const char *evidence_process(const struct finding *f, const struct evidence *e)
+{
+    return f->part_count > 0 ? f->parts[e->part].process : f->process;
+}
+
+size_t evidence_topic(const struct finding *f, const struct evidence *e)
+{
+    return f->part_count > 0 ? f->parts[e->part].topic : f->topic;
+}
+
+const char *log_place_words(enum log_place place)
+{
+    static const char *const words[] = {[LOG_START] = "at the start of the log",
+                                        [LOG_MIDDLE] = "in the middle of the log",
+                                        [LOG_END] = "at the end of the log",
+                                        [LOG_NOTHING_LEFT] = "where no rows are left"};
+    return words[place];
+}
+
+void extent_append_words(struct buffer *b, const struct extent *extent)
+{
+    const char *separator = "";
+    int64_t all = 0;
+
+    for (enum log_place i = 0; i < LOG_PLACES; i++) {
+        all += extent->at[i];
+    }
+    for (enum log_place i = 0; i < LOG_PLACES; i++) {
+        if (extent->at[i] == all) {
+            buffer_append_string(b, all > 0 ? log_place_words(i) : "");
+            return;
+        }
+        if (extent->at[i] > 0) {
+            buffer_printf(b, "%s%" PRId64 " %s", separator, extent->at[i], log_place_words(i));
+            separator = ", ";
+        }
+    }
+}
+
+static void extent_widen(struct extent *extent, int64_t lowest, int64_t highest)
+{
+    if (lowest != OFFSET_NONE && (extent->lowest == OFFSET_NONE || lowest < extent->lowest)) {
+        extent->lowest = lowest;
+    }
+    extent->highest = highest > extent->highest ? highest : extent->highest;
+}
+
+void extent_take(struct extent *extent, int64_t offset, enum log_place place)
+{
+    extent_widen(extent, offset, offset);
+    if (place < LOG_PLACES) {
+        extent->at[place]++;
+    }
+}
+
+static void extent_add(struct extent *to, const struct extent *from)
+{
+    extent_widen(to, from->lowest, from->highest);
+    for (size_t i = 0; i < LOG_PLACES; i++) {
+        to->at[i] += from->at[i];
+    }
+}
+
+/* The part of a process and topic, made when there is none. */
+static size_t part_of(struct finding *f, const struct finding *from)
+{
+    for (size_t i = 0; i < f->part_count; i++) {
+        if (f->parts[i].topic == from->topic && strcmp(f->parts[i].process, from->process) == 0) {
+            return i;
+        }
+    }
+    struct finding_part new = {.topic = from->topic,
+                               .extent = {.lowest = OFFSET_NONE, .highest = OFFSET_NONE}};
+    snprintf(new.process, sizeof new.process, "%s", from->process);
+    f->parts = memory_room(f->parts, f->part_count, &f->part_capacity, sizeof *f->parts);
+    f->parts[f->part_count] = new;
+    return f->part_count++;
+}
+
+/* Where evidence of a moment belongs: parts have theirs by time, others as it comes. */
+static size_t evidence_place(const struct finding *f, int64_t time_ns, bool by_time)
+{
+    size_t at = f->evidence_count;
+
+    while (by_time && at > 0 && f->evidence[at - 1].time_ns > time_ns) {
+        at--;
+    }
+    return at;
+}
+
+/* The evidence becomes the finding's if it is among the first; else nobody's. */
+static void evidence_absorb(struct finding *f, struct evidence *e, bool by_time)
+{
+    size_t at = evidence_place(f, e->time_ns, by_time);
+
+    if (at == EVIDENCE_MAX) {
+        free(e->detail);
+        return;
+    }
+    if (f->evidence_count == EVIDENCE_MAX) {
+        free(f->evidence[--f->evidence_count].detail);
+    }
+    memmove(&f->evidence[at + 1], &f->evidence[at], (f->evidence_count - at) * sizeof *f->evidence);
+    f->evidence[at] = *e;
+    f->evidence_count++;
+}
+
+void finding_absorb(struct finding *into, struct finding *from, bool part)
+{
+    size_t at = part ? part_of(into, from) : 0;
+
+    into->count += from->count;
+    extent_add(&into->extent, &from->extent);
+    if (part) {
+        into->parts[at].count += from->count;
+        extent_add(&into->parts[at].extent, &from->extent);
+    }
+    for (size_t i = 0; i < from->evidence_count; i++) {
+        from->evidence[i].part = at;
+        evidence_absorb(into, &from->evidence[i], part);
+    }
+    from->evidence_count = 0;
 }
 
 /* ---- the order ------------------------------------------------------------------- */
@@ -236,6 +389,8 @@ void findings_release(struct findings *f)
         for (size_t k = 0; k < f->items[i].evidence_count; k++) {
             free(f->items[i].evidence[k].detail);
         }
+        free(f->items[i].parts);
+        free(f->items[i].common);
     }
     free(f->items);
     *f = (struct findings){NULL, 0, 0};

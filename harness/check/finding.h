@@ -9,7 +9,8 @@
  * missing at every consumer) stands right behind it, as its consequences.
  *
  * Always: items of one kind, process, topic, source and cause are one finding, which counts
- * them all and keeps the first few as evidence. A cause is never itself a consequence.
+ * them all and keeps the first few as evidence. A cause is never itself a consequence. What one
+ * restart did to several processes or topics is one finding as well, with a part for each.
  *
  * Threads: findings belong to one thread at a time.
  */
@@ -100,11 +101,36 @@ enum promise { PROMISE_MAP(PROMISE_ENUM) PROMISES };
 const char *promise_sentence(enum promise promise);
 const char *promise_noun(enum promise promise);
 
+/* Where in the log of a topic, seen from what the store still has of it. */
+enum log_place { LOG_START, LOG_MIDDLE, LOG_END, LOG_NOTHING_LEFT, LOG_PLACES };
+
+/* Which part of the logs. */
+struct extent {
+    int64_t lowest; /* offset; OFFSET_NONE: not said */
+    int64_t highest;
+    int64_t at[LOG_PLACES]; /* how many; all 0: not said */
+};
+
+/* What of a finding is of one process and topic. */
+struct finding_part {
+    char process[24];
+    size_t topic;
+    int64_t count;
+    struct extent extent;
+};
+
+/* The restarts, counted from 1, of which each may be what did it; first 0: none. */
+struct restart_span {
+    size_t first;
+    size_t last;
+};
+
 struct evidence {
     int64_t offset;  /* OFFSET_NONE: none */
     int64_t line;    /* of the log file or the consumer's file; NUMBER_NONE: none */
     int64_t time_ns; /* when it was seen; TIME_NONE: at no moment of the run */
     uint32_t text;   /* the message, or TEXT_NONE */
+    size_t part;     /* whose it is, if the finding has parts */
     char *detail;    /* one sentence */
 };
 
@@ -130,7 +156,26 @@ struct finding {
     int64_t count;
     struct evidence evidence[EVIDENCE_MAX];
     size_t evidence_count;
+    struct restart_span span;
+    struct extent extent;
+    /* What one restart did to several (check_roots.c): then there are two parts or more, the
+     * process is the "fault 1" before it, the topic theirs if they have one. */
+    struct finding_part *parts;
+    size_t part_count;
+    size_t part_capacity;
+    char *common; /* what all of them have in common: "acknowledged before fault 1"; or NULL */
 };
+
+/* Whose a piece of evidence is: the finding's, or its part's. */
+const char *evidence_process(const struct finding *f, const struct evidence *e);
+size_t evidence_topic(const struct finding *f, const struct evidence *e);
+
+/* "at the end of the log" */
+const char *log_place_words(enum log_place place);
+
+/* "at the end of the log", or "3 in the middle of the log, 10 at the end of the log"; nothing where
+ * it is not said. */
+void extent_append_words(struct buffer *b, const struct extent *extent);
 
 /* The promise that a finding is about; PROMISES: none of them (the run as a whole). */
 enum promise finding_promise(const struct finding *finding);
@@ -153,6 +198,18 @@ struct evidence *findings_add(struct findings *f, enum finding_kind kind,
  * one that is a root, or FINDING_ROOT. Indices hold until findings_sort(). */
 size_t findings_get(struct findings *f, enum finding_kind kind, enum finding_source source,
                     const char *process, size_t topic, size_t cause, enum excuse excused);
+
+/* The same for items that are a root, and that one of these restarts may have done. */
+size_t findings_get_between(struct findings *f, enum finding_kind kind, enum finding_source source,
+                            const char *process, size_t topic, enum excuse excused,
+                            struct restart_span span);
+
+/* Put a finding's items to another one, which takes its evidence; as a part of it, or (`part`
+ * false) as if they had been counted there. */
+void finding_absorb(struct finding *into, struct finding *from, bool part);
+
+/* Note where an item lies; LOG_PLACES: only its offset. */
+void extent_take(struct extent *extent, int64_t offset, enum log_place place);
 
 /* Count one item of a finding, like findings_add(). */
 struct evidence *findings_count(struct findings *f, size_t finding);

@@ -137,7 +137,8 @@ static void send_line(const struct explaining *x, int64_t id, const struct histo
 static void sends_append(const struct explaining *x, const struct finding *f,
                          const struct evidence *e)
 {
-    int64_t id = f->process[0] == 'P' ? strtoll(f->process + 1, NULL, 10) : NUMBER_NONE;
+    const char *process = evidence_process(f, e);
+    int64_t id = process[0] == 'P' ? strtoll(process + 1, NULL, 10) : NUMBER_NONE;
 
     for (size_t p = 0; p < x->h->producer_count; p++) {
         const struct history_producer *producer = &x->h->producers[p];
@@ -145,7 +146,7 @@ static void sends_append(const struct explaining *x, const struct finding *f,
             const struct history_send *send = &producer->sends.items[i];
             bool by_line = id == producer->id && e->line == send->line;
             bool by_offset = id == NUMBER_NONE && e->offset != OFFSET_NONE &&
-                             e->offset == send->offset && f->topic == send->topic;
+                             e->offset == send->offset && evidence_topic(f, e) == send->topic;
             if (by_line || by_offset) {
                 send_line(x, producer->id, send);
                 send_requests(x, producer, send);
@@ -159,14 +160,15 @@ static void sends_append(const struct explaining *x, const struct finding *f,
 static void rows_append(const struct explaining *x, const struct finding *f,
                         const struct evidence *e)
 {
+    size_t topic = evidence_topic(f, e);
     bool found = false;
 
-    if (!x->h->rows_read || e->offset == OFFSET_NONE || f->topic == FINDING_TOPIC_NONE) {
+    if (!x->h->rows_read || e->offset == OFFSET_NONE || topic == FINDING_TOPIC_NONE) {
         return;
     }
     for (size_t i = 0; i < x->h->rows.count; i++) {
         const struct history_row *row = &x->h->rows.items[i];
-        if (row->topic != f->topic || row->offset < e->offset - AROUND ||
+        if (row->topic != topic || row->offset < e->offset - AROUND ||
             row->offset > e->offset + AROUND) {
             continue;
         }
@@ -231,11 +233,13 @@ static void receives_of(const struct explaining *x, const struct history_consume
 static void receives_append(const struct explaining *x, const struct finding *f,
                             const struct evidence *e)
 {
-    if (e->offset == OFFSET_NONE || f->topic == FINDING_TOPIC_NONE) {
+    size_t topic = evidence_topic(f, e);
+
+    if (e->offset == OFFSET_NONE || topic == FINDING_TOPIC_NONE) {
         return;
     }
-    for (size_t i = 0; i < x->s->topics[f->topic].consumer_count; i++) {
-        receives_of(x, &x->h->consumers[x->s->topics[f->topic].consumers[i]], f->topic, e->offset);
+    for (size_t i = 0; i < x->s->topics[topic].consumer_count; i++) {
+        receives_of(x, &x->h->consumers[x->s->topics[topic].consumers[i]], topic, e->offset);
     }
 }
 
@@ -304,6 +308,27 @@ static void fault_append_before(const struct explaining *x, const struct evidenc
 
 /* ---- all -------------------------------------------------------------------------------- */
 
+/* What one restart did to several, a line each. */
+static void parts_append(const struct explaining *x, const struct finding *f)
+{
+    if (f->part_count > 0) {
+        buffer_printf(x->b, "    %s:\n", f->common);
+    }
+    for (size_t i = 0; i < f->part_count; i++) {
+        const struct finding_part *part = &f->parts[i];
+        struct buffer where = BUFFER_INIT;
+        buffer_printf(x->b, "      %-4s %-8s ×", part->process, x->s->topics[part->topic].name);
+        word_number(x->b, part->count);
+        if (part->extent.lowest != OFFSET_NONE) {
+            buffer_printf(x->b, ", offsets %" PRId64 " to %" PRId64, part->extent.lowest,
+                          part->extent.highest);
+        }
+        extent_append_words(&where, &part->extent);
+        buffer_printf(x->b, "%s%s\n", where.size > 0 ? ": " : "", where.size > 0 ? where.data : "");
+        buffer_release(&where);
+    }
+}
+
 static void finding_explain(const struct explaining *x, const struct finding *f)
 {
     bool follows = f->cause != FINDING_ROOT;
@@ -314,6 +339,7 @@ static void finding_explain(const struct explaining *x, const struct finding *f)
                   f->topic == FINDING_TOPIC_NONE ? "" : x->s->topics[f->topic].name);
     word_number(x->b, f->count);
     buffer_printf(x->b, "%s%s\n", f->excused == EXCUSE_NONE ? "" : ", ", excuse_name(f->excused));
+    parts_append(x, f);
     for (size_t i = 0; i < f->evidence_count; i++) {
         const struct evidence *e = &f->evidence[i];
         buffer_printf(x->b, "    %s\n", e->detail);

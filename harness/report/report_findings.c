@@ -40,6 +40,12 @@ static int64_t process_id(const struct finding *f, char letter)
     return f->process[0] == letter ? strtoll(f->process + 1, NULL, 10) : 0;
 }
 
+/* The log that its first evidence is of; FINDING_TOPIC_NONE: none. */
+static size_t topic_of(const struct finding *f)
+{
+    return evidence_topic(f, &f->evidence[0]);
+}
+
 static const struct history_producer *producer_of(const struct page *p, const struct finding *f)
 {
     for (size_t i = 0; i < p->h->producer_count; i++) {
@@ -65,15 +71,18 @@ static int64_t send_moment(const struct history_producer *producer, int64_t line
 static int64_t moment_of(const struct cards *k, const struct finding *f)
 {
     const struct evidence *e = &f->evidence[0];
-    const struct place *place = places_get(&k->places, f->topic, e->offset);
+    const struct place *place = places_get(&k->places, topic_of(f), e->offset);
     int64_t fault = 0;
 
-    if (e->time_ns != TIME_NONE) {
+    if (e->time_ns != TIME_NONE && f->part_count == 0) {
         return e->time_ns;
     }
     if (sscanf(f->process, "fault %" SCNd64, &fault) == 1 && fault >= 1 &&
         (uint64_t)fault <= k->p->s->fault_count) {
         return k->p->c->faults[fault - 1].begin_ns;
+    }
+    if (e->time_ns != TIME_NONE) {
+        return e->time_ns;
     }
     if (place != NULL && place->send != NULL) {
         return place->send->end_ns;
@@ -164,7 +173,8 @@ static void place_put(const struct page *p, const struct place *place, bool here
 static void log_put(const struct cards *k, const struct finding *f)
 {
     const struct page *p = k->p;
-    const struct scenario_topic *topic = &p->s->topics[f->topic];
+    size_t of = topic_of(f);
+    const struct scenario_topic *topic = &p->s->topics[of];
     int64_t offset = f->evidence[0].offset;
 
     page_put(p, "<h4>The log of ");
@@ -181,7 +191,7 @@ static void log_put(const struct cards *k, const struct finding *f)
     }
     page_put(p, "</tr></thead>\n<tbody>\n");
     for (int64_t at = offset - PLACES_EACH_SIDE; at <= offset + PLACES_EACH_SIDE; at++) {
-        const struct place *place = places_get(&k->places, f->topic, at);
+        const struct place *place = places_get(&k->places, of, at);
         if (place != NULL && (place->send != NULL || place->row != NULL || at == offset)) {
             place_put(p, place, at == offset);
         }
@@ -275,7 +285,7 @@ static void surroundings_put(const struct cards *k, const struct finding *f, boo
 {
     int64_t moment_ns = moment_of(k, f);
 
-    if (places_get(&k->places, f->topic, f->evidence[0].offset) != NULL) {
+    if (places_get(&k->places, topic_of(f), f->evidence[0].offset) != NULL) {
         log_put(k, f);
     } else if (moment_ns != TIME_NONE) {
         operations_put(k->p, f, moment_ns);
@@ -283,6 +293,37 @@ static void surroundings_put(const struct cards *k, const struct finding *f, boo
     if (moment_ns != TIME_NONE) {
         lines_put(k, moment_ns, first);
     }
+}
+
+/* What one restart did to several. */
+static void parts_put(const struct page *p, const struct finding *f)
+{
+    struct buffer where = BUFFER_INIT;
+
+    page_put(p, "<div class=\"scroll\"><table class=\"around\">\n<thead><tr><th>Producer</th>"
+                "<th>Topic</th><th>Messages</th><th>Offsets</th><th>Where</th></tr></thead>\n"
+                "<tbody>\n");
+    for (size_t i = 0; i < f->part_count; i++) {
+        const struct finding_part *part = &f->parts[i];
+        page_put(p, "<tr><td>");
+        html_text(p->b, part->process);
+        page_put(p, "</td><td>");
+        html_text(p->b, p->s->topics[part->topic].name);
+        page_put(p, "</td><td>");
+        word_number(p->b, part->count);
+        page_put(p, "</td><td>");
+        if (part->extent.lowest != OFFSET_NONE) {
+            buffer_printf(p->b, "%" PRId64 " – %" PRId64, part->extent.lowest,
+                          part->extent.highest);
+        }
+        page_put(p, "</td><td>");
+        buffer_clear(&where);
+        extent_append_words(&where, &part->extent);
+        html_slice(p->b, buffer_slice(&where));
+        page_put(p, "</td></tr>\n");
+    }
+    page_put(p, "</tbody></table></div>\n");
+    buffer_release(&where);
 }
 
 static void evidence_put(const struct page *p, const struct finding *f)
@@ -349,7 +390,7 @@ static void card_put(const struct cards *k, size_t at, size_t number)
                   finding_title(f->kind));
     if (f->process[0] != '\0') {
         page_put(p, ": ");
-        html_text(p->b, f->process);
+        html_text(p->b, f->common != NULL ? f->common : f->process);
     }
     if (f->topic != FINDING_TOPIC_NONE) {
         page_put(p, ", topic ");
@@ -364,6 +405,9 @@ static void card_put(const struct cards *k, size_t at, size_t number)
     page_put(p, f->excused == EXCUSE_NONE ? "" : " · not held against it: ");
     page_put(p, excuse_name(f->excused));
     page_put(p, "</p>\n");
+    if (f->part_count > 0) {
+        parts_put(p, f);
+    }
     evidence_put(p, f);
     if (number < SURROUNDED_MAX) {
         surroundings_put(k, f, number == 0);
@@ -403,10 +447,10 @@ static void places_take(struct cards *k)
         }
         cards++;
         for (int64_t at = offset - PLACES_EACH_SIDE;
-             offset != OFFSET_NONE && f->topic != FINDING_TOPIC_NONE &&
+             offset != OFFSET_NONE && topic_of(f) != FINDING_TOPIC_NONE &&
              at <= offset + PLACES_EACH_SIDE;
              at++) {
-            places_want(&k->places, f->topic, at);
+            places_want(&k->places, topic_of(f), at);
         }
     }
     places_fill(&k->places, k->p->s, k->p->h);

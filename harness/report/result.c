@@ -264,6 +264,30 @@ static void evidence_put(struct writer *w, const struct history *h, const struct
     close_with(w, '}');
 }
 
+/* What one restart did to several. */
+static void parts_put(struct writer *w, const struct scenario *s, const struct finding *f)
+{
+    struct buffer words = BUFFER_INIT;
+
+    put_string(w, "common", f->common);
+    open_with(w, "parts", '[');
+    for (size_t i = 0; i < f->part_count; i++) {
+        const struct finding_part *part = &f->parts[i];
+        open_with(w, NULL, '{');
+        put_string(w, "process", part->process);
+        put_string(w, "topic", s->topics[part->topic].name);
+        put_int(w, "count", part->count);
+        put_maybe(w, "lowest_offset", part->extent.lowest);
+        put_maybe(w, "highest_offset", part->extent.highest);
+        buffer_clear(&words);
+        extent_append_words(&words, &part->extent);
+        put_string(w, "where", words.size == 0 ? NULL : words.data);
+        close_with(w, '}');
+    }
+    close_with(w, ']');
+    buffer_release(&words);
+}
+
 static void finding_put(struct writer *w, const struct scenario *s, const struct history *h,
                         const struct check *c, size_t at)
 {
@@ -276,6 +300,9 @@ static void finding_put(struct writer *w, const struct scenario *s, const struct
     put_string(w, "process", f->process[0] == '\0' ? NULL : f->process);
     put_string(w, "topic", f->topic == FINDING_TOPIC_NONE ? NULL : s->topics[f->topic].name);
     put_int(w, "count", f->count);
+    if (f->part_count > 0) {
+        parts_put(w, s, f);
+    }
     open_with(w, "evidence", '[');
     for (size_t k = 0; k < f->evidence_count; k++) {
         evidence_put(w, h, &f->evidence[k]);

@@ -13,6 +13,7 @@
 
 #define ROWS_MAX 12
 #define FINDINGS_MAX 8
+#define PARTS_MAX 8
 #define COLUMN_WIDTH 10
 #define NAME_WIDTH 8
 
@@ -118,6 +119,20 @@ static void faults_append(struct buffer *b, const struct scenario *s, const stru
     }
 }
 
+/* ", acknowledged before fault 1: P1 T1 ×3, P2 T1 ×4 and 2 more" */
+static void parts_append(struct buffer *b, const struct scenario *s, const struct finding *f)
+{
+    buffer_printf(b, ", %s:", f->common);
+    for (size_t i = 0; i < f->part_count && i < PARTS_MAX; i++) {
+        const struct finding_part *part = &f->parts[i];
+        buffer_printf(b, "%s %s %s ×%" PRId64, i == 0 ? "" : ",", part->process,
+                      s->topics[part->topic].name, part->count);
+    }
+    if (f->part_count > PARTS_MAX) {
+        buffer_printf(b, " and %zu more", f->part_count - PARTS_MAX);
+    }
+}
+
 void summary_finding(struct buffer *b, const struct scenario *s, const struct finding *f)
 {
     buffer_printf(b, "%s%s%s", excuse_name(f->excused), f->excused == EXCUSE_NONE ? "" : ": ",
@@ -134,7 +149,11 @@ void summary_finding(struct buffer *b, const struct scenario *s, const struct fi
     if (f->count > 1) {
         buffer_printf(b, " ×%" PRId64, f->count);
     }
-    buffer_printf(b, ": %s", f->evidence[0].detail);
+    if (f->part_count > 0) {
+        parts_append(b, s, f);
+    } else {
+        buffer_printf(b, ": %s", f->evidence[0].detail);
+    }
 }
 
 static void findings_append(struct buffer *b, const struct scenario *s, const struct check *c)

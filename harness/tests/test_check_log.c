@@ -510,6 +510,212 @@ static void test_refused_then_seen(void)
     folder_destroy(f);
 }
 
+/* ---- what one restart did -------------------------------------------------------------- */
+
+/* The broker is killed and started again, for the number-th time. */
+static void restarted(struct folder *f, int number)
+{
+    static const char *const types[] = {"begin", "hit", "restart", "end"};
+
+    add(f, "scenario/scenario.conf", "fault = after %d acks: kill broker, restart after 1 ms",
+        number);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        add(f, "history/harness.jsonl",
+            "{\"t\":%" PRId64 ",\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
+            "\"fault\":%d,\"action\":\"kill\",\"target\":\"broker\",\"acks\":%d}",
+            tick(f), types[i], number, number);
+    }
+}
+
+/* Sent and acknowledged at an offset by a producer (from 0) as its line; received by both. */
+static void kept(struct folder *f, int p, int line, int64_t offset)
+{
+    char text[24];
+    snprintf(text, sizeof text, "m%d-%d", p + 1, line);
+    sent(f, p, line, text, "ok", offset);
+    stored(f, offset, p, line - 1, text);
+    received(f, 0, 0, offset, text);
+    received(f, 1, 0, offset, text);
+}
+
+/* The same, and the store has no row of it. */
+static void vanished(struct folder *f, int p, int line, int64_t offset, bool was_received)
+{
+    char text[24];
+    snprintf(text, sizeof text, "m%d-%d", p + 1, line);
+    sent(f, p, line, text, "ok", offset);
+    for (int c = 0; c < 2 && was_received; c++) {
+        received(f, c, 0, offset, text);
+    }
+}
+
+static const struct finding *root_of(const struct judged *o, enum finding_kind kind,
+                                     const char *process)
+{
+    for (size_t i = 0; i < o->c->findings.count; i++) {
+        const struct finding *f = &o->c->findings.items[i];
+        if (f->kind == kind && f->cause == FINDING_ROOT && strcmp(f->process, process) == 0) {
+            return f;
+        }
+    }
+    judged_print(o);
+    return NULL;
+}
+
+static size_t roots_of(const struct judged *o, enum finding_kind kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < o->c->findings.count; i++) {
+        count +=
+            o->c->findings.items[i].kind == kind && o->c->findings.items[i].cause == FINDING_ROOT;
+    }
+    return count;
+}
+
+/* A finding of this restart: how many, and the parts' own counts. */
+static void restart_did(const struct judged *o, enum finding_kind kind, const char *fault,
+                        int64_t of_p1, int64_t of_p2, const char *common)
+{
+    const struct finding *f = root_of(o, kind, fault);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(f->count, of_p1 + of_p2);
+    CU_ASSERT_EQUAL_FATAL(f->part_count, 2);
+    CU_ASSERT_STRING_EQUAL(f->parts[0].process, "P1");
+    CU_ASSERT_EQUAL(f->parts[0].count, of_p1);
+    CU_ASSERT_STRING_EQUAL(f->parts[1].process, "P2");
+    CU_ASSERT_EQUAL(f->parts[1].count, of_p2);
+    CU_ASSERT_EQUAL(f->topic, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->common, common));
+    CU_ASSERT_PTR_NOT_NULL(strstr(f->evidence[0].detail, " to T1: line "));
+}
+
+/* What both producers had been acknowledged before the restart is gone after it. */
+static void test_restart_lost(void)
+{
+    struct folder *f = run_begin("postgres");
+
+    kept(f, 0, 1, 0);
+    vanished(f, 0, 2, 1, true);
+    vanished(f, 1, 1, 2, true);
+    vanished(f, 1, 2, 3, false);
+    restarted(f, 1);
+    kept(f, 0, 3, 4);
+    struct judged o = folder_check(f);
+    restart_did(&o, FINDING_LOST, "fault 1", 1, 2,
+                "acknowledged before fault 1 (kill broker) at 0.0 s, all in the middle of the log");
+    CU_ASSERT_EQUAL(roots_of(&o, FINDING_LOST), 1);
+    CU_ASSERT_EQUAL(o.c->promises[PROMISE_STORED].broken, 3);
+    CU_ASSERT_PTR_NOT_NULL(strstr(o.c->sentence, "the store lost 3 messages, acknowledged before"));
+    judged_release(&o);
+    folder_destroy(f);
+}
+
+/* Nobody restarted anything after it was acknowledged, or a consumer was past it before: then it
+ * is its producer's alone. */
+static void test_restart_not_lost(void)
+{
+    struct folder *f = run_begin("postgres");
+
+    vanished(f, 0, 1, 0, false);
+    vanished(f, 1, 1, 1, false);
+    kept(f, 0, 2, 2);
+    restarted(f, 1);
+    vanished(f, 0, 3, 3, true);
+    vanished(f, 1, 2, 4, true);
+    kept(f, 0, 4, 5);
+    struct judged o = folder_check(f);
+    const struct finding *p1 = root_of(&o, FINDING_LOST, "P1");
+    const struct finding *p2 = root_of(&o, FINDING_LOST, "P2");
+    CU_ASSERT_EQUAL(roots_of(&o, FINDING_LOST), 2);
+    CU_ASSERT(p1 != NULL && p1->count == 2 && p1->part_count == 0);
+    CU_ASSERT(p2 != NULL && p2->count == 2 && p2->part_count == 0);
+    judged_release(&o);
+    folder_destroy(f);
+}
+
+/* A consumer that read past what the first restart lost tells it from what the second lost. */
+static void test_restarts_told_apart(void)
+{
+    struct folder *f = run_begin("postgres");
+
+    vanished(f, 0, 1, 0, false);
+    vanished(f, 1, 1, 1, false);
+    restarted(f, 1);
+    kept(f, 0, 2, 2);
+    vanished(f, 0, 3, 3, true);
+    vanished(f, 1, 2, 4, true);
+    vanished(f, 1, 3, 5, true);
+    restarted(f, 2);
+    kept(f, 0, 4, 6);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(roots_of(&o, FINDING_LOST), 2);
+    restart_did(&o, FINDING_LOST, "fault 1", 1, 1, "acknowledged before fault 1");
+    restart_did(&o, FINDING_LOST, "fault 2", 1, 2, "acknowledged before fault 2");
+    judged_release(&o);
+    folder_destroy(f);
+}
+
+/* Where nothing tells which of two restarts it was, the fewest are named: the first kill lost
+ * nothing, as what the second lost includes all of it. */
+static void test_restarts_fewest(void)
+{
+    struct folder *f = run_begin("postgres");
+
+    vanished(f, 0, 1, 0, true);
+    restarted(f, 1);
+    vanished(f, 0, 2, 1, true);
+    vanished(f, 1, 1, 2, true);
+    restarted(f, 2);
+    kept(f, 0, 3, 3);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(roots_of(&o, FINDING_LOST), 1);
+    restart_did(&o, FINDING_LOST, "fault 2", 2, 1, "acknowledged before fault 2");
+    judged_release(&o);
+    folder_destroy(f);
+}
+
+/* Both were on their way when it was killed, sent again, and stored a second time. */
+static void test_restart_twice(void)
+{
+    struct folder *f = run_begin("postgres");
+
+    for (int p = 0; p < 2; p++) {
+        char text[8];
+        snprintf(text, sizeof text, "m%d-1", p + 1);
+        line_is(f, p, text);
+        send_begin(f, p, 1, text);
+        stored(f, p, p, 0, text);
+        stored(f, p + 2, p, 0, text);
+    }
+    restarted(f, 1);
+    for (int p = 0; p < 2; p++) {
+        send_ends(f, p, 1, "ok", p + 2);
+    }
+    struct judged o = folder_check(f);
+    restart_did(&o, FINDING_DUPLICATE, "fault 1", 1, 1, "sent before fault 1 (kill broker)");
+    judged_release(&o);
+    folder_destroy(f);
+}
+
+/* Offsets that were given before are given again: what had them is nowhere. */
+static void test_restart_offsets(void)
+{
+    struct folder *f = run_begin("postgres");
+
+    sent(f, 0, 1, "m1-1", "ok", 0);
+    sent(f, 1, 1, "m2-1", "ok", 1);
+    restarted(f, 1);
+    kept(f, 0, 2, 0);
+    kept(f, 1, 2, 1);
+    struct judged o = folder_check(f);
+    restart_did(&o, FINDING_INCONSISTENT_OFFSET, "fault 1", 1, 1, "given before fault 1");
+    CU_ASSERT_EQUAL(roots_of(&o, FINDING_LOST), 0);
+    judged_release(&o);
+    folder_destroy(f);
+}
+
 SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"alike lines without rows are not held to an order", test_guessed},
       {"a line that is like no other is", test_not_guessed},
@@ -530,4 +736,10 @@ SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"and then one is stored before it", test_seen_then_overtaken},
       {"a message is received before it is sent", test_too_soon},
       {"a message is refused, and received", test_refused_but_seen},
-      {"a message is refused, sent again, and received", test_refused_then_seen})
+      {"a message is refused, sent again, and received", test_refused_then_seen},
+      {"what a restart lost of several is one finding", test_restart_lost},
+      {"what it cannot have lost is not its", test_restart_not_lost},
+      {"a reader tells restarts apart", test_restarts_told_apart},
+      {"else it is the fewest", test_restarts_fewest},
+      {"what a restart stored twice", test_restart_twice},
+      {"offsets that a restart gave again", test_restart_offsets})
