@@ -32,6 +32,7 @@ class Mutant:
     Bug: what is wrong, in a sentence or two; it may go on in lines that begin with a space
     Finding: the name of the finding that must be there
     Under: the faults (faults/NAME.conf) under each of which it must be; `none`: it needs none
+    Also: what else may show it, perhaps without any fault; may be left out
     """
 
     def __init__(self, path):
@@ -51,12 +52,14 @@ class Mutant:
             else:
                 raise Refused("%s: %r is neither `Name: text` nor a line that goes on with one"
                               % (path, line))
+        also = fields.pop("Also", "")
         if sorted(fields) != ["Bug", "Finding", "Under"]:
             raise Refused("%s: the header must have Bug, Finding and Under, and has %s"
                           % (path, ", ".join(fields)))
         self.bug = fields["Bug"]
         self.finding = fields["Finding"]
         self.under = fields["Under"].split()
+        self.also = also.split()
         self.check_files()
 
     def check_files(self):

@@ -168,6 +168,12 @@ class Judged(Folder):
             wrong, = self.judged(HEADER, cell("kill-broker", True), bare)
             self.assertRegex(wrong, r"^without any fault \(plain\): (duplicate|unseen|failed)$")
 
+    def test_what_may_show_without_the_fault(self):
+        header = HEADER.rstrip("\n") + "\nAlso: duplicate\n\n"
+        for more, wrong in (([], []), (["lost"], ["without any fault (none): duplicate, lost"])):
+            bare = dict(cell("none", False, False), findings=["duplicate", *more], verdict="invalid")
+            self.assertEqual(self.judged(header, cell("kill-broker", True), bare), wrong)
+
     def test_something_else_is_found_where_no_fault_is_needed(self):
         bare = dict(cell("plain", False, False), findings=["duplicate"], verdict="invalid")
         self.assertEqual(self.judged(HEADER.replace("kill-broker", "none"), cell("none", True), bare),
