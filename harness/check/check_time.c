@@ -6,7 +6,7 @@
  *
  *   real-time-order   a message that was known before another was sent lies before it
  *   false-empty       who asks from an offset on gets no "no message" once a message at that
- *                     offset or behind it is known
+ *                     offset or behind it is known, nor who waits for one then
  *   size-wrong        a size lies between the fewest and the most messages that the consumer
  *                     can have had left to take while it asked
  *
@@ -23,6 +23,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* An answer may be on its way for so long, on a slow machine, that it says what was then. */
+#define LATE_NS INT64_C(10000000000)
 
 /* An entry that producer-order or a finding at its offset has named says nothing more. */
 static bool is_displaced(const struct checking *k, const struct log_entry *entry)
@@ -148,12 +151,33 @@ static void say_false_empty(struct checking *k, size_t consumer, size_t topic,
         e->time_ns = r->begin_ns;
         e->offset = entry->offset;
         e->text = entry->message;
+        bool held = log->known_ns[at] > r->begin_ns;
         evidence_say(e,
                      "asked from offset %" PRId64 " on and was told that there is no message; "
-                     "offset %" PRId64 " (%s) had been %s %.3f ms before",
+                     "offset %" PRId64 " (%s) had been %s %.3f ms before%s",
                      r->offset, entry->offset, shown_text(k, entry->message).text,
-                     known_by(k, log, at), (double)(r->begin_ns - log->known_ns[at]) / 1e6);
+                     known_by(k, log, at),
+                     (double)((held ? r->end_ns : r->begin_ns) - log->known_ns[at]) / 1e6,
+                     held ? " the answer, while it waited" : "");
     }
+}
+
+/* What was known until then had to be in the answer: before it asked; and if the broker
+ * held it, and no fault came in between, also what came while it waited, LATE_NS before the
+ * answer at least. */
+static int64_t seen_until_ns(const struct checking *k, const struct history_request *r)
+{
+    if (k->plain || r->end_ns == TIME_NONE || r->end_ns - LATE_NS <= r->begin_ns) {
+        return r->begin_ns;
+    }
+    for (size_t i = 0; i < k->h->faults.count; i++) {
+        const struct history_fault *fault = &k->h->faults.items[i];
+        if (fault->begin_ns <= r->end_ns &&
+            (fault->end_ns == TIME_NONE || fault->end_ns >= r->begin_ns)) {
+            return r->begin_ns;
+        }
+    }
+    return r->end_ns - LATE_NS;
 }
 
 /* Only what is really there counts: an entry that the store lost is `lost`. */
@@ -162,13 +186,14 @@ static void empty_judge(struct checking *k, size_t consumer, size_t topic,
 {
     const struct topic_log *log = &k->logs[topic];
     size_t from = entry_from(log, r->offset);
+    int64_t until_ns = seen_until_ns(k, r);
 
     k->c->promises[PROMISE_NOT_EMPTY].checked++;
-    if (earliest[from] > r->begin_ns) {
+    if (earliest[from] > until_ns) {
         return;
     }
-    for (size_t i = from; i < log->count && earliest[i] <= r->begin_ns; i++) {
-        if (log->known_ns[i] != TIME_NONE && log->known_ns[i] <= r->begin_ns &&
+    for (size_t i = from; i < log->count && earliest[i] <= until_ns; i++) {
+        if (log->known_ns[i] != TIME_NONE && log->known_ns[i] <= until_ns &&
             !is_displaced(k, &log->items[i])) {
             say_false_empty(k, consumer, topic, r, i);
             return;

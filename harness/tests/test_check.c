@@ -1102,8 +1102,63 @@ static void id_twice(struct folder *f)
     FOUND(f, {FINDING_FORGOTTEN, SOURCE_HISTORY, "P3", 1, 1, "producer id 20 was given to it"});
 }
 
+/* C2 waits for what P2 sends next, and is told after so long that there is nothing. */
+static void held(struct folder *f, int64_t ms, bool fault)
+{
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"invoke\",\"id\":950,"
+        "\"path\":\"/consumer/consume\",\"topic\":\"T1\",\"offset\":30}",
+        tick(f));
+    line_is_sent(f, 1, 0, 13, false);
+    if (fault) {
+        add(f, "scenario/scenario.conf", "fault = after 36 acks: pause broker for 1 ms");
+        int64_t id = request_begin(f, 1, 0);
+        static const char *const types[] = {"begin", "hit", "restart", "end"};
+        for (size_t i = 0; i < 4; i++) {
+            add(f, "history/harness.jsonl",
+                "{\"t\":%" PRId64 ",\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
+                "\"fault\":2,\"acks\":36}",
+                tick(f), types[i]);
+        }
+        request_end(f, 1, id, "info", 0);
+    }
+    f->now_ns += ms * 1000000;
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"fail\",\"id\":950,"
+        "\"http\":400,\"code\":\"no_message\"}",
+        tick(f));
+    drained(f, 0, 0);
+}
+
+static void held_and_not_woken(struct folder *f)
+{
+    held(f, 11000, false);
+    FOUND(f, {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1,
+              "had been acknowledged 11003.000 ms before the answer, while it waited"});
+}
+
+/* What was decided before may arrive late, and a fault may hold it up for long. */
+static void held_and_answered_late(struct folder *f)
+{
+    held(f, 9000, false);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    judged_release(&o);
+}
+
+static void held_through_a_fault(struct folder *f)
+{
+    held(f, 30000, true);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    judged_release(&o);
+}
+
 static void test_time(void)
 {
+    WITH_BOTH(held_and_not_woken)
+    WITH_BOTH(held_and_answered_late)
+    WITH_BOTH(held_through_a_fault)
     WITH_BOTH(real_time_order)
     WITH_BOTH(false_empty)
     WITH_BOTH(false_empty_last)
