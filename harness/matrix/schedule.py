@@ -16,6 +16,9 @@ NETWORK = ("lose-reply", "delay", "trickle", "cut", "half-open", "reset")
 # be left behind it, or the next fault would find nobody sending.
 ACKS_PER_MS = 5
 
+RETAINED = 0.2  # part of the soak's runs in which the broker removes what all have read
+RETENTIONS = (1000, 5000, 25000)  # bytes of a topic; a message counts 100 more than it is long
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -125,6 +128,7 @@ class Schedule:
     logs: dict    # producer: its lines, as (topic, text)
     faults: tuple
     seeks: tuple = ()  # one at most for a consumer of a topic
+    retention: int = 0  # bytes of each topic that the broker keeps, about; 0: all
 
     def lines(self):
         return sum(len(log) for log in self.logs.values())
@@ -136,6 +140,8 @@ class Schedule:
             rows.append("%s: %s : %s" % (topic, " ".join("P%d" % p for p in producers),
                                          " ".join("C%d" % c for c in consumers)))
         rows += [seek.line() for seek in self.seeks]
+        if self.retention:
+            rows.append("retention_bytes = %d" % self.retention)
         rows += [fault.line() for fault in self.faults]
         return "".join(row + "\n" for row in rows)
 
@@ -294,4 +300,7 @@ def draw_mixed(seed, stores, names=None):
     shape = Shape(dice.randint(1, 5), dice.randint(1, 4), dice.randint(1, 4))
     drawn = without_clashes(dice.choices(kinds, k=dice.randint(1, 5)))
     schedule = draw("soak", store, seed, drawn, shape, dice.choice((100, 300, 1000)))
-    return replace(schedule, seeks=draw_seeks(dice, schedule.topics, schedule.logs))
+    seeks = draw_seeks(dice, schedule.topics, schedule.logs)
+    if dice.random() < RETAINED:  # where the broker removes messages nobody may seek
+        return replace(schedule, retention=dice.choice(RETENTIONS))
+    return replace(schedule, seeks=seeks)

@@ -5,6 +5,8 @@ nothing more can go. A run under faults is not the same twice: a smaller schedul
 one of a few runs fails, and given up when none does.
 """
 
+from dataclasses import replace
+
 PARTS = (0.5, 0.75)
 LINES_MIN = 20  # shorter is not easier to read
 
@@ -15,6 +17,8 @@ def smaller(schedule):
         yield "without fault %d" % (index + 1), schedule.without_fault(index)
     for index in reversed(range(len(schedule.seeks))):
         yield "without seek %d" % (index + 1), schedule.without_seek(index)
+    if schedule.retention:
+        yield "without retention", replace(schedule, retention=0)
     for producer in sorted(schedule.logs) if len(schedule.logs) > 1 else []:
         yield "without P%d" % producer, schedule.without_producer(producer)
     consumers = sorted({c for _, readers in schedule.topics.values() for c in readers})

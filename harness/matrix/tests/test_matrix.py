@@ -81,6 +81,14 @@ class Draw(unittest.TestCase):
             self.assertIn(seek.line() + "\n", drawn.conf())
 
 
+    def test_retention_is_drawn_without_seeks(self):
+        retained = [drawn for drawn in map(mixed, range(200)) if drawn.retention]
+        self.assertTrue(10 < len(retained) < 100, len(retained))
+        for drawn in retained:
+            self.assertEqual(drawn.seeks, ())
+            self.assertIn("\nretention_bytes = %d\n" % drawn.retention, drawn.conf())
+
+
 class Shrink(unittest.TestCase):
     """With failures that need no run."""
 
@@ -104,6 +112,11 @@ class Shrink(unittest.TestCase):
             self.assertIn(producer, found.logs)
             self.assertIn(topic, found.topics)
             self.assertEqual(len(found.logs), 1)
+
+    def test_retention_goes_where_it_is_not_needed(self):
+        drawn = next(drawn for drawn in map(mixed, range(200)) if drawn.retention)
+        self.assertEqual(self.shrink(drawn, lambda s: bool(s.logs)).retention, 0)
+        self.assertEqual(self.shrink(drawn, lambda s: bool(s.retention)).retention, drawn.retention)
 
     def test_seeks_are_kept_where_they_are_needed(self):
         drawn = next(drawn for drawn in map(mixed, range(200)) if drawn.seeks)
