@@ -37,6 +37,7 @@ enum {
     EXIT_BAD_INPUT = 2,
     SLICE_MS = 100,   /* waits are cut up, to show progress and to notice a signal */
     SIZE_EVERY = 100, /* messages, for a history */
+    SAVED_MS = 500,   /* for an answer about the saved position; it is asked for again */
     POLL_MS = 500,    /* how long the broker holds a request; how fine --idle is measured */
 };
 
@@ -54,9 +55,12 @@ struct consume {
     MyConsumer *consumer;
     int64_t received;
 
+    pthread_mutex_t asking; /* the saved position; before lock */
     pthread_mutex_t lock;
     /* guarded by lock: */
-    int64_t busy_ms;                       /* the last message or failed request */
+    int64_t ids[SETTINGS_TOPICS_MAX]; /* of each topic, as it is registered; -1: not yet */
+    bool unsure[SETTINGS_TOPICS_MAX]; /* of each topic: does the broker still know how far it is? */
+    int64_t busy_ms;                  /* the last message or failed request */
     int64_t quiet_ms[SETTINGS_TOPICS_MAX]; /* the last "no message" for each topic */
 };
 
@@ -98,13 +102,57 @@ static bool consume_idle(struct consume *consume)
     return idle;
 }
 
+/* ---- the position that the broker has saved ----------------------------------------- */
+
+/* Each consume tells the broker the position anew. So what it had saved itself shows only before
+ * the first one, after it may have been started again; for the history, that is asked then. */
+static void consume_ask_saved(struct consume *consume, const char *topic)
+{
+    size_t i = topic_index(consume, topic);
+    int64_t size = -1;
+    pthread_mutex_lock(&consume->asking); /* nobody consumes meanwhile */
+    pthread_mutex_lock(&consume->lock);
+    int64_t id = consume->ids[i];
+    bool ask = consume->unsure[i] && id >= 0;
+    pthread_mutex_unlock(&consume->lock);
+    if (ask) {
+        history_saved(consume->history, topic);
+        if (myqueue_size(consume->settings->broker, topic, id, SAVED_MS, &size, NULL) !=
+            MYQUEUE_OK) {
+            size = -1;
+        }
+        history_saved_told(consume->history, topic, size);
+        pthread_mutex_lock(&consume->lock);
+        consume->unsure[i] = size < 0;
+        pthread_mutex_unlock(&consume->lock);
+    }
+    pthread_mutex_unlock(&consume->asking);
+}
+
+static void consume_note(struct consume *consume, const struct myqueue_attempt *attempt)
+{
+    size_t i = topic_index(consume, attempt->topic);
+    pthread_mutex_lock(&consume->lock);
+    if (attempt->client_id >= 0) {
+        consume->ids[i] = attempt->client_id;
+    } else if (strcmp(attempt->path, "/consumer/consume") == 0) {
+        consume->unsure[i] = attempt->http == 0 || attempt->http >= 500;
+    }
+    pthread_mutex_unlock(&consume->lock);
+}
+
 static void on_attempt(void *arg, const struct myqueue_attempt *attempt)
 {
     struct consume *consume = arg;
+    if (consume->history != NULL && attempt->phase == MYQUEUE_BEGIN &&
+        strcmp(attempt->path, "/consumer/consume") == 0) {
+        consume_ask_saved(consume, attempt->topic);
+    }
     history_attempt(consume->history, attempt);
     if (attempt->phase == MYQUEUE_BEGIN) {
         return;
     }
+    consume_note(consume, attempt);
     if (strcmp(attempt->path, "/topics") == 0 && attempt->http == 200) {
         fprintf(stderr, "%s: topic %s did not exist and was created\n", consume->name,
                 attempt->topic);
@@ -305,6 +353,16 @@ static size_t consume_identities(const struct consume *consume, struct myqueue_i
     return count;
 }
 
+/* What an earlier life has been, the broker may have forgotten meanwhile. */
+static void consume_begin_unsure(struct consume *consume)
+{
+    for (size_t i = 0; i < SETTINGS_TOPICS_MAX; i++) {
+        bool registered = i < consume->state.topic_count && consume->state.topics[i].client_id >= 0;
+        consume->ids[i] = registered ? consume->state.topics[i].client_id : -1;
+        consume->unsure[i] = registered;
+    }
+}
+
 /* The file is empty of what is not of these ids. */
 static void consume_keep_identities(struct consume *consume)
 {
@@ -419,7 +477,9 @@ static int consume_run(struct consume *consume)
     }
     history_start(consume->history, consume->state.life, consume->settings->topics, consume->lines,
                   consume->settings->topic_count);
+    pthread_mutex_init(&consume->asking, NULL);
     pthread_mutex_init(&consume->lock, NULL);
+    consume_begin_unsure(consume);
     int code = consume_connect(consume);
     if (code == EXIT_DONE) {
         bool good = resumed || consume_empty(consume);
@@ -437,6 +497,7 @@ static int consume_run(struct consume *consume)
         code = consume_report(consume, good);
     }
     pthread_mutex_destroy(&consume->lock);
+    pthread_mutex_destroy(&consume->asking);
     return code;
 }
 

@@ -201,27 +201,47 @@ void history_receive(struct history *history, int64_t line, const MyMessage *mes
     event_end(history);
 }
 
-void history_size(struct history *history, const char *topic)
+static void size_begin(struct history *history, const char *op, const char *topic)
 {
     if (history == NULL) {
         return;
     }
-    event_begin(history, "size", "invoke");
+    event_begin(history, op, "invoke");
     event_text(history, "topic", topic);
     event_end(history);
 }
 
-void history_sized(struct history *history, const char *topic, int64_t size)
+static void size_end(struct history *history, const char *op, const char *topic, int64_t size)
 {
     if (history == NULL) {
         return;
     }
-    event_begin(history, "size", size >= 0 ? "ok" : "info");
+    event_begin(history, op, size >= 0 ? "ok" : "info");
     event_text(history, "topic", topic);
     if (size >= 0) {
         event_number(history, "size", size);
     }
     event_end(history);
+}
+
+void history_size(struct history *history, const char *topic)
+{
+    size_begin(history, "size", topic);
+}
+
+void history_sized(struct history *history, const char *topic, int64_t size)
+{
+    size_end(history, "size", topic, size);
+}
+
+void history_saved(struct history *history, const char *topic)
+{
+    size_begin(history, "saved", topic);
+}
+
+void history_saved_told(struct history *history, const char *topic, int64_t size)
+{
+    size_end(history, "saved", topic, size);
 }
 
 void history_seek(struct history *history, const char *topic, int64_t offset)

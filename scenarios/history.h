@@ -47,6 +47,11 @@ void history_receive(struct history *history, int64_t line, const MyMessage *mes
 void history_size(struct history *history, const char *topic);
 void history_sized(struct history *history, const char *topic, int64_t size);
 
+/* The same of the position that the broker has saved: no consume has told it since the last one
+ * that failed, or since the consumer was started again. */
+void history_saved(struct history *history, const char *topic);
+void history_saved_told(struct history *history, const char *topic, int64_t size);
+
 /* A consumer is about to go on at `offset` of the topic; and what came of it: `code` is the
  * status's name. */
 void history_seek(struct history *history, const char *topic, int64_t offset);

@@ -168,6 +168,18 @@ static bool is_restart(const struct checking *k, const struct history_fault *fau
            (fault_kind(planned->action)->shape == SHAPE_DOWN || planned->action == FAULT_REPLACE);
 }
 
+/* Is the broker's process gone, and with it what was on its way there? */
+static bool is_death(const struct checking *k, const struct history_fault *fault)
+{
+    const struct scenario_fault *planned;
+
+    if (fault->number < 1 || (uint64_t)fault->number > k->s->fault_count) {
+        return false;
+    }
+    planned = &k->s->faults[fault->number - 1];
+    return planned->target == TARGET_BROKER && fault_kind(planned->action)->shape == SHAPE_DOWN;
+}
+
 /* What the run as a whole says: was it given up, when was the broker started again? */
 static void run_take(struct checking *k)
 {
@@ -183,8 +195,8 @@ static void run_take(struct checking *k)
     for (size_t i = 0; i < k->h->faults.count; i++) {
         const struct history_fault *fault = &k->h->faults.items[i];
         if (fault->hit_ns != TIME_NONE && fault->restart_ns != TIME_NONE && is_restart(k, fault)) {
-            MEMORY_PUSH(&k->restarts,
-                        (struct restart){fault->number, fault->hit_ns, fault->restart_ns});
+            MEMORY_PUSH(&k->restarts, (struct restart){fault->number, fault->hit_ns,
+                                                       fault->restart_ns, is_death(k, fault)});
         }
     }
 }

@@ -103,6 +103,7 @@ struct restart {
     int64_t fault;      /* its number */
     int64_t hit_ns;     /* it was certainly dead */
     int64_t restart_ns; /* it was started again */
+    bool of_broker;     /* else what it keeps its messages in was, or another took its place */
 };
 
 /* A topic, or a client of it, that the broker no longer knew. */
@@ -284,6 +285,10 @@ void check_moves(struct checking *k, size_t topic, const uint32_t *lines_of);
  * at all; the last one on a topic before a moment. FINDING_ROOT: none. */
 size_t moved_cause(const struct checking *k, size_t consumer, const struct stray *stray);
 size_t moved_before(const struct checking *k, size_t consumer, size_t topic, int64_t time_ns);
+
+/* A size showed that a consumer's position was moved by a restart: by `more` messages too many are
+ * left, or, if it is negative, too few. The finding. */
+size_t moved_show(struct checking *k, size_t consumer, size_t topic, size_t restart, int64_t more);
 
 /* ---- the parts -------------------------------------------------------------------- */
 

@@ -13,6 +13,9 @@
  *
  * It went forward when more is missing just there than answers were lost, and the store had some of
  * it: another consumer was given it. What nobody was given may as well have been lost.
+ *
+ * With offsets a consumer says its own position, and the broker's shows in a size that is asked for
+ * before that: check_time.c judges it, and what is wrong is said here.
  */
 #include "harness/check/check_parts.h"
 
@@ -332,4 +335,21 @@ size_t moved_before(const struct checking *k, size_t consumer, size_t topic, int
         }
     }
     return finding;
+}
+
+size_t moved_show(struct checking *k, size_t consumer, size_t topic, size_t restart, int64_t more)
+{
+    struct moved m = {
+        .consumer = consumer, .topic = topic, .restart = restart, .finding = FINDING_ROOT};
+
+    for (size_t i = 0; i < k->moved.count; i++) {
+        const struct moved *old = &k->moved.items[i];
+        if (old->consumer == consumer && old->topic == topic && old->restart == restart &&
+            old->finding != FINDING_ROOT) {
+            return old->finding;
+        }
+    }
+    say_moved_position(k, &m, false, more < 0 ? -more : more, more < 0 ? "high" : "low");
+    MEMORY_PUSH(&k->moved, m);
+    return m.finding;
 }

@@ -223,7 +223,7 @@ static void empties_check(struct checking *k, size_t topic, const int64_t *earli
 struct consumes {
     int64_t time_ns;
     int64_t highest; /* offset */
-    int64_t late;    /* the lowest offset of those without an answer; INT64_MAX: none */
+    int64_t begun;   /* when the last of them began */
     int64_t lost;    /* how many are without an answer */
 };
 
@@ -238,7 +238,8 @@ struct counting {
     int64_t *taken; /* receives */
     size_t taken_count;
     struct consumes_list asked; /* by begin */
-    struct consumes_list heard; /* those that were answered, by end */
+    struct consumes_list heard; /* those that were done, by end */
+    struct consumes_list lost;  /* those without an answer */
 };
 
 static int time_compare(const void *a, const void *b)
@@ -323,7 +324,7 @@ static void consumes_sum(struct consumes_list *list)
         const struct consumes *before = &list->items[i - 1];
         struct consumes *now = &list->items[i];
         now->highest = before->highest > now->highest ? before->highest : now->highest;
-        now->late = before->late < now->late ? before->late : now->late;
+        now->begun = before->begun > now->begun ? before->begun : now->begun;
         now->lost += before->lost;
     }
 }
@@ -341,23 +342,26 @@ static struct consumes consumes_until(const struct consumes_list *list, int64_t 
             high = middle;
         }
     }
-    return low == 0 ? (struct consumes){0, 0, INT64_MAX, 0} : list->items[low - 1];
+    return low == 0 ? (struct consumes){TIME_NONE, 0, TIME_NONE, 0} : list->items[low - 1];
 }
 
-static void consumes_count(const struct history_consumer *c, size_t topic, struct counting *n)
+static void consumes_count(const struct checking *k, const struct history_consumer *c, size_t topic,
+                           struct counting *n)
 {
+    uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
+
     for (size_t i = 0; i < c->requests.count; i++) {
         const struct history_request *r = &c->requests.items[i];
         bool lost = r->outcome == OUTCOME_INFO || r->outcome == OUTCOME_OPEN;
-        bool heard = r->outcome == OUTCOME_OK || r->code != TEXT_NONE;
+        bool done = r->outcome == OUTCOME_OK || (r->code != TEXT_NONE && r->code == no_message);
         if (!r->is_consume || r->topic != topic) {
             continue;
         }
-        MEMORY_PUSH(&n->asked,
-                    (struct consumes){r->begin_ns, r->offset,
-                                      lost && r->offset >= 0 ? r->offset : INT64_MAX, lost});
-        if (heard && r->end_ns != TIME_NONE) {
-            MEMORY_PUSH(&n->heard, (struct consumes){r->end_ns, r->offset, INT64_MAX, 0});
+        MEMORY_PUSH(&n->asked, (struct consumes){r->begin_ns, r->offset, r->begin_ns, lost});
+        if (done && r->end_ns != TIME_NONE) {
+            MEMORY_PUSH(&n->heard, (struct consumes){r->end_ns, r->offset, r->begin_ns, 0});
+        } else if (lost && r->offset >= 0) {
+            MEMORY_PUSH(&n->lost, (struct consumes){r->begin_ns, r->offset, r->begin_ns, 1});
         }
     }
     consumes_sum(&n->asked);
@@ -375,7 +379,7 @@ static void consumer_count(const struct checking *k, size_t consumer, size_t top
             n->taken[n->taken_count++] = c->receives.items[i].time_ns;
         }
     }
-    consumes_count(c, topic, n);
+    consumes_count(k, c, topic, n);
 }
 
 static void consumer_forget(struct counting *n)
@@ -385,6 +389,31 @@ static void consumer_forget(struct counting *n)
     n->taken_count = 0;
     n->asked.count = 0;
     n->heard.count = 0;
+    n->lost.count = 0;
+}
+
+/* The lowest offset of the consumes without an answer that may have come to the broker after those
+ * that were done; INT64_MAX: none. What was on its way to a broker that died before one of these
+ * began never comes. */
+static int64_t late_low(const struct checking *k, const struct counting *n, int64_t done_begun_ns,
+                        int64_t end_ns)
+{
+    int64_t low = INT64_MAX;
+    int64_t died_ns = TIME_NONE;
+
+    for (size_t i = 0; i < k->restarts.count; i++) {
+        const struct restart *restart = &k->restarts.items[i];
+        if (restart->of_broker && restart->restart_ns <= done_begun_ns) {
+            died_ns = restart->hit_ns;
+        }
+    }
+    for (size_t i = n->lost.count; i-- > 0;) {
+        const struct consumes *lost = &n->lost.items[i];
+        if (lost->time_ns >= died_ns && lost->time_ns <= end_ns && lost->highest < low) {
+            low = lost->highest;
+        }
+    }
+    return low;
 }
 
 /* How many messages the broker may think that the consumer has taken. With offsets it is told
@@ -403,7 +432,8 @@ static void taken_bounds(const struct checking *k, const struct counting *n, int
         return;
     }
     *low = heard.highest > 0 ? heard.highest : 0;
-    *low = asked.late < *low ? asked.late : *low;
+    int64_t late = late_low(k, n, heard.begun, end_ns);
+    *low = late < *low ? late : *low;
     *high = asked.highest > *high ? asked.highest : *high;
 }
 
@@ -445,10 +475,11 @@ static size_t size_cause(const struct checking *k, size_t consumer, size_t topic
     return cause;
 }
 
-/* The lowest position that seeks can have left the consumer at; INT64_MAX: there were none. */
-static int64_t sought_low(const struct history_consumer *c, const struct history_size *size)
+/* What seeks can have left the consumer's position at. */
+static void sought_bounds(const struct history_consumer *c, const struct history_size *size,
+                          int64_t *low, int64_t *high)
 {
-    int64_t low = INT64_MAX;
+    int64_t sought = INT64_MAX;
 
     for (size_t i = 0; i < c->seeks.count; i++) {
         const struct history_seek *seek = &c->seeks.items[i];
@@ -457,9 +488,27 @@ static int64_t sought_low(const struct history_consumer *c, const struct history
             continue;
         }
         bool done = seek->outcome == OUTCOME_OK && seek->end_ns <= size->begin_ns;
-        low = done || seek->offset < low ? seek->offset : low;
+        sought = done || seek->offset < sought ? seek->offset : sought;
+        *high = seek->offset > *high ? seek->offset : *high;
     }
-    return low;
+    *low = sought < *low ? sought : *low;
+}
+
+/* A saved size that cannot be is the first that shows the position after a restart: that is what
+ * was forgotten. FINDING_ROOT: it is not, a consume came between. */
+static size_t saved_cause(struct checking *k, size_t consumer, size_t topic,
+                          const struct counting *n, const struct history_size *size, int64_t more)
+{
+    struct consumes heard = consumes_until(&n->heard, size->begin_ns);
+    size_t last = k->restarts.count;
+
+    for (size_t i = 0; i < k->restarts.count && size->saved; i++) {
+        const struct restart *restart = &k->restarts.items[i];
+        if (restart->restart_ns <= size->end_ns && heard.time_ns < restart->restart_ns) {
+            last = i;
+        }
+    }
+    return last == k->restarts.count ? FINDING_ROOT : moved_show(k, consumer, topic, last, more);
 }
 
 static void size_judge(struct checking *k, size_t consumer, size_t topic, const struct counting *n,
@@ -469,8 +518,7 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     int64_t high;
 
     taken_bounds(k, n, size->begin_ns, size->end_ns, &low, &high);
-    int64_t sought = sought_low(&k->h->consumers[consumer], size);
-    low = sought < low ? sought : low;
+    sought_bounds(&k->h->consumers[consumer], size, &low, &high);
     int64_t removed = log_removed(k->h, topic);
     high = removed > high ? removed : high;
     int64_t least = count_until(n->known, n->known_count, size->begin_ns) - high;
@@ -486,6 +534,10 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     bool excused = restarted_before(k, size->end_ns) &&
                    !(k->h->run.claims.messages && k->h->run.claims.positions);
     size_t cause = size_cause(k, consumer, topic, size->end_ns);
+    if (cause == FINDING_ROOT) {
+        cause = saved_cause(k, consumer, topic, n, size,
+                            size->size > most ? size->size - most : size->size - least);
+    }
     excused |= cause != FINDING_ROOT && k->c->findings.items[cause].excused;
     size_t finding = findings_get(&k->c->findings, FINDING_SIZE_WRONG, SOURCE_HISTORY,
                                   consumer_name(k, consumer).text, topic, cause, excused);
@@ -588,6 +640,7 @@ static void counts_check(struct checking *k, size_t topic, judge_counts *judge)
     free(n.begun);
     free(n.asked.items);
     free(n.heard.items);
+    free(n.lost.items);
 }
 
 void check_sizes(struct checking *k)

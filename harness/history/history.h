@@ -31,6 +31,8 @@
  *    "message":"INFO"}
  *   {"t":12,"process":"C1","op":"size","type":"invoke","topic":"T1"}
  *   {"t":13,"process":"C1","op":"size","type":"ok","topic":"T1","size":0}
+ *   {"t":13,"process":"C1","op":"saved","type":"invoke","topic":"T1"}
+ *   {"t":13,"process":"C1","op":"saved","type":"ok","topic":"T1","size":0}
  *   {"t":14,"process":"C1","op":"seek","type":"invoke","topic":"T1","offset":7}
  *   {"t":15,"process":"C1","op":"seek","type":"ok","topic":"T1"}
  *
@@ -109,13 +111,15 @@ struct history_receive {
     uint32_t message;
 };
 
-/* A consumer asked how many messages it has not taken. */
+/* A consumer asked how many messages it has not taken. `saved`: from the position that the broker
+ * had saved itself, with no consume since the last one that failed or since it was started. */
 struct history_size {
     int64_t begin_ns;
     int64_t end_ns;
     int64_t size; /* OUTCOME_OK */
     uint32_t topic;
     enum outcome outcome;
+    bool saved;
 };
 
 /* A consumer set its position. */

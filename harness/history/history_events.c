@@ -27,6 +27,7 @@ struct reading {
     struct intmap sends;    /* open: line -> index in producer->sends */
     struct intmap requests; /* open: id -> index in the requests */
     struct intmap sizes;    /* open: topic, a text -> index in consumer->sizes */
+    struct intmap saved;    /* the same, of those of the saved position */
     struct intmap seeks;    /* the same in consumer->seeks */
 };
 
@@ -272,10 +273,11 @@ static bool receive_take(struct reading *r, const struct event *e, const struct 
     return true;
 }
 
-static bool size_take(struct reading *r, const struct event *e, const struct moment *m,
+static bool size_take(struct reading *r, const struct event *e, const struct moment *m, bool saved,
                       char *reason, size_t reason_size)
 {
     struct history_consumer *c = r->consumer;
+    struct intmap *open = saved ? &r->saved : &r->sizes;
     uint32_t topic = topic_of(r, e);
     size_t index;
 
@@ -283,15 +285,16 @@ static bool size_take(struct reading *r, const struct event *e, const struct mom
         return lacks(reason, reason_size, "a size without 'topic'");
     }
     if (m->begins) {
-        intmap_put(&r->sizes, topic, c->sizes.count);
+        intmap_put(open, topic, c->sizes.count);
         MEMORY_PUSH(&c->sizes, (struct history_size){.begin_ns = m->time_ns,
                                                      .end_ns = TIME_NONE,
                                                      .size = NUMBER_NONE,
                                                      .topic = topic,
-                                                     .outcome = OUTCOME_OPEN});
+                                                     .outcome = OUTCOME_OPEN,
+                                                     .saved = saved});
         return true;
     }
-    if (!intmap_take(&r->sizes, topic, &index)) {
+    if (!intmap_take(open, topic, &index)) {
         return lacks(reason, reason_size, "the end of a size that never began");
     }
     c->sizes.items[index].end_ns = m->time_ns;
@@ -339,7 +342,17 @@ static void open_release(struct reading *r)
     intmap_release(&r->sends);
     intmap_release(&r->requests);
     intmap_release(&r->sizes);
+    intmap_release(&r->saved);
     intmap_release(&r->seeks);
+}
+
+static void sizes_close(struct reading *r, const struct intmap *open)
+{
+    for (size_t i = 0; i < open->slot_count; i++) {
+        if (open->slots[i].key != -1) {
+            r->consumer->sizes.items[open->slots[i].value].outcome = OUTCOME_INFO;
+        }
+    }
 }
 
 /* What the last life had begun and never ended: nobody knows how it went. */
@@ -355,11 +368,8 @@ static void open_close(struct reading *r)
             request_at(r, r->requests.slots[i].value)->outcome = OUTCOME_INFO;
         }
     }
-    for (size_t i = 0; i < r->sizes.slot_count; i++) {
-        if (r->sizes.slots[i].key != -1) {
-            r->consumer->sizes.items[r->sizes.slots[i].value].outcome = OUTCOME_INFO;
-        }
-    }
+    sizes_close(r, &r->sizes);
+    sizes_close(r, &r->saved);
     for (size_t i = 0; i < r->seeks.slot_count; i++) {
         if (r->seeks.slots[i].key != -1) {
             r->consumer->seeks.items[r->seeks.slots[i].value].outcome = OUTCOME_INFO;
@@ -445,8 +455,8 @@ static bool client_event(void *arg, const struct event *e, char *reason, size_t 
     if (event_is(e, EVENT_OP, "receive")) {
         return receive_take(r, e, &m, reason, reason_size);
     }
-    if (event_is(e, EVENT_OP, "size")) {
-        return size_take(r, e, &m, reason, reason_size);
+    if (event_is(e, EVENT_OP, "size") || event_is(e, EVENT_OP, "saved")) {
+        return size_take(r, e, &m, event_is(e, EVENT_OP, "saved"), reason, reason_size);
     }
     return !event_is(e, EVENT_OP, "seek") || seek_take(r, e, &m, reason, reason_size);
 }

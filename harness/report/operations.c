@@ -64,7 +64,7 @@ static struct operation of_receive(const void *items, size_t i)
 static struct operation of_size(const void *items, size_t i)
 {
     const struct history_size *s = (const struct history_size *)items + i;
-    return (struct operation){.name = "size",
+    return (struct operation){.name = s->saved ? "saved size" : "size",
                               .path = TEXT_NONE,
                               .topic = s->topic,
                               .begin_ns = s->begin_ns,

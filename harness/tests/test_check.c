@@ -1911,6 +1911,107 @@ static void positions_forward(struct folder *f)
     judged_release(&o);
 }
 
+/* ---- the same with offsets: what the broker had saved ------------------------------------------
+ */
+
+/* Before C2's receive of an offset of T1, at that time: its operation with these members. */
+static void operation_insert(struct folder *f, int64_t offset, const char *op, const char *type,
+                             const char *members)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    size_t at = receive_of(c2, offset);
+    char line[512];
+
+    snprintf(line, sizeof line, "%.*s,\"process\":\"C2\",\"op\":\"%s\",\"type\":\"%s\",%s}",
+             (int)strcspn(c2->lines[at], ","), c2->lines[at], op, type, members);
+    line_insert(c2, at, line);
+}
+
+static void consumed(struct folder *f, int64_t before, int64_t offset, const char *type)
+{
+    char members[256];
+
+    snprintf(members, sizeof members,
+             "\"id\":%" PRId64
+             ",\"path\":\"/consumer/consume\",\"topic\":\"T1\",\"offset\":%" PRId64,
+             7000 + before, offset);
+    operation_insert(f, before, "request", "invoke", members);
+    snprintf(members, sizeof members, "\"id\":%" PRId64 ",\"http\":%d", 7000 + before,
+             strcmp(type, "ok") == 0 ? 200 : 0);
+    operation_insert(f, before, "request", type, members);
+}
+
+/* C2 asks what the broker has saved, before its receive of an offset of T1. */
+static void saved_told(struct folder *f, int64_t before, int64_t size)
+{
+    char members[64];
+
+    operation_insert(f, before, "saved", "invoke", "\"topic\":\"T1\"");
+    snprintf(members, sizeof members, "\"topic\":\"T1\",\"size\":%" PRId64, size);
+    operation_insert(f, before, "saved", "ok", members);
+}
+
+/* It was answered at 8 and had asked for 10 when the broker was killed: any of these is right. */
+static void saved_right(struct folder *f)
+{
+    consumed(f, 8, 8, "ok");
+    consumed(f, 10, 10, "info");
+    saved_told(f, FIRST_AFTER_KILL, 2);
+    is_valid(f);
+}
+
+static void saved_low(struct folder *f)
+{
+    consumed(f, 8, 8, "ok");
+    consumed(f, 10, 10, "info");
+    saved_told(f, FIRST_AFTER_KILL, 12);
+    FOUND(f,
+          {FINDING_FORGOTTEN, SOURCE_HISTORY, "fault 1", 0, 1,
+           "the position of C2 on topic 'T1', which was 8 too low after fault 1"},
+          {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 12; there were 0 to 4",
+           "forgotten"});
+}
+
+static void saved_high(struct folder *f)
+{
+    passed_over(f, 4, 11);
+    consumed(f, 3, 3, "ok");
+    saved_told(f, FIRST_AFTER_KILL, 1);
+    struct judged o = folder_check(f);
+    CU_ASSERT_EQUAL(o.c->findings.items[0].kind, FINDING_FORGOTTEN);
+    CU_ASSERT_PTR_NOT_NULL(strstr(o.c->findings.items[0].evidence[0].detail,
+                                  "the position of C2 on topic 'T1', which was 6 too high"));
+    judged_release(&o);
+}
+
+/* A consume that the broker has done since says where the consumer is. */
+static void saved_again(struct folder *f)
+{
+    consumed(f, 8, 8, "ok");
+    consumed(f, FIRST_AFTER_KILL, 11, "ok");
+    saved_told(f, FIRST_AFTER_KILL, 12);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 12; there were 0 to 1"});
+}
+
+/* A consume that was lost with the broker that was killed does not come to the next one. */
+static void saved_after_death(struct folder *f)
+{
+    consumed(f, 3, 3, "info");
+    consumed(f, 8, 8, "ok");
+    consumed(f, FIRST_AFTER_KILL + 2, 11, "ok");
+    saved_told(f, FIRST_AFTER_KILL + 4, 10);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 10; there were 0 to 5"});
+}
+
+static void test_saved(void)
+{
+    WITH_BOTH(saved_right)
+    WITH_BOTH(saved_low)
+    WITH_BOTH(saved_high)
+    WITH_BOTH(saved_again)
+    WITH_BOTH(saved_after_death)
+}
+
 static void test_positions(void)
 {
     WITH_BOTH(position_back)
@@ -2247,4 +2348,5 @@ SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken
       {"the order of what is sent to a system without offsets", test_plain_order},
       {"each promise counts what was looked at", test_promises},
       {"a system forgets where a consumer was", test_positions},
+      {"a broker forgets where a consumer was", test_saved},
       {"a fault did not do its work", test_faults})

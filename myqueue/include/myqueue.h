@@ -355,6 +355,20 @@ MYQUEUE_API enum myqueue_status myqueue_create_topic(const char *broker, const c
                                                      int timeout_ms, char *error);
 
 /*
+ * Ask once how many messages of a topic a consumer has left, from the position that the broker has
+ * saved: where a consumer of this library was when it last asked for more, as it tells the broker
+ * its position only then. myconsumer_size tells it first.
+ *
+ * consumer_id  what the registration gave, see struct myqueue_identity
+ *
+ * MYQUEUE_OK, MYQUEUE_BROKER_AWAY when there was no good answer within timeout_ms,
+ * MYQUEUE_FORGOTTEN when the broker knows no such consumer, MYQUEUE_REFUSED, MYQUEUE_BAD_REPLY.
+ */
+MYQUEUE_API enum myqueue_status myqueue_size(const char *broker, const char *topic,
+                                             int64_t consumer_id, int timeout_ms, int64_t *size,
+                                             char *error);
+
+/*
  * Ask once whether the broker and its store work. MYQUEUE_OK, or MYQUEUE_BROKER_AWAY when
  * there was no good answer within timeout_ms.
  */

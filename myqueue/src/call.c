@@ -4,6 +4,7 @@
 #include "myqueue/src/call.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -135,6 +136,67 @@ enum myqueue_status myqueue_create_topic(const char *broker, const char *topic, 
         mq_reply_release(&reply);
     }
     mq_text_release(&body);
+    return status;
+}
+
+enum myqueue_status mq_call_size(struct mq_reply *reply, int64_t *size, char *error)
+{
+    enum myqueue_status status = MYQUEUE_OK;
+    if (reply->kind == MQ_REPLY_REFUSED) {
+        status = mq_reply_status(reply, true);
+        snprintf(error, MYQUEUE_ERROR_BYTES, "%s", reply->error);
+    } else {
+        *size = mq_reply_number(reply, "size");
+        if (*size < 0) {
+            status = MYQUEUE_BAD_REPLY;
+            snprintf(error, MYQUEUE_ERROR_BYTES, "the broker answered without a size");
+        }
+    }
+    mq_reply_release(reply);
+    return status;
+}
+
+/* Ask once. MYQUEUE_BROKER_AWAY, with one line in `error`, for what is neither a success nor a
+ * refusal; then there is nothing to release. */
+static enum myqueue_status call_once(const char *url, const char *target, int timeout_ms,
+                                     struct mq_reply *reply, char *error)
+{
+    int limit_ms = timeout_ms >= 0 ? timeout_ms : CALL_LONGEST_MS;
+    enum myqueue_status status = mq_call(url, target, NULL, limit_ms, reply);
+    if (status != MYQUEUE_OK) {
+        snprintf(error, MYQUEUE_ERROR_BYTES, "out of memory");
+    } else if (reply->kind != MQ_REPLY_SUCCESS && reply->kind != MQ_REPLY_REFUSED) {
+        status = MYQUEUE_BROKER_AWAY;
+        snprintf(error, MYQUEUE_ERROR_BYTES, "%s", reply->error);
+        mq_reply_release(reply);
+    }
+    return status;
+}
+
+enum myqueue_status myqueue_size(const char *broker, const char *topic, int64_t consumer_id,
+                                 int timeout_ms, int64_t *size, char *error)
+{
+    char unwanted[MYQUEUE_ERROR_BYTES];
+    char url[MQ_ADDRESS_BYTES_MAX];
+    struct mq_reply reply;
+    struct mq_text target = {0};
+    error = error != NULL ? error : unwanted;
+    error[0] = '\0';
+    enum myqueue_status status = mq_address_parse(broker, url, error);
+    if (status != MYQUEUE_OK) {
+        return status;
+    }
+    mq_text_format(&target, "/size?topic=");
+    mq_text_query(&target, topic);
+    mq_text_format(&target, "&consumer_id=%" PRId64, consumer_id);
+    if (target.failed) {
+        status = MYQUEUE_NO_MEMORY;
+        snprintf(error, MYQUEUE_ERROR_BYTES, "out of memory");
+    } else {
+        status = call_once(url, target.bytes, timeout_ms, &reply, error);
+        status = status == MYQUEUE_OK ? mq_call_size(&reply, size, error) : status;
+    }
+    mq_text_release(&target);
     return status;
 }
 

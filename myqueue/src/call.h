@@ -30,4 +30,8 @@ enum myqueue_status mq_call_until(const char *url, const char *target, const cha
                                   int timeout_ms, const struct mq_call_watch *watch,
                                   struct mq_reply *reply, char *error);
 
+/* What came of GET /size, a success or a refusal, which is released: MYQUEUE_OK and the size, or
+ * the reason why there is none, with one line in `error`. */
+enum myqueue_status mq_call_size(struct mq_reply *reply, int64_t *size, char *error);
+
 #endif

@@ -393,21 +393,7 @@ static enum myqueue_status stream_size(struct stream *stream, int64_t *size, cha
 {
     struct mq_reply reply;
     enum myqueue_status status = stream_call(stream, "/size", -1, "", &reply, error);
-    if (status != MYQUEUE_OK) {
-        return status;
-    }
-    if (reply.kind == MQ_REPLY_REFUSED) {
-        status = mq_reply_status(&reply, true);
-        snprintf(error, MYQUEUE_ERROR_BYTES, "%s", reply.error);
-    } else {
-        *size = mq_reply_number(&reply, "size");
-        if (*size < 0) {
-            status = MYQUEUE_BAD_REPLY;
-            snprintf(error, MYQUEUE_ERROR_BYTES, "the broker answered without a size");
-        }
-    }
-    mq_reply_release(&reply);
-    return status;
+    return status == MYQUEUE_OK ? mq_call_size(&reply, size, error) : status;
 }
 
 enum myqueue_status myconsumer_size(MyConsumer *consumer, const char *topic, int64_t *size,

@@ -554,6 +554,28 @@ static void topics_are_created_and_health_is_asked(void)
     broker_release(&broker);
 }
 
+/* Nothing tells the broker of the position: it counts from the one that it has. */
+static void a_saved_size_is_asked(void)
+{
+    struct myconsumer_options options = options_for_tests();
+    int64_t size = -1;
+    MyConsumer *consumer = begin(&options);
+    struct myqueue_identity who;
+    CU_ASSERT_EQUAL(myconsumer_identity(consumer, "T1", &who), MYQUEUE_OK);
+    myconsumer_stop(consumer);
+    CU_ASSERT_EQUAL(myqueue_size(broker.address, "T1", who.client_id, PATIENCE_MS, &size, error),
+                    MYQUEUE_OK);
+    CU_ASSERT(size >= 0);
+    CU_ASSERT_EQUAL(
+        myqueue_size(broker.address, "T1", who.client_id + 999, PATIENCE_MS, &size, error),
+        MYQUEUE_FORGOTTEN);
+    CU_ASSERT_NOT_EQUAL(error[0], '\0');
+    broker_release(&broker);
+    CU_ASSERT_EQUAL(myqueue_size(broker.address, "T1", who.client_id, 1000, &size, NULL),
+                    MYQUEUE_BROKER_AWAY);
+    CU_ASSERT_EQUAL(myqueue_size("nonsense", "T1", 1, 1, &size, error), MYQUEUE_BAD_ADDRESS);
+}
+
 static void stops_at_once_while_it_waits(void)
 {
     struct myconsumer_options options = options_for_tests();
@@ -591,6 +613,7 @@ int main(void)
     SUITE_TEST(a_seek_survives_lost_requests_and_answers);
     SUITE_TEST(a_seek_gives_up_when_the_broker_is_away);
     SUITE_TEST(a_topic_that_has_ended_is_not_mended_by_a_seek);
+    SUITE_TEST(a_saved_size_is_asked);
     SUITE_TEST(goes_on_as_the_same);
     SUITE_TEST(topics_are_created_and_health_is_asked);
     SUITE_TEST(stops_at_once_while_it_waits);

@@ -512,6 +512,14 @@ static void a_killed_consumer_goes_on_as_the_same(void)
     CHECK_RUN(0, "cd $DIR && $CONSUME --id 2 --topics T1 --logs . --idle 1 && "
                  "grep '^T1 ' consumer_1.txt | diff - consumer_2.txt");
     CHECK_RUN(0, "grep '\"incarnation\":2,\"lines\":{\"T1\":[1-9][0-9]*,\"T2\":[1-9]' $DIR/h");
+    /* Before its first consume it asks what the broker has saved. */
+    for (int topic = 1; topic <= 2; topic++) {
+        CHECK_RUN(0,
+                  "sed -n '/\"incarnation\":2/,/\"incarnation\":3/p' $DIR/h | "
+                  "grep '\"op\":\"\\(saved\",\"type\":\"ok\\|request\",\"type\":\"invoke\\)\",.*"
+                  "\"topic\":\"T%d\"' | head -1 | grep '\"op\":\"saved\".*\"size\":'",
+                  topic);
+    }
     CHECK_RUN(0, "%s", command); /* it has all */
     end();
 }
