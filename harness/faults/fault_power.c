@@ -66,11 +66,27 @@ static bool power_prepare(struct fault_scene *scene)
     return run_tool(rt, "begin", 0, NULL);
 }
 
+/* Has the store left the sign that it is seen? */
+static bool is_loaded(struct runtime *rt)
+{
+    char data[PATH_MAX];
+    char sign[PATH_MAX];
+
+    snprintf(sign, sizeof sign, "%.4000s.disk/loaded", runtime_data(rt, data));
+    return access(sign, F_OK) == 0;
+}
+
 /* A commit's bytes are unsynced for an instant only; a cut at any other is just a kill. */
 static bool power_ripe(struct fault_scene *scene)
 {
     struct loss loss;
 
+    if (!is_loaded(scene->rt)) {
+        return control_fail(
+            scene->rt->control, NULL,
+            "the store runs without libpowercut.so, although it is to be preloaded: "
+            "a power cut would take what was synced");
+    }
     return run_tool(scene->rt, "look", 0, &loss) && loss.bytes + loss.names > 0;
 }
 

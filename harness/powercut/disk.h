@@ -9,6 +9,7 @@
  *   FOLDER.disk/marks/KEY        which part of it was changed since; also its lock
  *   FOLDER.disk/names/KEY        a folder's entries as they were when it was last synced (names.h)
  *   FOLDER.disk/lock             held while names are carried over
+ *   FOLDER.disk/loaded           the shim was loaded by a program since the last cut
  *
  * A KEY is a file's or a folder's identity: its inode with the time at which it was made, as
  * inode numbers are given again. So no descriptor or name has to be followed: a file that was

@@ -559,6 +559,21 @@ def power_cuts_of_sqlite(folder):
     run_with_power_cuts(folder, "sqlite")
 
 
+@test
+def a_power_cut_needs_the_shim_in_the_store(folder):
+    """Without it the broker would be blamed for what the cut takes."""
+    programs = Path(folder) / "programs"
+    programs.mkdir()
+    for path in [*BUILD.glob("myqueue-*"), *BUILD.glob("*.so")]:
+        shutil.copy(BUILD / "libstepclock.so" if path.name == "libpowercut.so" else path,
+                    programs / path.name)
+    scenario = make_scenario(folder, *MAPPING, "store = sqlite", *POWER_CUTS)
+    done = subprocess.run([programs / "myqueue-harness", "run", "--root", ROOT, "--runtime", "process",
+                           scenario], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 255, done.stdout + done.stderr
+    assert "runs without libpowercut.so" in done.stderr + done.stdout, done.stderr
+
+
 # Each incarnation of PostgreSQL has a segment of the few that a system has, and files in /dev/shm.
 def no_shared_memory_is_left(folder, *faults, end=None):
     scenario = make_scenario(folder, *MAPPING, *faults, lines=400)
