@@ -39,6 +39,7 @@ struct fault_scene {
     int64_t in_flight; /* produce requests on their way, now */
     bool frozen;       /* the kind's target was, when it began: all its processes are stopped */
     int64_t bit;       /* what bitten() said last; before, the requests in flight at the begin */
+    int64_t hit_ns;    /* when it happened, if hit() needed time after that; 0: when it said so */
     char more[128];    /* what else is to be said of it at the hit; "": nothing */
     void *state;       /* a kind's own, from begin() to end(); release() frees it */
 };

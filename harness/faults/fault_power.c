@@ -8,6 +8,7 @@
  */
 #include "harness/faults/fault_kind.h"
 
+#include "common/clock.h"
 #include "harness/run/control.h"
 #include "harness/runtime/runtime.h"
 
@@ -100,8 +101,11 @@ static bool power_hit(struct fault_scene *scene)
 {
     struct loss loss;
 
-    if (!scene->rt->ops->dead(scene->rt, scene->fault->target) ||
-        !run_tool(scene->rt, "cut", scene->fault->seed, &loss)) {
+    if (!scene->rt->ops->dead(scene->rt, scene->fault->target)) {
+        return false;
+    }
+    scene->hit_ns = clock_now_ns();
+    if (!run_tool(scene->rt, "cut", scene->fault->seed, &loss)) {
         return false;
     }
     scene->bit = loss.bytes + loss.survived + loss.names;

@@ -115,8 +115,8 @@ static int64_t fault_bit(struct fault_scene *scene)
 
 static void fault_record_hit(struct driver *d, struct fault_scene *scene)
 {
-    record_fault_hit(d->record, scene->number, scene->bit, fault_kind(scene->fault->action)->unit,
-                     scene->more);
+    record_fault_hit(d->record, scene->number, scene->hit_ns == 0 ? clock_now_ns() : scene->hit_ns,
+                     scene->bit, fault_kind(scene->fault->action)->unit, scene->more);
 }
 
 /* A window has hit something until it closes, the others when they happen. */

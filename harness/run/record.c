@@ -191,12 +191,12 @@ void record_phase(struct record *r, const char *name)
 }
 
 /* Begin a fault's line. */
-static void fault_line(struct buffer *line, size_t number, const char *type)
+static void fault_line(struct buffer *line, size_t number, const char *type, int64_t time_ns)
 {
     buffer_printf(line,
                   "{\"t\":%lld,\"process\":\"harness\",\"op\":\"fault\",\"type\":\"%s\","
                   "\"fault\":%zu",
-                  (long long)clock_now_ns(), type, number);
+                  (long long)time_ns, type, number);
 }
 
 void record_fault_begin(struct record *r, size_t number, const struct scenario_fault *fault,
@@ -206,7 +206,7 @@ void record_fault_begin(struct record *r, size_t number, const struct scenario_f
     struct buffer words = BUFFER_INIT;
 
     fault_append_words(&words, fault);
-    fault_line(&line, number, "begin");
+    fault_line(&line, number, "begin", clock_now_ns());
     buffer_printf(&line, ",\"action\":\"%s\",\"target\":\"%s\",\"words\":",
                   fault_action_name(fault->action), fault_target_name(fault->target));
     json_append_string(&line, buffer_slice(&words));
@@ -216,12 +216,12 @@ void record_fault_begin(struct record *r, size_t number, const struct scenario_f
     buffer_release(&words);
 }
 
-void record_fault_hit(struct record *r, size_t number, int64_t bit, const char *unit,
-                      const char *more)
+void record_fault_hit(struct record *r, size_t number, int64_t time_ns, int64_t bit,
+                      const char *unit, const char *more)
 {
     struct buffer line = BUFFER_INIT;
 
-    fault_line(&line, number, "hit");
+    fault_line(&line, number, "hit", time_ns);
     buffer_printf(&line, ",\"bit\":%lld,\"unit\":", (long long)bit);
     json_append_string(&line, slice_of(unit));
     if (more[0] != '\0') {
@@ -235,7 +235,7 @@ void record_fault(struct record *r, size_t number, const char *type)
 {
     struct buffer line = BUFFER_INIT;
 
-    fault_line(&line, number, type);
+    fault_line(&line, number, type, clock_now_ns());
     record_line(r, &line);
 }
 

@@ -65,10 +65,10 @@ void record_phase(struct record *r, const char *name);
 void record_fault_begin(struct record *r, size_t number, const struct scenario_fault *fault,
                         int64_t acks, int64_t in_flight);
 
-/* It has certainly happened, or, of a window, is about to be over, and has hit so many of the
- * unit: "requests in flight". `more` is what else is to be said; "": nothing. */
-void record_fault_hit(struct record *r, size_t number, int64_t bit, const char *unit,
-                      const char *more);
+/* At this moment it has certainly happened, or, of a window, is about to be over, and has hit so
+ * many of the unit: "requests in flight". `more` is what else is to be said; "": nothing. */
+void record_fault_hit(struct record *r, size_t number, int64_t time_ns, int64_t bit,
+                      const char *unit, const char *more);
 
 /* type: "restart" (its target is started again, or it is undone), "end" (all is well again). */
 void record_fault(struct record *r, size_t number, const char *type);
