@@ -198,7 +198,7 @@ const char *log_place_words(enum log_place place)
     static const char *const words[] = {[LOG_START] = "at the start of the log",
                                         [LOG_MIDDLE] = "in the middle of the log",
                                         [LOG_END] = "at the end of the log",
-                                        [LOG_NOTHING_LEFT] = "where no rows are left"};
+                                        [LOG_NOTHING_LEFT] = "in a log that has no rows left"};
     return words[place];
 }
 

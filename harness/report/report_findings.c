@@ -300,17 +300,17 @@ static void parts_put(const struct page *p, const struct finding *f)
 {
     struct buffer where = BUFFER_INIT;
 
-    page_put(p, "<div class=\"scroll\"><table class=\"around\">\n<thead><tr><th>Producer</th>"
-                "<th>Topic</th><th>Messages</th><th>Offsets</th><th>Where</th></tr></thead>\n"
+    page_put(p, "<div class=\"scroll\"><table class=\"around\">\n<thead><tr><th>Messages</th>"
+                "<th>Producer</th><th>Topic</th><th>Offsets</th><th>Where</th></tr></thead>\n"
                 "<tbody>\n");
     for (size_t i = 0; i < f->part_count; i++) {
         const struct finding_part *part = &f->parts[i];
         page_put(p, "<tr><td>");
+        word_number(p->b, part->count);
+        page_put(p, "</td><td>");
         html_text(p->b, part->process);
         page_put(p, "</td><td>");
         html_text(p->b, p->s->topics[part->topic].name);
-        page_put(p, "</td><td>");
-        word_number(p->b, part->count);
         page_put(p, "</td><td>");
         if (part->extent.lowest != OFFSET_NONE) {
             buffer_printf(p->b, "%" PRId64 " – %" PRId64, part->extent.lowest,
