@@ -1,11 +1,13 @@
 """calls.py - the assignment's seven calls, in the dialect that a system understands.
 
 The assignment leaves open how parameters travel, and contradicts itself on the name of one. A
-Dialect is one way to write them; `fit()` finds one that a system understands. A Caller makes the
-calls over a connection of its own and never sends anything twice.
+Dialect is one way to write them; `fit()` finds one that a system understands, and hears by which
+words it says that there is no message. A Caller makes the calls over a connection of its own and
+never sends anything twice.
 """
 
 import http.client
+import itertools
 import json
 import re
 import select
@@ -40,9 +42,15 @@ class Dialect:
     topic: str = "topic"      # and in every other call
     id_text: bool = False     # ids as strings
     slash: bool = False       # paths end with one
+    empty: tuple = ()         # the shapes of "no message", where it was sure that there was none
+    fresh: bool = False       # a connection for each request: it closes them without a word
 
     def write(self, call, fields):
         """method, path with query, headers, body of a call."""
+        method, path, headers, body = self.carry(call, fields)
+        return method, path, {**headers, **({"Connection": "close"} if self.fresh else {})}, body
+
+    def carry(self, call, fields):
         method, path = CALLS[call]
         path += "/" if self.slash else ""
         carrier = self.post if method == "POST" else self.get
@@ -63,8 +71,9 @@ class Dialect:
         return method, "%s?%s" % (path, encoded), {}, None if method == "GET" else b""
 
     def words(self):
-        return "POST with %s, GET with %s, a new topic's name as '%s', else '%s'" % (
-            TOKENS[self.post], TOKENS[self.get], self.created, self.topic)
+        return "POST with %s, GET with %s, a new topic's name as '%s', else '%s'%s" % (
+            TOKENS[self.post], TOKENS[self.get], self.created, self.topic,
+            ", a connection for each request" * self.fresh)
 
 
 class Answer:
@@ -78,8 +87,8 @@ class Answer:
       unknown  whether it was done: no answer, or an error of the system's own
     """
 
-    def __init__(self, call, shown, status=None, text="", error=None):
-        self.call, self.shown = call, shown
+    def __init__(self, call, shown, status=None, text="", error=None, empty=()):
+        self.call, self.shown, self.empty = call, shown, empty
         self.status, self.text, self.error = status, text, error
         self.value, self.code = None, None
         try:
@@ -127,7 +136,7 @@ class Answer:
 # system has one.
 WORDINGS = (
     ("no_message", r"no (more |new |log )*(log )?messages?\b|\bempty\b|nothing (new|to|left)|"
-                   r"no (data|logs?|entr)|up.to.date|end of"),
+                   r"no (data|logs?|entry|entries)\b(?! ?base)|up.to.date|end of (the )?(topic|queue|log)"),
     ("unknown_producer", r"producer.*(not|n't|unknown|invalid|no such|exist)|"
                          r"(not|unknown|invalid|no such|no).*producer"),
     ("unknown_consumer", r"consumer.*(not|n't|unknown|invalid|no such|exist)|"
@@ -137,30 +146,46 @@ WORDINGS = (
     ("not_registered", r"(not|un).?(registered|subscribed)|subscri"),
 )
 CODES = {code for code, _ in WORDINGS}
+FORGOTTEN = CODES - {"no_message"}  # what a client is told that is not known, or its topic
 
 
 def code_of(answer):
-    """Why it was refused, as our own broker would name it. When that cannot be told it is
-    "refused", and no_message of a consume: that is what is mostly meant."""
+    """Why it was refused, as our own broker would name it; "refused": that cannot be told. A consume
+    is told that there is no message by the words that `fit()` heard for an empty topic, or by
+    ones that can mean nothing else; anything else may be an error of any kind."""
     if answer.field("code") in CODES:
         return answer.field("code")
+    consume, said = answer.call == "consume", shape(answer)
+    if consume and said in answer.empty:
+        return "no_message"
+    for code, wording in WORDINGS:
+        if (code == "no_message") <= consume and re.search(wording, said):
+            return code
+    return "refused"
+
+
+def shape(answer):
+    """What a refusal says, without what is different each time: names in quotes, and numbers."""
     said = (answer.field("message") or answer.field("error") or answer.field("detail") or
             answer.text)
-    said = re.sub(r"'[^']*'|\"[^\"]*\"", "x", str(said)).lower()
-    for code, wording in WORDINGS:
-        if (code == "no_message") <= (answer.call == "consume") and re.search(wording, said):
-            return code
-    return "no_message" if answer.call == "consume" and answer.status < 500 else "refused"
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "x", str(said)).lower()
 
 
 class Caller:
-    """One client's connection. Threads: one."""
+    """
+    One client's connection. Threads: one.
+
+    `dropped`: a connection ended after an answer that did not say so with Connection: close, as it
+    has to (RFC 9112, 9.6). `cut` is the first call that got no answer by that; nobody knows
+    whether it was done.
+    """
 
     def __init__(self, address, dialect=Dialect()):
         where = urllib.parse.urlsplit(address)
         self.prefix, self.dialect = where.path, dialect
         self.connection = http.client.HTTPConnection(where.hostname, where.port, timeout=LIMIT_S)
         self.last = None  # the last Answer, for evidence
+        self.dropped, self.cut = False, None
 
     def __call__(self, call, **fields):
         method, path, headers, body = self.dialect.write(call, fields)
@@ -169,32 +194,47 @@ class Caller:
                                   path, headers, body)
         return self.last
 
+    def raw(self, call, body):
+        """The call with this body, which says that it is JSON."""
+        method, path, headers, _ = self.dialect.write(call, {})
+        self.last = self.exchange(call, "%s %s %s" % (method, path, body.decode()), method, path,
+                                  {**headers, "Content-Type": "application/json"}, body)
+        return self.last
+
     def exchange(self, call, shown, method, path, headers, body):
         try:
-            self.connect()
+            reused = self.connect()
         except ConnectionRefusedError:
             return Answer(call, shown, error="refused")
         except OSError as error:
             return Answer(call, shown, error=str(error) or "no connection")
+        response = None
         try:
             self.connection.request(method, self.prefix + path, body, headers)
             response = self.connection.getresponse()
             text = response.read().decode("utf-8", "replace")
-            return Answer(call, shown, response.status, text)
+            return Answer(call, shown, response.status, text, empty=self.dialect.empty)
         except TimeoutError:
             self.connection.close()
             return Answer(call, shown, error=TIMED_OUT)
         except (OSError, http.client.HTTPException) as error:
             self.connection.close()
-            return Answer(call, shown, error=str(error) or type(error).__name__)
+            answer = Answer(call, shown, error=str(error) or type(error).__name__)
+            if reused and response is None and isinstance(error, ConnectionError):
+                self.dropped, self.cut = True, self.cut or answer
+            return answer
 
     def connect(self):
-        """A connection that the other side has closed meanwhile is not used again."""
+        """A connection that the other side has closed meanwhile is not used again. True: it has
+        answered before."""
         held = self.connection.sock
-        if held is not None and select.select([held], [], [], 0)[0]:
+        if held is not None and (self.dialect.fresh or select.select([held], [], [], 0)[0]):
+            self.dropped = not self.dialect.fresh
             self.connection.close()
-        if self.connection.sock is None:
-            self.connection.connect()
+        if self.connection.sock is not None:
+            return True
+        self.connection.connect()
+        return False
 
     def close(self):
         self.connection.close()
@@ -212,21 +252,29 @@ def int_of(value):
 def fit(address):
     """The first dialect in which all seven calls are understood, nearest to the assignment's, or
     None; and the last answer, which tells why."""
-    caller, number = Caller(address), 0
+    caller, names = Caller(address), ("fit-%d" % number for number in itertools.count(1))
+    for fresh in (False, True):
+        found = fit_all(caller, names, fresh)
+        if caller.cut is None:
+            break
+        caller.cut = None
+    return found, caller.last
+
+
+def fit_all(caller, names, fresh):
     for post in CARRIERS:
         for created in ("name", "topic_name", "topic"):
-            number += 1
-            topic = "fit-%d" % number
-            caller.dialect = Dialect(post=post, created=created)
+            topic = next(names)
+            caller.dialect = Dialect(post=post, created=created, fresh=fresh)
             if caller("create_topic", topic=topic).outcome != "ok":
-                if caller.last.error == TIMED_OUT:
-                    return None, caller.last  # it hangs: so would the other calls
+                if caller.last.error == TIMED_OUT or caller.cut:
+                    return None  # it hangs: so would the other calls
                 continue
             if topic in (caller("list_topics").value or []):
                 fitted = fit_rest(caller, topic)
-                if fitted:
-                    return fitted, caller.last
-    return None, caller.last
+                if fitted or caller.cut:
+                    return fitted
+    return None
 
 
 def fit_rest(caller, topic):
@@ -239,5 +287,19 @@ def fit_rest(caller, topic):
         for get in ("query", "json", "form"):
             caller.dialect = replace(caller.dialect, get=get)
             if caller("size", topic=topic, consumer_id=consumer.value).outcome == "ok":
-                return caller.dialect
+                return replace(caller.dialect, empty=heard_empty(caller, topic, consumer.value))
     return None
+
+
+def heard_empty(caller, topic, consumer):
+    """How a consume is refused in an empty topic, and once all is taken; if it works at all."""
+    empty = caller("consume", topic=topic, consumer_id=consumer)
+    producer = caller("register_producer", topic=topic).value
+    caller("produce", topic=topic, producer_id=producer, message="fit")
+    if caller("consume", topic=topic, consumer_id=consumer).outcome != "ok":
+        return ()
+    drained = caller("consume", topic=topic, consumer_id=consumer)
+    return tuple(sorted({shape(answer) for answer in (empty, drained)
+                         if answer.outcome == "refused"}))
+
+

@@ -16,11 +16,12 @@ import re
 import threading
 from dataclasses import asdict, dataclass, replace
 
-from calls import Caller, fit, int_of
+from calls import FORGOTTEN, Caller, fit, int_of, shape
 from sut import NotBack
 
 GROUPS = {"calls": "The seven calls", "refusals": "Refusals", "concurrency": "At once",
           "dialects": "Dialects", "restart": "After it was started again"}
+REUSED = 40        # calls over one connection
 THREADS = 8
 EACH = 25          # messages of each thread
 LIMIT_S = 120      # for threads to end
@@ -54,18 +55,35 @@ def check(group, what):
     return take
 
 
+class Given:
+    """The ids that were given since the system was started, as (call, id)."""
+
+    def __init__(self):
+        self.ids, self.apart = set(), False
+
+    def add(self, id):
+        self.apart = self.apart or id in self.ids  # each topic counts its own
+        self.ids.add(id)
+
+
 class Probe:
     """What a check is made with."""
 
     numbers = itertools.count(1)
 
-    def __init__(self, address, dialect, start, given=None):
+    def __init__(self, address, dialect, start, given):
         self.address, self.dialect, self.start = address, dialect, start
-        self.given = [] if given is None else given  # (call, id), since the system was started
-        self.call = Caller(address, dialect)
+        self.given = given
+        self.callers = []
+        self.call = self.caller()
 
     def caller(self, **changes):
-        return Caller(self.address, replace(self.dialect, **changes))
+        self.callers.append(Caller(self.address, replace(self.dialect, **changes)))
+        return self.callers[-1]
+
+    def cut(self):
+        """The call that a connection took along when it was closed without a word, if any."""
+        return next((caller.cut for caller in self.callers if caller.cut), None)
 
     def name(self):
         return "judge-%d" % next(self.numbers)
@@ -74,14 +92,14 @@ class Probe:
         """The value of a call that has to succeed."""
         answer = (caller or self.call)(call, **fields)
         if answer.outcome != "ok":
-            raise Wrong(answer.words())
+            raise Wrong("what has to succeed did not: %s" % answer.words())
         return answer.value
 
     def id(self, call, topic, caller=None):
         value = self.done(call, caller, topic=topic)
         if int_of(value) is None:
             raise Wrong("an id that is no number: %r" % (value,))
-        self.given.append((call, int_of(value)))
+        self.given.add((call, int_of(value)))
         return value
 
     def topic(self, consumers=1):
@@ -109,13 +127,15 @@ class Probe:
             if answer.outcome == "empty":
                 break
             if answer.outcome != "ok":
-                raise Wrong(answer.words())
+                raise Wrong("what has to succeed did not: %s" % answer.words())
             got.append(answer.value)
         return got
 
     def refused(self, call, caller=None, **fields):
         """A call that must not succeed."""
-        answer = (caller or self.call)(call, **fields)
+        self.is_refusal((caller or self.call)(call, **fields))
+
+    def is_refusal(self, answer):
         if answer.status is None:
             raise Wrong(answer.words())
         if answer.outcome == "ok" or (answer.outcome == "empty" and answer.status < 300 and
@@ -212,6 +232,19 @@ def texts(p):
     same(p.drain(topic, consumer, 2 * len(TEXTS)), list(TEXTS), "consumed")
 
 
+@check("calls", "the same text twice is two messages")
+def same_text(p):
+    topic, producer, consumer = p.topic()
+    other = p.id("register_producer", topic)
+    sent = ["message %d" % i for i in range(EACH)]
+    p.produce(topic, producer, *sent, "alike", "alike")
+    p.produce(topic, other, "alike", sent[0])
+    p.produce(topic, producer, sent[0])
+    wanted = sent + ["alike"] * 3 + [sent[0]] * 2
+    same(p.drain(topic, consumer, 2 * len(wanted))[EACH:], wanted[EACH:],
+         "consumed after %d others" % EACH)
+
+
 @check("calls", "every consumer gets every message")
 def each_its_own(p):
     topic, producer, one, other = p.topic(2)
@@ -259,6 +292,18 @@ def begins(p):
          "consumed by one that was registered in between")
 
 
+@check("calls", "who registers changes nothing for the others")
+def registering(p):
+    topic, producer, consumer = p.topic()
+    p.produce(topic, producer, "a", "b", "c")
+    same(p.drain(topic, consumer, 1), ["a"], "consumed")
+    p.id("register_consumer", topic)
+    other = p.id("register_producer", topic)
+    p.call("create_topic", topic=topic)  # refused, or another check says so
+    p.produce(topic, other, "d")
+    same(p.drain(topic, consumer, 8), ["b", "c", "d"], "consumed after others registered")
+
+
 # ---- refusals -----------------------------------------------------------------------------------
 
 @check("refusals", "a topic that exists is not created again")
@@ -295,9 +340,20 @@ def produce_unknown(p):
     same(p.size(topic, consumer), 0, "size after a produce was refused")
 
 
+def stranger(p, call, topic, own):
+    """An id of another topic that `topic` does not have: ids may be counted for each one apart."""
+    elsewhere = p.topic()[0]
+    for _ in range(THREADS):
+        id = p.id(call, elsewhere)
+        if id not in own:
+            return id
+    raise Wrong("the same id again and again: %s" % p.call.last.words())
+
+
 @check("refusals", "producing with the id of another topic")
 def produce_elsewhere(p):
-    (topic, _, consumer), (_, other, _) = p.topic(), p.topic()
+    topic, producer, consumer = p.topic()
+    other = stranger(p, "register_producer", topic, (producer, consumer))
     p.refused("produce", topic=topic, producer_id=other, message="x")
     same(p.size(topic, consumer), 0, "size after a produce was refused")
 
@@ -330,7 +386,8 @@ def consume_unknown(p):
 
 @check("refusals", "consuming with the id of another topic")
 def consume_elsewhere(p):
-    (topic, producer, _), (_, _, other) = p.topic(), p.topic()
+    topic, producer, consumer = p.topic()
+    other = stranger(p, "register_consumer", topic, (producer, consumer))
     p.produce(topic, producer, "x")
     p.refused("consume", topic=topic, consumer_id=other)
 
@@ -340,6 +397,12 @@ def consume_half(p):
     topic, producer, _ = p.topic()
     p.produce(topic, producer, "x")
     p.refused("consume", topic=topic)
+
+
+@check("refusals", "a body that is no JSON")
+def no_json(p):
+    p.is_refusal(p.call.raw("create_topic", b'{"name": "jud'))
+    p.topic()
 
 
 @check("refusals", "the size of an unknown topic, or for an unknown consumer")
@@ -443,22 +506,35 @@ def restarts(p, again):
     topic, producer, consumer = p.topic()
     p.produce(topic, producer, "taken", "left", "last")
     same(p.drain(topic, consumer, 1), ["taken"], "consumed")
-    before = list(p.given) if len(set(p.given)) == len(p.given) else [
-        ("register_producer", int_of(producer)), ("register_consumer", int_of(consumer))]
+    before = set(p.given.ids) if not p.given.apart else {
+        ("register_producer", int_of(producer)), ("register_consumer", int_of(consumer))}
     again()
-    p.given.clear()
+    p.given.ids.clear()
     p.call = p.caller()
     found = {"topics": remembered(topic in (p.call("list_topics").value or []), p)}
-    produced = p.call("produce", topic=topic, producer_id=producer, message="new")
-    taken = p.call("consume", topic=topic, consumer_id=consumer)
-    known = taken.outcome in ("ok", "empty")
-    found["ids"] = remembered(produced.outcome == "ok" and known, p,
-                              produced if produced.outcome != "ok" else taken)
+    produced, sender = known(p, "produce", topic, producer_id=producer, message="new")
+    taken, reader = known(p, "consume", topic, consumer_id=consumer)
+    found["ids"] = remembered(sender and reader, p, taken if sender else produced)
     found["positions"] = ("kept", "") if taken.value == "left" else (
-        "unknown" if known and taken.value != "taken" else "forgotten", taken.words())
-    found["messages"] = messages_left(p, topic, consumer if known else None, taken)
+        "unknown" if reader and taken.value != "taken" else "forgotten", taken.words())
+    found["messages"] = messages_left(p, topic, consumer if reader else None, taken)
     found["new ids"] = new_ids(p, topic, before)
     return found
+
+
+def known(p, call, topic, **fields):
+    """
+    The answer of a call with an id of before, and whether the id was known. A refusal is understood
+    if its words say so, or are the ones for an id that nobody has; any other is Wrong.
+    """
+    answer = p.call(call, topic=topic, **fields)
+    if answer.outcome in ("ok", "empty"):
+        return answer, True
+    nobody = {key: 987654321 if key.endswith("_id") else value for key, value in fields.items()}
+    if answer.status is not None and (answer.code in FORGOTTEN or shape(answer) in (
+            shape(p.call(call, topic=topic, **nobody)), shape(p.call(call, topic=p.name(), **nobody)))):
+        return answer, False
+    raise Wrong("what has to succeed, or to say why not, did not: %s" % answer.words())
 
 
 def remembered(yes, p, answer=None):
@@ -472,10 +548,7 @@ def messages_left(p, topic, consumer, taken):
         if p.call("register_consumer", topic=topic).outcome != "ok":
             return "forgotten", p.call.last.words()
         consumer = p.call.last.value
-    try:
-        got += p.drain(topic, consumer, 10)
-    except Wrong as wrong:
-        return "forgotten", str(wrong)
+    got += p.drain(topic, consumer, 10)
     if [text for text in got if text in ("left", "last")] == ["left", "last"]:
         return "kept", ""
     if p.start == "latest":
@@ -534,6 +607,39 @@ def run_check(p, group, function):
         return ("not tolerated" if is_dialect else "wrong"), "%s; %s" % (last, error)
 
 
+def says_close(address, found):
+    """Before the checks, which reuse connections: (Result, the dialect to go on with)."""
+    caller = Caller(address, replace(found, fresh=False))
+    for _ in range(REUSED):
+        caller("list_topics")
+    result = Result("says_close", "calls", "an answer says when its connection is closed", "pass", "")
+    if caller.dropped:
+        dropped(result, (caller.cut or caller.last).words())
+    return result, replace(found, fresh=caller.dropped)
+
+
+def dropped(result, words):
+    result.result = "odd"
+    result.evidence = ("a connection was closed, and its last answer had no 'Connection: close' "
+                       "(RFC 9112, 9.6), so calls get lost: %s" % words)
+
+
+def run_one(p, group, function):
+    """
+    (result, evidence, the call that was lost as its connection had been closed without a word).
+    After such a call the check is made once more, with a connection for each.
+    """
+    result, evidence = run_check(p, group, function)
+    cut = p.cut()
+    if cut is None or result not in ("wrong", "not tolerated"):
+        return result, evidence, None
+    again = run_check(Probe(p.address, replace(p.dialect, fresh=True), p.start, p.given), group,
+                      function)
+    if again[0] in ("wrong", "not tolerated"):
+        return result, evidence, None
+    return *again, cut
+
+
 def first_list(address):
     """Before there is anything: no topics is an empty list."""
     answer = Caller(address)("list_topics")
@@ -552,10 +658,17 @@ def run_all(system, start, persists, tell, restarts_too=True):
     if found is None:
         return None, results + [Result("fit", "calls", "the seven calls are understood", "wrong",
                                        last.words())]
-    given, silent = [], 0
+    closing, found = says_close(system.address, found)
+    results.append(closing)
+    tell(closing)
+    given, silent = Given(), 0
     for group, what, function in CHECKS:
         p = Probe(system.address, found, start, given)
-        result, evidence = run_check(p, group, function)
+        result, evidence, cut = run_one(p, group, function)
+        if cut:
+            found = replace(found, fresh=True)
+            dropped(closing, cut.words())
+            tell(closing)
         results.append(Result(function.__name__, group, what, result, evidence))
         tell(results[-1])
         silent = silent + 1 if p.call.last and p.call.last.status is None else 0

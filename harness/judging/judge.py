@@ -217,7 +217,8 @@ def parse(arguments):
     folders = [args.logs] if args.logs else [
         os.path.join(sut.ROOT, "scenarios", name) for name in SCENARIOS[:1 if args.quick else None]]
     try:
-        args.scenarios = [(os.path.basename(os.path.abspath(folder)), logs.load(folder))
+        args.scenarios = [(os.path.basename(os.path.abspath(folder)),
+                           logs.load(folder) if args.logs else logs.load(folder).repeating())
                           for folder in folders]
     except sut.Failed as failure:
         raise sut.Failed("LOGS=… (--logs): %s" % failure) from None

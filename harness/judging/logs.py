@@ -6,7 +6,7 @@ faults are left out; a run has its own.
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sut import Failed
 
@@ -15,6 +15,7 @@ TIME = re.compile(r"\d{1,2}:\d{2}:\d{2}")
 TOPIC = re.compile(r"(.+?)\s*:((?:\s*P[1-9]\d*)+)\s*:((?:\s*C[1-9]\d*)+)")
 SETTING = re.compile(r"[a-z_]+\s*=")  # of our own harness: title and logs are for all
 CONSUMERS_DEFAULT = 3
+ALIKE_EVERY = 50
 
 
 @dataclass
@@ -44,6 +45,19 @@ class Scenario:
         """How many messages the consumer is to get."""
         mine = set(self.topics_of(1, consumer))
         return sum(line.topic in mine for log in self.logs.values() for line in log)
+
+    def repeating(self):
+        """The same, but that every ALIKE_EVERYth line of a producer has the text of its one before
+        in that topic: who takes it for a copy is found out."""
+        logs = {}
+        for producer, log in self.logs.items():
+            last, logs[producer] = {}, []
+            for count, line in enumerate(log, 1):
+                if count % ALIKE_EVERY == 0 and line.topic in last:
+                    line = replace(line, message=last[line.topic])
+                last[line.topic] = line.message
+                logs[producer].append(line)
+        return replace(self, logs=logs)
 
     def write(self, folder, faults):
         """The scenario as it is run, for the checker: its topics, these faults, the log files."""

@@ -5,9 +5,10 @@ history/, consumer_N.txt), which `myqueue-harness check` judges.
 
 Always: an event is on disk before the request that it announces is sent. A produce whose outcome
 is unknown is not sent again, and a consume whose answer was lost is not either: plain calls have
-no way to say "the same again". A client that is no longer known registers again and goes on; so
-does every client of a system that does not claim to keep ids, since after a restart its id may be
-somebody else's.
+no way to say "the same again". Nor is one that was refused, but by a system that may have forgotten
+its topic or its producer and says that this is why. A client that is no longer known registers
+again and goes on; so does every client of a system that does not claim to keep ids, since after a
+restart its id may be somebody else's.
 
 Threads: one for each client, and the caller's own, which injects the faults and watches.
 """
@@ -18,7 +19,7 @@ import threading
 import time
 
 import sut
-from calls import Caller, int_of
+from calls import FORGOTTEN, Caller, int_of
 
 STALL_S = 60          # without any progress; then the run is given up
 STALL_TOLD_S = 5      # … and a person is told, once
@@ -27,7 +28,7 @@ IN_FLIGHT_S = 2       # how long a kill waits for a produce to be on its way
 RESTART_MS = 300
 SIZE_EVERY = 40       # messages between two questions for the size
 EXCESS = 3            # a consumer that got this many times what there is gives up
-FORGOTTEN = ("unknown_topic", "unknown_producer", "unknown_consumer", "not_registered", "refused")
+ENROLS_MAX = 2        # of one send
 
 
 class History:
@@ -149,10 +150,11 @@ class Producer(Client):
             if answer.outcome == "away":
                 time.sleep(PAUSE_S)
                 continue
-            if answer.outcome == "refused" and answer.code in FORGOTTEN and enrolled < 2:
-                enrolled += 1
+            if answer.outcome == "refused" and answer.code in FORGOTTEN:
                 self.enrol(line.topic)
-                continue
+                enrolled += 1
+                if self.owner.description.may_forget() and enrolled <= ENROLS_MAX:
+                    continue
             self.ended(line, answer)
             return True
         return False
@@ -213,7 +215,7 @@ class Consumer(Client):
             self.received(topic, str(answer.value), answer.field("offset"))
         elif answer.outcome == "refused" and answer.code in FORGOTTEN:
             self.enrol(topic)
-        elif answer.outcome == "away":
+        elif answer.outcome != "empty":
             time.sleep(PAUSE_S)
         return answer.outcome != "empty"
 

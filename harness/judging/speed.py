@@ -82,8 +82,8 @@ def request_bytes(address, dialect, call, **fields):
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 
-def measure(connections):
-    """A figure: what they were answered in MEASURED_S."""
+def measure(connections, fresh):
+    """A figure: what they were answered in MEASURED_S. `fresh`: a connection for each request."""
     selector = selectors.DefaultSelector()
     took, failures, first = [], 0, None
     for connection in connections:
@@ -105,7 +105,7 @@ def measure(connections):
                 if status != 200:
                     failures += 1
                     first = first or connection.received.decode("utf-8", "replace")[:300]
-            if closed:
+            if closed or fresh and status is not None:
                 connection.close(selector)
                 connection.open(selector)
             elif status is not None:
@@ -138,7 +138,8 @@ def figures(address, dialect):
                         for consumer in consumers]
         figure = {"call": call, "connections": count}
         try:
-            figure.update(measure([Connection(to, request) for request in requests]))
+            figure.update(measure([Connection(to, request) for request in requests],
+                                  dialect.fresh))
         except (OSError, ValueError) as error:
             figure["error"] = str(error)
         found.append(figure)

@@ -79,6 +79,10 @@ class Description:
     def claims(self):
         return {"persistent": bool(self.persists), "persists": self.persists, "start": self.start}
 
+    def may_forget(self):
+        """Topics or ids, so that a client has to register again after a restart."""
+        return not {"topics", "ids"} <= set(self.persists)
+
     def claims_words(self):
         kept = "keeps %s when it is started again" % listed(self.persists) if self.persists \
             else "keeps nothing when it is started again"
@@ -241,11 +245,18 @@ def filled(words, places):
 
 
 def free_port():
+    """
+    (port, a socket). No other judge of this machine gets the port until the socket is closed: its
+    name says that the port is taken, also while nobody listens at it.
+    """
     for port in random.sample(PORTS, 100):
+        held = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe, contextlib.suppress(OSError):
+            held.bind("\0myqueue-judge-port-%d" % port)
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-            return port
+            return port, held
+        held.close()
     raise Failed("no free port found between %d and %d" % (PORTS[0], PORTS[-1]))
 
 
@@ -294,7 +305,7 @@ class Database:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="myqueue-judge-")
-        self.port = free_port()
+        self.port, self.held = free_port()
         self.url = "postgres://myqueue@127.0.0.1:%d/myqueue" % self.port
         self.child = None
         self.tool = os.path.join(ROOT, "tools", "postgres")
@@ -322,6 +333,7 @@ class Database:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.child.wait(STOP_LIMIT_S)
             end_session(self.child)
+        self.held.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -341,7 +353,7 @@ class System:
     def __enter__(self):
         self.data = tempfile.mkdtemp(prefix="myqueue-judge-")
         os.chmod(self.data, 0o755)
-        self.port = free_port()
+        self.port, self.held = free_port()
         self.places = {"port": self.port, "data": self.data, "root": ROOT,
                        "build": self.description.programs or BUILD}
         try:
@@ -362,6 +374,7 @@ class System:
             end_session(self.child)
         if self.database is not None:
             self.database.end()
+        self.held.close()
         shutil.rmtree(self.data, ignore_errors=True)
 
     def command(self, words):

@@ -4,7 +4,9 @@
 `none` is the example as it is. Each flaw is a class that changes one thing of it.
 """
 
+import json
 import os
+import signal
 import sys
 import time
 
@@ -180,6 +182,190 @@ class Cuts(Queue):
         return super().produce(topic, producer_id, message.strip())
 
 
+class DropsCopies(Queue):
+    """A text that the topic has already is taken for a copy: success, and nothing is stored."""
+
+    def produce(self, topic, producer_id, message):
+        found = self.client("producer", topic, producer_id)
+        if self.one("SELECT 1 FROM log WHERE topic = ? AND message = ?", found, message):
+            return {}
+        return super().produce(topic, producer_id, message)
+
+
+class DropsRepeats(Queue):
+    """The same for the text of the topic's last message, once there are more than twenty."""
+
+    def produce(self, topic, producer_id, message):
+        found = self.client("producer", topic, producer_id)
+        number = self.messages(found)
+        if number > 20 and self.one("SELECT message FROM log WHERE topic = ? AND number = ?", found,
+                                    number - 1) == message:
+            return {}
+        return super().produce(topic, producer_id, message)
+
+
+class StoresRefused(Queue):
+    """Every ninth message of a topic, once it has many, is stored and refused."""
+
+    def produce(self, topic, producer_id, message):
+        done = super().produce(topic, producer_id, message)
+        count = self.messages(self.topic_id(topic))
+        if count > 60 and count % 9 == 0:
+            self.db.commit()
+            raise Refused("Try again")
+        return done
+
+
+class BusyAgain(Queue):
+    """Once it was killed with some messages in it, it has no answer to a consume but an excuse."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.busy = self.one("SELECT count(*) FROM log") > 100
+
+    def consume(self, topic, consumer_id):
+        if self.busy:
+            raise Refused("Database is busy")
+        return super().consume(topic, consumer_id)
+
+
+class OtherWords(Queue):
+    """No flaw: it says in its own way that there is no message."""
+
+    def consume(self, topic, consumer_id):
+        try:
+            return super().consume(topic, consumer_id)
+        except Refused as refused:
+            raise Refused("Please come again, consumer %s" % consumer_id
+                          if "No message" in str(refused) else str(refused)) from None
+
+
+class CreatesOnProduce(Queue):
+    """A topic that is not there is made for a message, which is then in it or not."""
+
+    def produce(self, topic, producer_id, message):
+        if self.one("SELECT id FROM topic WHERE name = ?", topic) is None:
+            self.create_topic(topic)
+            return {}
+        return super().produce(topic, producer_id, message)
+
+
+class ChecksNoTopic(Queue):
+    """A consumer's id is good for every topic."""
+
+    def client(self, kind, topic, id):
+        found = self.topic_id(topic)
+        if self.one("SELECT topic FROM %s WHERE id = ?" % kind, id) is None:
+            raise Refused("%s %s is unknown" % (kind.title(), id))
+        return found
+
+
+class CutsLong(Queue):
+    """Texts end after 1,024 characters."""
+
+    def produce(self, topic, producer_id, message):
+        return super().produce(topic, producer_id, message[:1024])
+
+
+class EscapesLines(Queue):
+    """A line's end comes out as two characters."""
+
+    def produce(self, topic, producer_id, message):
+        return super().produce(topic, producer_id, message.replace("\n", "\\n"))
+
+
+class RacesForPlaces(Queue):
+    """A message's place is looked up first and taken later, whoever has it meanwhile."""
+
+    def produce(self, topic, producer_id, message):
+        found = self.client("producer", topic, producer_id)
+        number = self.messages(found)
+        self.db.commit()
+        self.lock.release()
+        time.sleep(0.001)
+        self.lock.acquire()
+        self.db.execute("INSERT OR REPLACE INTO log VALUES (?, ?, ?)", [found, number, message])
+        return {}
+
+
+class LosesLastAtStop(Queue):
+    """What came last is not there any more after SIGTERM; a kill does it no harm."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        signal.signal(signal.SIGTERM, self.stop)
+
+    def stop(self, *_):
+        self.db.execute("DELETE FROM log WHERE rowid = (SELECT max(rowid) FROM log)")
+        self.db.commit()
+        os._exit(0)
+
+
+class RegisteringResets(Queue):
+    """A new consumer brings all of its topic back to the beginning."""
+
+    def register_consumer(self, topic):
+        new = super().register_consumer(topic)
+        self.db.execute("UPDATE consumer SET position = 0 WHERE topic = ?", [self.topic_id(topic)])
+        return new
+
+
+class KeepsHundred(Queue):
+    """Of a topic, the latest hundred messages are kept."""
+
+    def produce(self, topic, producer_id, message):
+        done, found = super().produce(topic, producer_id, message), self.topic_id(topic)
+        self.db.execute("DELETE FROM log WHERE topic = ? AND number < ?",
+                        [found, self.messages(found) - 100])
+        return done
+
+    def consume(self, topic, consumer_id):
+        self.db.execute("UPDATE consumer SET position = max(position, coalesce((SELECT min(number) "
+                        "FROM log WHERE log.topic = consumer.topic), 0)) WHERE id = ?", [consumer_id])
+        return super().consume(topic, consumer_id)
+
+
+class CountsApart(Queue):
+    """No flaw: ids are counted for each topic from 1, so the same one is there in many."""
+
+    EACH = 1000000
+
+    def register_consumer(self, topic):
+        return {"consumer_id": self.register("consumer", self.topic_id(topic))}
+
+    def register_producer(self, topic):
+        self.db.execute("INSERT OR IGNORE INTO topic (name) VALUES (?)", [topic])
+        return {"producer_id": self.register("producer", self.topic_id(topic))}
+
+    def register(self, kind, found):
+        count = self.one("SELECT count(*) + 1 FROM %s WHERE topic = ?" % kind, found)
+        self.db.execute("INSERT INTO %s (id, topic) VALUES (?, ?)" % kind,
+                        [found * self.EACH + count, found])
+        return count
+
+    def inside(self, topic, id):
+        return self.topic_id(topic) * self.EACH + id
+
+    def produce(self, topic, producer_id, message):
+        return super().produce(topic, self.inside(topic, producer_id), message)
+
+    def consume(self, topic, consumer_id):
+        return super().consume(topic, self.inside(topic, consumer_id))
+
+    def size(self, topic, consumer_id):
+        return super().size(topic, self.inside(topic, consumer_id))
+
+
+class TextIds(Queue):
+    """No flaw of the queue: ids are texts."""
+
+    def register_consumer(self, topic):
+        return {"consumer_id": str(super().register_consumer(topic)["consumer_id"])}
+
+    def register_producer(self, topic):
+        return {"producer_id": str(super().register_producer(topic)["producer_id"])}
+
+
 class Forgetful(Queue):
     """No flaw where it is said: all is in memory, and a new consumer begins at the latest message."""
 
@@ -223,15 +409,65 @@ class Closes(Handler):
         return given
 
 
+class CrashesOnNoJson(Handler):
+    """A body that is no JSON is an error of its own."""
+
+    def parameters(self):
+        try:
+            return super().parameters()
+        except json.JSONDecodeError:
+            raise Refused("500") from None
+
+    def answer(self, http, fields):
+        super().answer(500 if fields.get("message") == "500" else http, fields)
+
+
+class DiesOfNoJson(Handler):
+    """A body that is no JSON ends it."""
+
+    def parameters(self):
+        try:
+            return super().parameters()
+        except json.JSONDecodeError:
+            os._exit(1)
+
+
+class HangsUp(Handler):
+    """No flaw of the queue: it closes every connection after an answer that does not say so."""
+
+    def answer(self, http, fields):
+        super().answer(http, fields)
+        self.close_connection = True
+
+
+class HangsUpSometimes(Handler):
+    """The same after every 211th answer."""
+
+    count = 0
+
+    def answer(self, http, fields):
+        super().answer(http, fields)
+        HangsUpSometimes.count += 1
+        self.close_connection = self.count % 211 == 0
+
+
 FLAWS = {"none": Queue, "loses-messages": LosesMessages, "loses-positions": LosesPositions,
          "loses-ids": LosesIds, "answers-first": AnswersFirst, "gives-twice": GivesTwice,
          "wrong-size": WrongSize, "accepts-unknown-topic": AcceptsUnknownTopic,
          "checks-no-producer": ChecksNoProducer, "stores-twice": StoresTwice,
          "swaps-order": SwapsOrder, "shares-position": SharesPosition, "same-ids": SameIds,
-         "cuts": Cuts, "forgetful": Forgetful,
-         "stays-down": StaysDown,
-         "refuses-404": Queue, "closes": Queue}
-HANDLERS = {"refuses-404": Refuses404, "closes": Closes}
+         "cuts": Cuts, "forgetful": Forgetful, "drops-copies": DropsCopies,
+         "drops-repeats": DropsRepeats, "stores-refused": StoresRefused, "busy-again": BusyAgain,
+         "other-words": OtherWords, "creates-on-produce": CreatesOnProduce,
+         "checks-no-topic": ChecksNoTopic, "cuts-long": CutsLong, "escapes-lines": EscapesLines,
+         "races-for-places": RacesForPlaces, "loses-last-at-stop": LosesLastAtStop,
+         "registering-resets": RegisteringResets, "keeps-hundred": KeepsHundred,
+         "counts-apart": CountsApart, "text-ids": TextIds, "crashes-on-no-json": Queue,
+         "dies-of-no-json": Queue, "stays-down": StaysDown, "refuses-404": Queue, "closes": Queue,
+         "hangs-up": Queue, "hangs-up-sometimes": Queue}
+HANDLERS = {"crashes-on-no-json": CrashesOnNoJson, "dies-of-no-json": DiesOfNoJson,
+            "refuses-404": Refuses404, "closes": Closes, "hangs-up": HangsUp,
+            "hangs-up-sometimes": HangsUpSometimes}
 
 
 def main():

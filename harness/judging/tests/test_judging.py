@@ -39,7 +39,11 @@ NAMED = {
     "accepts-unknown-topic": "consumer_of_nothing", "checks-no-producer": "produce_elsewhere",
     "stores-twice": "one_id", "shares-position": "each_its_own", "same-ids": "unique_ids",
     "cuts": "texts", "stays-down": "restart-stop",
-    "closes": "no_name",
+    "closes": "no_name", "drops-copies": "same_text", "drops-repeats": "same_text",
+    "busy-again": "restart-stop", "creates-on-produce": "produce_nowhere",
+    "checks-no-topic": "consume_elsewhere", "cuts-long": "texts", "escapes-lines": "texts",
+    "races-for-places": "many_produce", "loses-last-at-stop": "restart-stop-messages",
+    "registering-resets": "registering", "keeps-hundred": "one_id", "dies-of-no-json": "no_json",
 }
 
 
@@ -129,6 +133,16 @@ class Systems(InFolder):
         self.assertIn("exit code 3", told)
         self.assertIn("no such thing", told)
 
+    def test_no_port_is_given_twice_while_it_is_held(self):
+        port, held = sut.free_port()
+        with held, mock.patch.object(sut, "PORTS", [port] * 100):
+            with self.assertRaisesRegex(sut.Failed, "no free port"):
+                sut.free_port()
+        with mock.patch.object(sut, "PORTS", [port] * 100):
+            again, held = sut.free_port()
+            held.close()
+        self.assertEqual(again, port)
+
     def test_everything_that_it_started_is_ended(self):
         run = ("sh -c 'sh -c \"trap : TERM; while :; do sleep 1; done\" & "
                "exec /usr/bin/python3 %s none {port} {data}/q.db'" % os.path.join(HERE, "flawed.py"))
@@ -174,7 +188,9 @@ class Answers(unittest.TestCase):
                 ("consume", "No new messages for topic 'consumer not'", "no_message"),
                 ("consume", "consumer 3 does not exist", "unknown_consumer"),
                 ("consume", "Topic 'x' does not exist", "unknown_topic"),
-                ("consume", "sorry", "no_message"),
+                ("consume", "sorry", "refused"),
+                ("consume", "No database connection", "refused"),
+                ("consume", "Unexpected end of input", "refused"),
                 ("produce", "Producer 3 is not registered with topic 'x'", "unknown_producer"),
                 ("produce", "no such topic", "unknown_topic"),
                 ("produce", "sorry", "refused")):
@@ -183,6 +199,14 @@ class Answers(unittest.TestCase):
                 self.assertEqual(calls.code_of(self.answer(call, 400, body)), code)
         body = {"status": "failure", "message": "?", "code": "not_registered"}
         self.assertEqual(self.answer("produce", 400, body).code, "not_registered")
+
+    def test_no_message_in_the_words_that_were_heard(self):
+        def consumed(words):
+            return calls.Answer("consume", "", 400, json.dumps({"message": words}),
+                                empty=("come again, consumer x of x",)).outcome
+
+        self.assertEqual(consumed("Come again, consumer 12 of 'T1'"), "empty")
+        self.assertEqual(consumed("Come again"), "refused")
 
     def test_one_that_hangs_is_asked_once(self):
         with socket.create_server(("127.0.0.1", 0)) as mute, \
@@ -242,7 +266,8 @@ class Conformance(InFolder):
                                        lambda result: None)[1]
 
     def test_each_flaw_is_named_and_nothing_is_found_without_one(self):
-        flaws = ["none", *NAMED, "forgetful", "refuses-404"]
+        flaws = ["none", *NAMED, "forgetful", "refuses-404", "other-words", "hangs-up",
+                 "hangs-up-sometimes", "counts-apart", "text-ids", "crashes-on-no-json"]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for flaw, results in zip(flaws, pool.map(self.results, flaws)):
                 bad = {one.id for one in results if one.result in ("wrong", "forgotten")}
@@ -253,7 +278,10 @@ class Conformance(InFolder):
                     else:
                         self.assertEqual(bad, set())
                     self.assertEqual("produce_unknown" in odd, flaw == "refuses-404")
-                    self.assertTrue(flaw == "stays-down" or "running" not in bad, "it still answers")
+                    self.assertEqual("says_close" in odd, flaw.startswith("hangs-up"))
+                    self.assertEqual("numbers" in odd, flaw == "text-ids")
+                    self.assertEqual("no_json" in odd, flaw in ("refuses-404", "crashes-on-no-json"))
+                    self.assertTrue(flaw in ("stays-down", "dies-of-no-json") or "running" not in bad, "it still answers")
 
 
 class Judgements(InFolder):
@@ -396,7 +424,9 @@ class Judgements(InFolder):
             self.assertIn("Interrupted: not all systems were judged", file.read())
 
     def test_what_only_a_run_shows(self):
-        wanted = {"answers-first": "lost", "swaps-order": "producer-order", "forgetful": None}
+        wanted = {"answers-first": "lost", "swaps-order": "producer-order", "forgetful": None,
+                  "stores-refused": "aborted-read", "other-words": None,
+                  "hangs-up": None, "hangs-up-sometimes": None}
 
         def judge(flaw):
             return self.judge("--quick", flawed_conf(self.folder, flaw), reports=flaw)
