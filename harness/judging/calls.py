@@ -11,10 +11,12 @@ import itertools
 import json
 import re
 import select
+import time
 import urllib.parse
 from dataclasses import dataclass, replace
 
 LIMIT_S = 30  # for one answer
+IDLE_S = 1    # who closes a connection that was used less long ago does not do so as it is idle
 TIMED_OUT = "none within %d s" % LIMIT_S
 
 CALLS = {
@@ -176,7 +178,7 @@ class Caller:
     One client's connection. Threads: one.
 
     `dropped`: a connection ended after an answer that did not say so with Connection: close, as it
-    has to (RFC 9112, 9.6). `cut` is the first call that got no answer by that; nobody knows
+    has to (RFC 9112, 9.6). `cut` is the latest call that got no answer by that; nobody knows
     whether it was done.
     """
 
@@ -186,6 +188,7 @@ class Caller:
         self.connection = http.client.HTTPConnection(where.hostname, where.port, timeout=LIMIT_S)
         self.last = None  # the last Answer, for evidence
         self.dropped, self.cut = False, None
+        self.heard_s = 0.0  # when the last answer came
 
     def __call__(self, call, **fields):
         method, path, headers, body = self.dialect.write(call, fields)
@@ -213,6 +216,7 @@ class Caller:
             self.connection.request(method, self.prefix + path, body, headers)
             response = self.connection.getresponse()
             text = response.read().decode("utf-8", "replace")
+            self.heard_s = time.monotonic()
             return Answer(call, shown, response.status, text, empty=self.dialect.empty)
         except TimeoutError:
             self.connection.close()
@@ -221,7 +225,7 @@ class Caller:
             self.connection.close()
             answer = Answer(call, shown, error=str(error) or type(error).__name__)
             if reused and response is None and isinstance(error, ConnectionError):
-                self.dropped, self.cut = True, self.cut or answer
+                self.dropped, self.cut = True, answer
             return answer
 
     def connect(self):
@@ -229,7 +233,8 @@ class Caller:
         answered before."""
         held = self.connection.sock
         if held is not None and (self.dialect.fresh or select.select([held], [], [], 0)[0]):
-            self.dropped = not self.dialect.fresh
+            at_once = time.monotonic() - self.heard_s < IDLE_S
+            self.dropped = self.dropped or at_once and not self.dialect.fresh
             self.connection.close()
         if self.connection.sock is not None:
             return True

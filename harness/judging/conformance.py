@@ -28,6 +28,7 @@ LIMIT_S = 120      # for threads to end
 SILENT_MAX = 2     # checks in a row without an answer; if it is ill then, there are no more
 TEXTS = ("plain", "  two  spaces  ", "tab\tand\nnew line", "quotes \" ' and back \\ slash",
          "grüße, 日本語, 🙂", "{\"json\": [1, 2]}", "<b>&amp;</b> %41+%20", "x" * 10000)
+SAYS_CLOSE = "says_close"
 CHECKS = []
 
 
@@ -81,9 +82,11 @@ class Probe:
         self.callers.append(Caller(self.address, replace(self.dialect, **changes)))
         return self.callers[-1]
 
-    def cut(self):
-        """The call that a connection took along when it was closed without a word, if any."""
-        return next((caller.cut for caller in self.callers if caller.cut), None)
+    def dropped(self):
+        """The call that a connection took along when it was closed without a word, or the last one
+        of a client that saw a connection closed so; if any."""
+        hurt = [caller for caller in self.callers if caller.dropped]
+        return next((caller.cut for caller in hurt if caller.cut), hurt[0].last if hurt else None)
 
     def name(self):
         return "judge-%d" % next(self.numbers)
@@ -577,7 +580,8 @@ def restart_results(p, name, words, again, persists):
     try:
         found = restarts(p, again)
     except (Wrong, NotBack) as wrong:
-        return [Result("restart-%s" % name, "restart", words, "wrong", str(wrong))]
+        return [Result("restart-%s" % name, "restart", "%s, it works as before" % words, "wrong",
+                       str(wrong))]
     results = []
     for what, title in RESTARTS.items():
         result, evidence = found[what]
@@ -612,27 +616,30 @@ def says_close(address, found):
     caller = Caller(address, replace(found, fresh=False))
     for _ in range(REUSED):
         caller("list_topics")
-    result = Result("says_close", "calls", "an answer says when its connection is closed", "pass", "")
+    result = Result(SAYS_CLOSE, "calls", "an answer says when its connection is closed", "pass", "")
     if caller.dropped:
         dropped(result, (caller.cut or caller.last).words())
     return result, replace(found, fresh=caller.dropped)
 
 
 def dropped(result, words):
-    result.result = "odd"
-    result.evidence = ("a connection was closed, and its last answer had no 'Connection: close' "
-                       "(RFC 9112, 9.6), so calls get lost: %s" % words)
+    result.result, result.evidence = "odd", dropped_words(words)
+
+
+def dropped_words(words):
+    return ("a connection was closed, and its last answer had no 'Connection: close' "
+            "(RFC 9112, 9.6), so calls get lost: %s" % words)
 
 
 def run_one(p, group, function):
     """
-    (result, evidence, the call that was lost as its connection had been closed without a word).
-    After such a call the check is made once more, with a connection for each.
+    (result, evidence, a call whose connection was closed without a word). If the check went wrong
+    then, it is made once more, with a connection for each call.
     """
     result, evidence = run_check(p, group, function)
-    cut = p.cut()
+    cut = p.dropped()
     if cut is None or result not in ("wrong", "not tolerated"):
-        return result, evidence, None
+        return result, evidence, cut
     again = run_check(Probe(p.address, replace(p.dialect, fresh=True), p.start, p.given), group,
                       function)
     if again[0] in ("wrong", "not tolerated"):

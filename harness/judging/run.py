@@ -69,7 +69,10 @@ class Client(threading.Thread):
         self.requests += 1
         number = self.requests
         self.history.write("request", "invoke", id=number, path=path, topic=topic)
+        life = self.owner.life
         answer = self.caller(call, topic=topic, **fields)
+        if answer is self.caller.cut:
+            self.owner.lose(answer, life)
         said = {"http": answer.status or 0}
         if answer.outcome not in ("ok", "unknown"):
             said["code"] = answer.code or "not_connected"
@@ -255,6 +258,8 @@ class Run:
         self.open = False
         self.stall_told = False
         self.ended_early = ""      # what it was waiting for when it was given up
+        self.killing = False       # from before a kill until it answers again
+        self.lost = ""             # a call that went with its connection, not by a kill
         # read by all:
         self.consumers = []
         self.over = False
@@ -291,6 +296,12 @@ class Run:
         return all(consumer.life == self.life or not consumer.is_alive()
                    for consumer in self.consumers)
 
+    def lose(self, answer, life):
+        """A call that began in this life went with its connection: not by a kill?"""
+        with self.lock:
+            if not self.killing and life == self.life:
+                self.lost = self.lost or answer.words()
+
     def give_up(self, waited_for):
         with self.lock:
             self.ended_early = self.ended_early or waited_for
@@ -300,7 +311,8 @@ class Run:
     # ---- the run itself -------------------------------------------------------------------------
 
     def go(self):
-        """Run it, and leave its folder behind."""
+        """Run it, and leave its folder behind. The words of a call that was lost as its connection
+        was closed without a word, if there was one; then the run says nothing of the rest."""
         self.begun = time.time(), time.monotonic_ns()
         for part in ("history", "logs"):
             os.makedirs(os.path.join(self.folder, part))
@@ -318,6 +330,7 @@ class Run:
             self.over = True
             self.history.close()
             self.write_run()
+        return "" if self.ended_early else self.lost
 
     def with_system(self):
         self.progress()
@@ -384,6 +397,8 @@ class Run:
         """Stopped first, and killed only once a produce is on its way."""
         words = {"action": "kill", "target": "broker",
                  "words": "kill broker, restart after %d ms" % RESTART_MS}
+        with self.lock:
+            self.killing = True
         self.system.freeze()
         with self.lock:
             self.lock.wait_for(lambda: self.in_flight > 0, IN_FLIGHT_S)
@@ -396,6 +411,8 @@ class Run:
         self.history.write("fault", "restart", fault=number)
         self.system.start_again()
         self.history.write("fault", "end", fault=number)
+        with self.lock:
+            self.killing = False
         self.progress()
 
     def write_run(self):

@@ -448,7 +448,17 @@ class HangsUpSometimes(Handler):
     def answer(self, http, fields):
         super().answer(http, fields)
         HangsUpSometimes.count += 1
-        self.close_connection = self.count % 211 == 0
+        self.close_connection = self.count % 211 == 0 and self.due()
+
+    def due(self):
+        return True
+
+
+class HangsUpLate(HangsUpSometimes):
+    """The same in a run, of few topics and many messages: the checks do not see it."""
+
+    def due(self):
+        return self.queue.one("SELECT (SELECT count(*) FROM topic) < 9 AND count(*) > 300 FROM log")
 
 
 FLAWS = {"none": Queue, "loses-messages": LosesMessages, "loses-positions": LosesPositions,
@@ -464,10 +474,10 @@ FLAWS = {"none": Queue, "loses-messages": LosesMessages, "loses-positions": Lose
          "registering-resets": RegisteringResets, "keeps-hundred": KeepsHundred,
          "counts-apart": CountsApart, "text-ids": TextIds, "crashes-on-no-json": Queue,
          "dies-of-no-json": Queue, "stays-down": StaysDown, "refuses-404": Queue, "closes": Queue,
-         "hangs-up": Queue, "hangs-up-sometimes": Queue}
+         "hangs-up": Queue, "hangs-up-sometimes": Queue, "hangs-up-late": Queue}
 HANDLERS = {"crashes-on-no-json": CrashesOnNoJson, "dies-of-no-json": DiesOfNoJson,
             "refuses-404": Refuses404, "closes": Closes, "hangs-up": HangsUp,
-            "hangs-up-sometimes": HangsUpSometimes}
+            "hangs-up-sometimes": HangsUpSometimes, "hangs-up-late": HangsUpLate}
 
 
 def main():

@@ -426,7 +426,7 @@ class Judgements(InFolder):
     def test_what_only_a_run_shows(self):
         wanted = {"answers-first": "lost", "swaps-order": "producer-order", "forgetful": None,
                   "stores-refused": "aborted-read", "other-words": None,
-                  "hangs-up": None, "hangs-up-sometimes": None}
+                  "hangs-up": None, "hangs-up-late": None}
 
         def judge(flaw):
             return self.judge("--quick", flawed_conf(self.folder, flaw), reports=flaw)
