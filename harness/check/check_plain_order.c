@@ -20,6 +20,7 @@
  */
 #include "harness/check/check_plain.h"
 
+#include "harness/check/diff.h"
 #include "harness/memory.h"
 
 #include <inttypes.h>
@@ -328,4 +329,83 @@ int64_t plain_order_check(struct checking *k, size_t topic, size_t consumer,
     }
     ordering_release(&o);
     return o.early;
+}
+
+/* ---- two consumers --------------------------------------------------------------------------- */
+
+/* Of a topic: by text, how often it was sent. */
+static uint32_t *sent_count(const struct checking *k, size_t topic)
+{
+    uint32_t *counts = memory_zeroed(k->h->texts.count, sizeof *counts);
+
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
+            counts[k->h->producers[p].lines[i]] += k->s->producers[p].lines[i].topic == topic;
+        }
+    }
+    return counts;
+}
+
+/* What a consumer got of a topic; free() it. */
+static uint32_t *texts_of(const struct checking *k, size_t topic, size_t consumer, size_t *count)
+{
+    const struct history_consumer *c = &k->h->consumers[consumer];
+    uint32_t *texts = memory_zeroed(c->receives.count, sizeof *texts);
+
+    *count = 0;
+    for (size_t i = 0; i < c->receives.count; i++) {
+        if (c->receives.items[i].topic == topic) {
+            texts[(*count)++] = c->receives.items[i].message;
+        }
+    }
+    return texts;
+}
+
+/* Of n lines that are alike one got a and the other b: then a + b - n at least are the same ones.
+ * If no common part of both is as long as that of all texts together, they differ. */
+static bool orders_differ(const uint32_t *sent, size_t text_count, const uint32_t *a,
+                          size_t a_count, const uint32_t *b, size_t b_count)
+{
+    uint32_t *in_a = memory_zeroed(text_count, sizeof *in_a);
+    uint32_t *in_b = memory_zeroed(text_count, sizeof *in_b);
+    size_t *match = memory_zeroed(a_count, sizeof *match);
+    size_t needed = 0;
+    size_t common = 0;
+
+    for (size_t i = 0; i < a_count; i++) {
+        in_a[a[i]] += in_a[a[i]] < sent[a[i]];
+    }
+    for (size_t i = 0; i < b_count; i++) {
+        in_b[b[i]] += in_b[b[i]] < sent[b[i]];
+    }
+    for (size_t i = 0; i < text_count; i++) {
+        needed += in_a[i] + in_b[i] > sent[i] ? in_a[i] + in_b[i] - sent[i] : 0;
+    }
+    diff_match(a, a_count, b, b_count, match);
+    for (size_t i = 0; i < a_count; i++) {
+        common += match[i] != DIFF_NONE;
+    }
+    free(in_a);
+    free(in_b);
+    free(match);
+    return common < needed;
+}
+
+bool plain_orders_differ(const struct checking *k, size_t topic, size_t consumer)
+{
+    const struct scenario_topic *t = &k->s->topics[topic];
+    uint32_t *sent = sent_count(k, topic);
+    size_t count = 0;
+    uint32_t *texts = texts_of(k, topic, consumer, &count);
+    bool differ = false;
+
+    for (size_t c = 0; c < t->consumer_count && !differ; c++) {
+        size_t other_count = 0;
+        uint32_t *other = texts_of(k, topic, t->consumers[c], &other_count);
+        differ = orders_differ(sent, k->h->texts.count, texts, count, other, other_count);
+        free(other);
+    }
+    free(texts);
+    free(sent);
+    return differ;
 }

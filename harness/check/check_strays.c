@@ -18,7 +18,7 @@
  * "Same place" is what `low` and `high` of struct stray say; in a history the offset
  * must be the same besides. Each step sorts the strays and walks once, so it is n log n.
  */
-#include "harness/check/check_parts.h"
+#include "harness/check/check_plain.h"
 
 #include "harness/memory.h"
 
@@ -32,7 +32,8 @@ struct naming {
     const struct stream *history; /* NULL, or see check_strays() */
     struct process_name consumer;
     int64_t *empty_ns; /* by topic: when it last asked and was told that there is nothing */
-    unsigned char *replies_used;   /* by request: a lost answer that explains a message */
+    unsigned char *replies_used; /* by request: a lost answer that explains a message */
+    signed char *differs; /* by topic: 1 if its order is another's, -1 if not, 0: not asked yet */
     struct check_delivery nowhere; /* counts what belongs to no cell */
     struct stray **open;           /* not named yet; sorted anew by each step */
     size_t open_count;
@@ -179,13 +180,29 @@ static struct check_delivery *cell_of(struct naming *n, size_t topic)
     return topic == FINDING_TOPIC_NONE ? &n->nowhere : &n->stream->cells[topic];
 }
 
-/* Without offsets the order is what most consumers saw: who differs disagrees with them. */
+/* Asked once for each topic. */
+static bool order_differs(struct naming *n, size_t topic)
+{
+    if (n->differs[topic] == 0) {
+        bool differs = plain_orders_differ(n->k, topic, n->stream->consumer);
+        n->differs[topic] = differs ? 1 : -1;
+    }
+    return n->differs[topic] > 0;
+}
+
+/* Without offsets the order is what most consumers saw: who differs disagrees with them, where it
+ * is certain that no order of what was sent explains both. */
 static void say_moved(struct naming *n, struct stray *gap, struct stray *extra)
 {
     struct stream_item item = item_of(n, extra);
     const struct log_entry *entry = entry_of(n, gap);
     bool disagrees = n->k->plain && n->stream->source == SOURCE_HISTORY;
 
+    if (disagrees && !order_differs(n, gap->topic)) {
+        n->stream->entries[extra->index] = gap->index;
+        n->stream->received[gap->topic][gap->index] = 1;
+        return;
+    }
     cell_of(n, gap->topic)->out_of_order++;
     n->stream->entries[extra->index] = gap->index;
     n->stream->received[gap->topic][gap->index] = 1;
@@ -430,14 +447,27 @@ static bool has_twin(const struct checking *k, const struct stray *gap)
     return alike > 1;
 }
 
-/* The time of the topic's `count`th item from the stream's item `at` on, which counts itself,
- * backwards or forwards; 0 or INT64_MAX: there are not so many. */
+/* Is it known which message this item is? Of lines that are alike it may be another one. */
+static bool is_known(const struct checking *k, const struct stream *stream,
+                     const struct stream_item *item)
+{
+    if (item->topic == FINDING_TOPIC_NONE || item->entry == ENTRY_NONE) {
+        return false;
+    }
+    const struct log_entry *entry = &k->logs[item->topic].items[item->entry];
+    return !stream->by_text ||
+           (entry->producer != PRODUCER_NOBODY &&
+            !line_fate(k, (struct line_ref){entry->producer, entry->line})->guessed);
+}
+
+/* The time of the topic's `count`th item that is known, from the stream's item `at` on, which
+ * counts itself, backwards or forwards; 0 or INT64_MAX: there are not so many. */
 static int64_t item_time(const struct checking *k, const struct stream *stream, size_t topic,
                          int64_t at, int step, size_t count)
 {
     for (; at >= 0 && at < (int64_t)stream->count; at += step) {
         struct stream_item item = stream_item(k, stream, (size_t)at);
-        if (item.topic == topic && --count == 0) {
+        if (item.topic == topic && is_known(k, stream, &item) && --count == 0) {
             return item.time_ns;
         }
     }
@@ -574,6 +604,7 @@ void check_strays(struct checking *k, struct stream *stream, const struct stream
     }
     n.empty_ns = check_empty_times(k, stream->consumer);
     n.replies_used = memory_zeroed(k->h->consumers[stream->consumer].requests.count, 1);
+    n.differs = memory_zeroed(k->s->topic_count, 1);
     n.open = memory_zeroed(n.open_count, sizeof *n.open);
     for (size_t i = 0; i < n.open_count; i++) {
         n.open[i] = &stream->strays.items[i];
@@ -591,4 +622,5 @@ void check_strays(struct checking *k, struct stream *stream, const struct stream
     free(n.open);
     free(n.empty_ns);
     free(n.replies_used);
+    free(n.differs);
 }
