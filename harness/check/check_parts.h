@@ -224,7 +224,8 @@ struct stream_item {
  */
 struct stray {
     bool is_gap;
-    bool taken; /* named */
+    bool taken;  /* named */
+    bool passed; /* gap: a later one was received, in its place or not */
     size_t topic;
     uint32_t message;
     uint32_t index; /* gap: of the entry in the topic's log; extra: of the item */

@@ -414,7 +414,7 @@ const char *check_proof_of_loss(const struct checking *k, const struct stray *ga
 {
     int64_t acked_ns = entry_acked_ns(k, &k->logs[gap->topic].items[gap->index]);
 
-    if (gap->high != INT64_MAX) {
+    if (gap->passed) {
         return "; later ones were";
     }
     if (acked_ns != TIME_NONE && empty_ns[gap->topic] >= acked_ns) {
@@ -426,7 +426,7 @@ const char *check_proof_of_loss(const struct checking *k, const struct stray *ga
 /* An empty answer that was false is why the last ones did not come. */
 static size_t empty_cause(const struct naming *n, const struct stray *gap)
 {
-    for (size_t i = 0; i < n->k->false_empties.count && gap->high == INT64_MAX; i++) {
+    for (size_t i = 0; i < n->k->false_empties.count && !gap->passed; i++) {
         const struct false_empty *f = &n->k->false_empties.items[i];
         if (f->consumer == n->stream->consumer && f->topic == gap->topic) {
             return f->finding;
@@ -504,9 +504,7 @@ bool check_lost_reply(const struct checking *k, const struct stream *stream,
 
 static const char *place_of(const struct stray *gap)
 {
-    return gap->low == 0            ? ", at the start"
-           : gap->high == INT64_MAX ? ", at the end"
-                                    : ", in the middle";
+    return gap->low == 0 ? ", at the start" : gap->passed ? ", in the middle" : ", at the end";
 }
 
 /* What kept it from asking on. */

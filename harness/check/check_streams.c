@@ -349,6 +349,19 @@ static bool lane_is_whole(const struct lane *lane)
     return lane->stream->from->seeks.count == 0;
 }
 
+/* One behind the last entry that came in this run, in its place or not. */
+static size_t run_reach(const struct lane *lane, const struct run *run)
+{
+    size_t reach = 0;
+
+    for (size_t i = run->first; i < run->end; i++) {
+        uint32_t entry =
+            lane->stream->by_text ? lane->stream->entries[lane->items[i]] : lane_entry(lane, i);
+        reach = entry != ENTRY_NONE && entry >= reach ? (size_t)entry + 1 : reach;
+    }
+    return reach;
+}
+
 /*
  * Entries from `begin` on, up to `end`, without an item in the run. Where there are no offsets,
  * nobody can say which one of alike neighbours is missing, so a gap may be anywhere within its run
@@ -360,6 +373,8 @@ static void run_gaps(const struct lane *lane, const struct run *run, size_t begi
     struct stream *stream = lane->stream;
     uint32_t *position = memory_zeroed(log->count, sizeof *position); /* item from 1; 0: none */
     size_t first = stream->strays.count;
+    size_t reach =
+        stream->by_text ? 0 : run_reach(lane, run); /* of alike ones none is surely later */
     int64_t last = 0;
     int64_t low = 0;
 
@@ -389,6 +404,7 @@ static void run_gaps(const struct lane *lane, const struct run *run, size_t begi
         high = i + 1 < end && is_alike(stream, &log->items[i], &log->items[i + 1]) ? high : next;
         if (stream->strays.items[stray - 1].index == i) {
             stream->strays.items[--stray].high = high;
+            stream->strays.items[stray].passed = high != INT64_MAX || i + 1 < reach;
         } else if (position[i] != 0) {
             next = position[i];
         }
@@ -411,7 +427,7 @@ static void lane_gaps(const struct lane *lane)
                         (struct ignored_seek){run.seek, run_edge(lane, &run, false)});
         }
         run_gaps(lane, &run, run_begin(lane, &run, ignored),
-                 run.is_last ? lane->log->count : (size_t)(last + 1)); /* ENTRY_NONE + 1 is 0 */
+                 run.is_last ? lane->log->count : run_reach(lane, &run));
         before = last != ENTRY_NONE ? last : before;
     } while (!run.is_last);
 }

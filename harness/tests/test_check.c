@@ -360,6 +360,26 @@ static void both_unseen(struct folder *f)
     FOUND(f, {FINDING_UNSEEN, SOURCE_HISTORY, "C2", 1, 1, "nor was anything after it"});
 }
 
+/* It left off, and the last of all came before two others: what is missing was passed over. */
+static void both_passed_over(struct folder *f)
+{
+    struct file *file = file_of(f, "history/C2.jsonl");
+    struct file *output = file_of(f, "consumer_2.txt");
+    line_remove(file, file->count - 1); /* it never asked again */
+    line_remove(file, file->count - 1);
+    line_remove(file, receive_at(file, 28));
+    line_remove(output, 28);
+    line_swap(file, receive_at(file, 27), receive_at(file, 28));
+    line_swap(file, receive_at(file, 26), receive_at(file, 27));
+    line_swap(output, 27, 28);
+    line_swap(output, 26, 27);
+    lines_renumber(file);
+    FOUND(f, {FINDING_OUT_OF_ORDER, SOURCE_HISTORY, "C2", 1, 1, "belongs after"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "in the middle; later ones were"},
+          {FINDING_ORDER_DISAGREEMENT, SOURCE_HISTORY, "C2", 1, 2, "the other way round",
+           "out-of-order"});
+}
+
 static void both_doubled(struct folder *f)
 {
     struct file *file = file_of(f, "history/C2.jsonl");
@@ -404,6 +424,7 @@ static void test_both(void)
 {
     WITH_BOTH(both_lost)
     WITH_BOTH(both_unseen)
+    WITH_BOTH(both_passed_over)
     WITH_BOTH(both_doubled)
     WITH_BOTH(both_swapped)
     WITH_BOTH(both_foreign)
@@ -1330,6 +1351,21 @@ static void seek_back_and_skip_the_first(struct folder *f)
     FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 2, "at the start"});
 }
 
+/* What came too early is out of order, even if the consumer sought before its turn came. */
+static void seek_before_its_turn(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    struct file *file = file_of(f, "consumer_2.txt");
+
+    sought(f, 28, 28, "ok");
+    line_swap(c2, receive_at(c2, 26), receive_at(c2, 27));
+    line_swap(c2, receive_at(c2, 25), receive_at(c2, 26));
+    line_swap(file, 26, 27);
+    line_swap(file, 25, 26);
+    lines_renumber(c2);
+    FOUND(f, {FINDING_OUT_OF_ORDER, SOURCE_HISTORY, "C2", 1, 1, "belongs after"});
+}
+
 static void seek_back_and_repeat(struct folder *f)
 {
     begin_again(f);
@@ -1454,6 +1490,7 @@ static void test_seeks(void)
     WITH_BOTH(seek_back_and_skip)
     WITH_BOTH(seek_back_and_skip_the_first)
     WITH_BOTH(seek_back_and_repeat)
+    WITH_BOTH(seek_before_its_turn)
     WITH_BOTH(seek_back_unread)
     WITH_BOTH(seek_back_lost)
     WITH_BOTH(seek_ignored)
