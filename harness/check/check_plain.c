@@ -145,6 +145,35 @@ static void least_count(struct weaving *w)
     free(got.items);
 }
 
+/* Of lines that are alike no more have a place than were acknowledged, or than one consumer got:
+ * that one whose outcome is unknown was stored, too, nobody saw. */
+static void lines_limit(struct weaving *w)
+{
+    const struct scenario_topic *t = &w->k->s->topics[w->topic];
+    size_t texts = w->k->h->texts.count;
+    uint32_t *seen = memory_zeroed(texts, sizeof *seen);
+    struct text_list got = {NULL, 0, 0};
+
+    for (size_t i = 0; i < w->lines.count; i++) {
+        seen[w->lines.items[i].text] += w->lines.items[i].acked_ns != INT64_MAX;
+    }
+    for (size_t c = 0; c < t->consumer_count; c++) {
+        uint32_t *counts = memory_zeroed(texts, sizeof *counts);
+        received_collect(w, t->consumers[c], &got);
+        for (size_t i = 0; i < got.count; i++) {
+            uint32_t text = got.items[i];
+            counts[text]++;
+            seen[text] = counts[text] > seen[text] ? counts[text] : seen[text];
+        }
+        free(counts);
+    }
+    for (size_t i = 0; i < texts; i++) {
+        w->left[i] = seen[i] < w->left[i] ? seen[i] : w->left[i];
+    }
+    free(got.items);
+    free(seen);
+}
+
 /* ---- the order ------------------------------------------------------------------------- */
 
 /* One more of this text, if there is a line for it or everybody got it more often. */
@@ -419,6 +448,7 @@ void check_plain(struct checking *k)
         lines_collect(&w);
         check_moves(k, t, w.lines_of);
         least_count(&w);
+        lines_limit(&w);
         order_weave(&w);
         lines_assign(&w);
         unseen_insert(&w);
