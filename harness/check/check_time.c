@@ -237,6 +237,7 @@ struct counting {
     size_t begun_count;
     int64_t *taken; /* receives */
     size_t taken_count;
+    struct consumes_list given; /* receives, and the offset behind each */
     struct consumes_list asked; /* by begin */
     struct consumes_list heard; /* those that were done, by end */
     struct consumes_list lost;  /* those without an answer */
@@ -375,10 +376,13 @@ static void consumer_count(const struct checking *k, size_t consumer, size_t top
 
     n->taken = memory_zeroed(c->receives.count, sizeof *n->taken);
     for (size_t i = 0; i < c->receives.count; i++) {
-        if (c->receives.items[i].topic == topic) {
-            n->taken[n->taken_count++] = c->receives.items[i].time_ns;
+        const struct history_receive *r = &c->receives.items[i];
+        if (r->topic == topic) {
+            n->taken[n->taken_count++] = r->time_ns;
+            MEMORY_PUSH(&n->given, (struct consumes){r->time_ns, r->offset + 1, r->time_ns, 0});
         }
     }
+    consumes_sum(&n->given);
     consumes_count(k, c, topic, n);
 }
 
@@ -387,6 +391,7 @@ static void consumer_forget(struct counting *n)
     free(n->taken);
     n->taken = NULL;
     n->taken_count = 0;
+    n->given.count = 0;
     n->asked.count = 0;
     n->heard.count = 0;
     n->lost.count = 0;
@@ -519,6 +524,10 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
 
     taken_bounds(k, n, size->begin_ns, size->end_ns, &low, &high);
     sought_bounds(&k->h->consumers[consumer], size, &low, &high);
+    if (!size->saved) { /* what it was given it has taken, and what its seeks passed over */
+        struct consumes given = consumes_until(&n->given, size->begin_ns);
+        high = given.highest > high ? given.highest : high;
+    }
     int64_t removed = log_removed(k->h, topic);
     high = removed > high ? removed : high;
     int64_t least = count_until(n->known, n->known_count, size->begin_ns) - high;
@@ -638,6 +647,7 @@ static void counts_check(struct checking *k, size_t topic, judge_counts *judge)
     }
     free(n.known);
     free(n.begun);
+    free(n.given.items);
     free(n.asked.items);
     free(n.heard.items);
     free(n.lost.items);

@@ -1443,6 +1443,23 @@ static void seek_and_size_wrong(struct folder *f)
     FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 11"});
 }
 
+/* What it passed over is not to be taken any more. Of its last message it has not said yet that it
+ * has it: it was given message 29 for asking from 29 on. */
+static void seek_forward_and_size(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+
+    line_edit(c2, c2->count - 2, "\"offset\":30", "\"offset\":29");
+    line_edit(c2, c2->count - 1, "\"fail\"", "\"ok\"");
+    line_edit(c2, c2->count - 1, "400,\"code\":\"no_message\"", "200");
+    sought(f, 10, 20, "ok");
+    passed_over(f, 10, 20);
+    sized(f, 0);
+    is_valid(f);
+    sized(f, 11);
+    FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 11"});
+}
+
 static void seek_refused(struct folder *f)
 {
     sought(f, 10, 20, "fail");
@@ -1499,6 +1516,7 @@ static void test_seeks(void)
     WITH_BOTH(seek_forward_and_skip)
     WITH_BOTH(seek_and_size)
     WITH_BOTH(seek_and_size_wrong)
+    WITH_BOTH(seek_forward_and_size)
     WITH_BOTH(seek_refused)
     WITH_BOTH(seek_unknown)
     WITH_BOTH(seek_file)
