@@ -566,6 +566,8 @@ class Judge:
             low = min([low] + lost)
             high = max([r[3] for r in asked if r[0] <= end] +
                        [sum(r[1] == topic and r[0] <= end for r in run.receives[c]) + len(lost)])
+            high = max([r[2] + 1 for r in run.receives[c] if r[1] == topic and r[0] <= begin] +
+                       [high])
             sends = [s for s in run.sends if s.topic == topic]
             known = {e.send: e.known for e in log.values() if e.owed and e.send.outcome != FAIL}
             times = [known.get(s, s.end if s.outcome == OK else None) for s in sends]
