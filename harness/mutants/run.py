@@ -62,6 +62,7 @@ LIMIT_S = 60
 JUDGE = os.path.join(ROOT, "harness", "judging", "judge.py")
 JUDGED = "myqueue-postgres"  # harness/sut
 PLAIN = {"plain": False, "plain-kill-broker": True}  # by the judge; is it killed?
+CONTROL = "control"  # the unchanged product
 NO_FAULT = ("none", "plain", "sqlite")
 
 
@@ -96,12 +97,13 @@ class Runs:
                 self.children.discard(child)
         return child.returncode, output
 
-    def harness(self, programs, scenario, name):
-        """A run by the harness: exit code, output, its result.json, the page of its folder."""
+    def harness(self, programs, scenario, name, repeat):
+        """A run by the harness: exit code, output, its result.json, the page of its folder.
+        `repeat` is the command that the page names."""
         code, output = self.start(
             [os.path.join(programs, "myqueue-harness"), "run", "--root", ROOT, "--runtime",
              "process", "--reports", os.path.join(self.reports, "runs"), "--name", name, "--stall",
-             str(STALL_S), "--limit", str(LIMIT_S), scenario], programs)
+             str(STALL_S), "--limit", str(LIMIT_S), "--command", repeat, scenario], programs)
         return code, output, self.result(name), "report.html"
 
     def judge(self, programs, scenario, name, kills):
@@ -141,7 +143,8 @@ class Runs:
             if fault in PLAIN:
                 code, output, result, shown = self.judge(programs, scenario, name, PLAIN[fault])
             else:
-                code, output, result, shown = self.harness(programs, scenario, name)
+                code, output, result, shown = self.harness(programs, scenario, name,
+                                                           repeat_command(mutant, fault, seed))
         if code not in (0, 1, 2) or result is None:
             result = {"verdict": "failed", "violations": [], "unknowns": [{"name": "no run"}]}
             print("  %s: the run ended with %d:\n    %s" % (
@@ -158,6 +161,12 @@ class Runs:
 
 
 # ---- what is run ------------------------------------------------------------------------------
+
+
+def repeat_command(mutant, fault, seed):
+    if mutant == CONTROL:
+        return "make mutants SEED=%d SEEDS=1" % seed
+    return "harness/mutants/run.py -k %s --seed %d --seeds 1 %s" % (mutant, seed, fault)
 
 
 def own_faults(mutant):
@@ -203,7 +212,7 @@ def run_all(arguments, runs, mutants, faults, cells):
             jobs = [pool.submit(tried, runs, mutant, fault, arguments.seed, programs[mutant])
                     for mutant in mutants for fault in faults
                     if not arguments.own or fault in own_faults(mutant)]
-            jobs += [pool.submit(runs.cell, "control", fault, arguments.seed + i, control)
+            jobs += [pool.submit(runs.cell, CONTROL, fault, arguments.seed + i, control)
                      for i in range(arguments.seeds) for fault in faults]
             for job in concurrent.futures.as_completed(jobs):
                 cells.append(job.result())
@@ -245,7 +254,7 @@ def summed_up(arguments, mutants, faults, cells, started, seconds, interrupted=F
         rows.append({"name": mutant.name, "bug": mutant.bug, "finding": mutant.finding,
                      "under": mutant.under, "wrong": judged(mutant, own),
                      "cells": {cell["fault"]: cell for cell in own}})
-    control = [cell for cell in cells if cell["mutant"] == "control"]
+    control = [cell for cell in cells if cell["mutant"] == CONTROL]
     bad = sorted({cell["seed"] for cell in control if cell["verdict"] != "valid"})
     whole = [seed for seed in range(arguments.seed, arguments.seed + arguments.seeds)
              if sum(cell["seed"] == seed for cell in control) == len(faults)]
