@@ -75,12 +75,16 @@ class Run:
             elif following[client[1]] < len(self.lines[client[1]]):
                 waiting[client[1]] = self.begin(client[1], following[client[1]])
                 following[client[1]] += 1
+        self.drain(position)
+        for c, t in position:
+            if self.random.random() < 0.3:
+                self.sizes.append([self.tick(), self.tick(), c, t, 0])
+
+    def drain(self, position):
         for c, t in position:
             while position[c, t] < len(self.rows[t]):
                 self.consume(c, t, position)
             self.consume(c, t, position)
-            if self.random.random() < 0.3:
-                self.sizes.append([self.tick(), self.tick(), c, t, 0])
 
     def begin(self, p, i):
         topic, message = self.lines[p][i]
@@ -368,6 +372,23 @@ class Entry:
         return self.owed and not self.named and time < self.send.begin
 
 
+class Reading:
+    """What a consumer was given of a topic, in order, when it was to begin at `begin`. `right`: the
+    offsets of what is as the log has it."""
+
+    def __init__(self, begin, got, log):
+        self.begin, self.got = begin, got
+        self.right = [o for o, message in got if o in log and log[o].message == message]
+
+    def missing(self, log, is_last):
+        end = max(self.right, default=-1)
+        return {o: o < end for o, entry in log.items()
+                if entry.owed and o >= self.begin and o not in self.right and (is_last or o < end)}
+
+    def again(self):
+        return [o for i, o in enumerate(self.right) if o in self.right[:i]]
+
+
 class Judge:
     """`found`: (name, source, process, topic)."""
 
@@ -502,35 +523,45 @@ class Judge:
                 (self.maybe if disorder else self.found).add(
                     ("phantom", "history", "C%d" % (c + 1), "T%d" % topic))
 
+    def readings(self, c, topic, log):
+        return [Reading(0, [(r[2], r[3]) for r in self.run.receives[c] if r[1] == topic], log)]
+
+    def told_nothing(self, c, topic):
+        """When it was last to be told whether there is more."""
+        return [r[0] for r in self.run.requests[c] if r[2] == topic and r[4] == EMPTY]
+
     def consumer(self, c, topic, log):
         process = "C%d" % (c + 1)
-        got = [(r[2], r[3]) for r in self.run.receives[c] if r[1] == topic]
-        right = [o for o, message in got if o in log and log[o].message == message]
         empty = [r for r in self.run.requests[c] if r[2] == topic and r[4] == EMPTY]
         sent = {line[1]: line[0] for lines in self.run.lines.values() for line in lines}
-        if len(set(right)) < len(right):
-            self.say("redelivered", "history", process, topic)
-        self.order(process, topic, [o for o in right if log[o].owed])
+        readings = self.readings(c, topic, log)
+        missing = {}  # offset -> whether something later was read; of each reading
+        again = []
+        for reading in readings:
+            missing.update(reading.missing(log, reading is readings[-1]))
+            again += reading.again()
+            self.order(process, topic, [o for o in reading.right if log[o].owed])
+        for offset in again:
+            moved = missing.pop(offset, None) is not None  # it stands for what another one lacks
+            self.say("out-of-order" if moved else "redelivered", "history", process, topic)
         self.too_soon(c, topic, log, self.found & {(name, "history", process, "T%d" % topic)
                                                    for name in ("redelivered", "out-of-order")})
-        missing = {o for o, e in log.items() if e.owed and o not in right}
-        for offset, message in got:
+        for offset, message in (receipt for reading in readings for receipt in reading.got):
             self.stray(process, topic, log, offset, message, missing, sent)
-        for offset in set(right):
-            entry = log[offset]
+        for entry in (log[offset] for reading in readings for offset in reading.right):
             if not entry.owed:
                 self.say("redelivered" if entry.send else "phantom", "history", process, topic)
-        for offset in missing:
-            entry = log[offset]
-            later = any(o > offset for o in right)
-            drained = entry.acked() is not None and any(r[0] >= entry.acked() for r in empty)
+        told = self.told_nothing(c, topic)
+        for offset, later in missing.items():
+            acked = log[offset].acked()
+            drained = acked is not None and any(time >= acked for time in told)
             self.say("unseen" if not later and not drained else
-                     "skipped" if entry.acked() is None else "lost", "history", process, topic)
+                     "skipped" if acked is None else "lost", "history", process, topic)
         for begin, _, _, asked, _ in empty:
             if any(e.known is not None and e.known <= begin and e.offset >= asked
                    for e in self.clear):
                 self.say("false-empty", "history", process, topic)
-        self.sizes(c, process, topic, log)
+        self.sizes(c, topic, log)
 
     def order(self, process, topic, right):
         """Is there one receipt of each offset so that they ascend?"""
@@ -544,10 +575,10 @@ class Judge:
         if offset in log and log[offset].message == message:
             return
         if message in sent and sent[message] != topic:
-            missing.discard(offset)
+            missing.pop(offset, None)
             self.say("misrouted", "history", process, topic)
         elif offset in missing:
-            missing.discard(offset)
+            missing.pop(offset)
             self.say("inconsistent-offset" if message in sent else "corrupt", "history", process,
                      topic)
         elif message in sent and offset in log:
@@ -555,27 +586,30 @@ class Judge:
         else:
             self.say("phantom", "history", process, topic)
 
-    def sizes(self, c, process, topic, log):
-        run = self.run
-        for begin, end, who, where, size in run.sizes:
-            if (who, where) != (c, topic):
-                continue
-            asked = [r for r in run.requests[c] if r[2] == topic]
-            lost = [r[3] for r in asked if r[4] == LOST and r[0] <= end]
-            low = max([r[3] for r in asked if r[4] != LOST and r[1] <= begin] + [0])
-            low = min([low] + lost)
-            high = max([r[3] for r in asked if r[0] <= end] +
-                       [sum(r[1] == topic and r[0] <= end for r in run.receives[c]) + len(lost)])
-            high = max([r[2] + 1 for r in run.receives[c] if r[1] == topic and r[0] <= begin] +
-                       [high])
-            sends = [s for s in run.sends if s.topic == topic]
-            known = {e.send: e.known for e in log.values() if e.owed and e.send.outcome != FAIL}
-            times = [known.get(s, s.end if s.outcome == OK else None) for s in sends]
-            least = sum(t is not None and t <= begin for t in times) - high
-            most = sum(s.outcome != FAIL and s.begin <= end for s in sends) - low
-            least = max(least, 0)
-            if not least <= size <= max(least, most):
-                self.say("size-wrong", "history", process, topic)
+    def taken(self, c, topic, begin, end):
+        """The fewest and the most that the broker may think it has taken."""
+        asked = [r for r in self.run.requests[c] if r[2] == topic]
+        lost = [r[3] for r in asked if r[4] == LOST and r[0] <= end]
+        low = max([r[3] for r in asked if r[4] != LOST and r[1] <= begin] + [0])
+        high = max([r[3] for r in asked if r[0] <= end] +
+                   [sum(r[1] == topic and r[0] <= end for r in self.run.receives[c]) + len(lost)])
+        return min([low] + lost), high
+
+    def is_size(self, c, topic, log, told):
+        begin, end, _, _, size = told
+        low, high = self.taken(c, topic, begin, end)
+        sends = [s for s in self.run.sends if s.topic == topic]
+        known = {e.send: e.known for e in log.values() if e.owed and e.send.outcome != FAIL}
+        times = [known.get(s, s.end if s.outcome == OK else None) for s in sends]
+        least = sum(t is not None and t <= begin for t in times) - high
+        most = sum(s.outcome != FAIL and s.begin <= end for s in sends) - low
+        least = max(least, 0)
+        return least <= size <= max(least, most)
+
+    def sizes(self, c, topic, log):
+        for told in self.run.sizes:
+            if told[2:4] == [c, topic] and not self.is_size(c, topic, log, told):
+                self.say("size-wrong", "history", "C%d" % (c + 1), topic)
 
 
 # ---- comparing -----------------------------------------------------------------------------------

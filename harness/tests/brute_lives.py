@@ -64,12 +64,6 @@ class LivesRun(brute.Run):
             if send.outcome == FAIL and any(t[2] == INFO for t in send.tries):
                 send.outcome = INFO
 
-    def drain(self, position):
-        for c, t in position:
-            while position[c, t] < len(self.rows[t]):
-                self.consume(c, t, position)
-            self.consume(c, t, position)
-
     def idle(self, p):
         """Topics in which there is something to send."""
         return [t for t, lane in self.lanes[p].items() if lane.next < len(lane.lines)]
