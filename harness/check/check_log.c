@@ -341,7 +341,8 @@ static bool may_be_of(const struct joining *j, const struct identity *who,
                       const struct history_row *row, struct line_ref at)
 {
     bool may = who != NULL ? who->producer == at.producer && sequence_is_of(j, who, row, at)
-                           : !j->k->h->rows_read || !j->k->h->producers[at.producer].recorded;
+                           : !j->k->h->rows_read || row->offset < j->removed ||
+                                 !j->k->h->producers[at.producer].recorded;
     return may && line_message(j->k, at) == row->message;
 }
 
@@ -795,6 +796,78 @@ static void unplaced_report(struct joining *j)
     }
 }
 
+/* ---- what stands in for rows ------------------------------------------------------- */
+
+static bool offset_is_acked(const struct acks *acks, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = acks->count;
+
+    if (offset >= 0 && (uint64_t)offset < high && acks->items[offset].offset == offset) {
+        return true;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (acks->items[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < acks->count && acks->items[low].offset == offset;
+}
+
+/* What consumers were given before an offset and where nobody was acknowledged, each message once
+ * an offset. */
+static void deliveries_collect(struct joining *j, int64_t before, struct row_list *rows)
+{
+    size_t kept = 0;
+
+    for (size_t c = 0; c < j->k->h->consumer_count; c++) {
+        for (size_t i = 0; i < j->k->h->consumers[c].receives.count; i++) {
+            const struct history_receive *r = &j->k->h->consumers[c].receives.items[i];
+            if (r->topic == j->topic && r->offset < before &&
+                !offset_is_acked(&j->acks, r->offset)) {
+                MEMORY_PUSH(rows, (struct history_row){r->offset, NUMBER_NONE, NUMBER_NONE,
+                                                       r->topic, r->message});
+            }
+        }
+    }
+    if (rows->count > 0) {
+        qsort(rows->items, rows->count, sizeof *rows->items, row_compare);
+    }
+    for (size_t i = 0; i < rows->count; i++) {
+        bool again = false;
+        for (size_t at = kept; at > 0 && rows->items[at - 1].offset == rows->items[i].offset;
+             at--) {
+            again = again || rows->items[at - 1].message == rows->items[i].message;
+        }
+        if (!again) {
+            rows->items[kept++] = rows->items[i];
+        }
+    }
+    rows->count = kept;
+}
+
+/* What was of a send of unknown outcome, was delivered, and has been removed since. */
+static void removed_take(struct joining *j)
+{
+    struct row_list rows = {NULL, 0, 0};
+    int64_t last = OFFSET_NONE;
+    struct line_ref at;
+
+    deliveries_collect(j, j->removed, &rows);
+    for (size_t i = 0; i < rows.count; i++) {
+        int64_t offset = rows.items[i].offset;
+        if (offset != last && row_find(j, offset) == NULL &&
+            line_by_text(j, NULL, &rows.items[i], &at)) {
+            entry_add(j, offset, at, false);
+            last = offset;
+        }
+    }
+    free(rows.items);
+}
+
 /* ---- the log ---------------------------------------------------------------------- */
 
 /* `offset` should have been `expected`: those between are missing. */
@@ -809,15 +882,30 @@ static void gap_report(struct joining *j, int64_t expected, int64_t offset)
     }
 }
 
+/* What the log's limits removed may have been of sends of unknown outcome. */
+static bool may_lack_removed(struct joining *j)
+{
+    bool may = false;
+
+    if (j->removed > 0) {
+        maybe_fill(j);
+    }
+    for (size_t i = 0; i < j->maybe.count && j->removed > 0; i++) {
+        may = may || maybe_executed(j->k, j->maybe.items[i]);
+    }
+    return may;
+}
+
 static void density_check(struct joining *j)
 {
-    int64_t expected = 0;
+    int64_t expected = may_lack_removed(j) ? j->removed : 0;
 
     for (size_t i = 0; i < j->log->count && !j->k->vague; i++) {
-        if (j->log->items[i].offset > expected) {
-            gap_report(j, expected, j->log->items[i].offset);
+        int64_t offset = j->log->items[i].offset;
+        if (offset > expected) {
+            gap_report(j, expected, offset);
         }
-        expected = j->log->items[i].offset + 1;
+        expected = offset >= expected ? offset + 1 : expected;
     }
 }
 
@@ -853,6 +941,9 @@ static void log_join(struct joining *j)
     for (size_t i = 0; i < j->orphans.count; i++) {
         orphan_take(j, j->orphans.items[i]);
     }
+    if (j->removed > 0) {
+        removed_take(j);
+    }
     unplaced_report(j);
     losses_report(j);
     log_sort(j->log);
@@ -861,59 +952,6 @@ static void log_join(struct joining *j)
     topic_log_close(j->log);
     free(j->orphans.items);
     free(j->maybe.items);
-}
-
-/* ---- what stands in for rows ------------------------------------------------------- */
-
-static bool offset_is_acked(const struct acks *acks, int64_t offset)
-{
-    size_t low = 0;
-    size_t high = acks->count;
-
-    if (offset >= 0 && (uint64_t)offset < high && acks->items[offset].offset == offset) {
-        return true;
-    }
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (acks->items[middle].offset < offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < acks->count && acks->items[low].offset == offset;
-}
-
-/* What consumers were given where nobody was acknowledged, each message once an offset. */
-static void deliveries_collect(struct joining *j, struct row_list *rows)
-{
-    size_t kept = 0;
-
-    for (size_t c = 0; c < j->k->h->consumer_count; c++) {
-        for (size_t i = 0; i < j->k->h->consumers[c].receives.count; i++) {
-            const struct history_receive *r = &j->k->h->consumers[c].receives.items[i];
-            if (r->topic == j->topic && !offset_is_acked(&j->acks, r->offset)) {
-                MEMORY_PUSH(rows, (struct history_row){r->offset, NUMBER_NONE, NUMBER_NONE,
-                                                       r->topic, r->message});
-            }
-        }
-    }
-    if (rows->count > 0) {
-        qsort(rows->items, rows->count, sizeof *rows->items, row_compare);
-    }
-    for (size_t i = 0; i < rows->count; i++) {
-        bool again = false;
-        for (size_t at = kept; at > 0 && rows->items[at - 1].offset == rows->items[i].offset;
-             at--) {
-            again = again || rows->items[at - 1].message == rows->items[i].message;
-        }
-        if (!again) {
-            rows->items[kept++] = rows->items[i];
-        }
-    }
-    rows->count = kept;
-    j->rows = rows->items;
-    j->row_count = kept;
 }
 
 /* ---- all topics ------------------------------------------------------------------- */
@@ -1081,7 +1119,9 @@ static void topic_join(struct joining *j, size_t *next_row)
     if (j->k->h->rows_read) {
         rows_find(j, next_row);
     } else {
-        deliveries_collect(j, &deliveries);
+        deliveries_collect(j, INT64_MAX, &deliveries);
+        j->rows = deliveries.items;
+        j->row_count = deliveries.count;
     }
     log_join(j);
     j->k->c->promises[PROMISE_STORED].checked += j->k->h->rows_read ? (int64_t)j->row_count : 0;

@@ -382,6 +382,26 @@ static void say_foreign(struct naming *n, const struct stream_item *item, bool k
     }
 }
 
+/* It came in none of its places, and where it came a seek had passed over it. */
+static bool say_misplaced(struct naming *n, const struct stray *extra,
+                          const struct stream_item *item)
+{
+    size_t entry;
+
+    if (n->stream->by_text || !topic_log_find(&n->k->logs[extra->topic], item->offset, &entry) ||
+        n->stream->received[extra->topic][entry]) {
+        return false;
+    }
+    n->stream->entries[extra->index] = (uint32_t)entry;
+    n->stream->received[extra->topic][entry] = 1;
+    cell_of(n, extra->topic)->out_of_order++;
+    struct evidence *e =
+        accuse(n, FINDING_OUT_OF_ORDER, extra->topic, FINDING_ROOT, EXCUSE_NONE, item);
+    evidence_say(e, "line %" PRId64 " (offset %" PRId64 " %s) lies before what was sought",
+                 item->line, item->offset, shown_text(n->k, item->message).text);
+    return true;
+}
+
 static void say_extra(struct naming *n, const struct stray *extra)
 {
     struct stream_item item = item_of(n, extra);
@@ -395,7 +415,9 @@ static void say_extra(struct naming *n, const struct stray *extra)
     if (known && other != NULL) {
         say_second(n, &item, other);
     } else if (known && at_entry) {
-        say_again(n, &item, moved_of(n, extra));
+        if (!say_misplaced(n, extra, &item)) {
+            say_again(n, &item, moved_of(n, extra));
+        }
     } else if (known && n->k->vague) {
         return;
     } else if (belongs_elsewhere(n, extra)) {

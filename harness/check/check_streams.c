@@ -136,60 +136,6 @@ static uint32_t lane_entry(const struct lane *lane, size_t i)
                : ENTRY_NONE;
 }
 
-/* Items from `first` on that are not in order: the longest run that ascends. What should not be in
- * the log has no place to be in, and is what it is wherever it came. */
-static void lane_align_disorder(const struct lane *lane, size_t first, size_t end)
-{
-    uint32_t *entries = memory_zeroed(end - first, sizeof *entries);
-    size_t *from = memory_zeroed(end - first, sizeof *from); /* lane index of each candidate */
-    unsigned char *kept = memory_zeroed(end - first, 1);
-    unsigned char *extras = memory_zeroed(lane->log->count, 1); /* that came in this run */
-    size_t count = 0;
-
-    for (size_t i = first; i < end; i++) {
-        uint32_t entry = lane_entry(lane, i);
-        bool extra = entry != ENTRY_NONE && (lane->log->items[entry].flags & ENTRY_EXTRA) != 0;
-        if (extra && !extras[entry]) {
-            extras[entry] = 1;
-            lane_keep(lane, i, entry);
-        } else if (entry != ENTRY_NONE && !extra) {
-            entries[count] = entry;
-            from[count++] = i;
-        }
-    }
-    diff_ascending(entries, count, kept);
-    for (size_t i = 0; i < count; i++) {
-        if (kept[i]) {
-            lane_keep(lane, from[i], entries[i]);
-        }
-    }
-    free(entries);
-    free(from);
-    free(kept);
-    free(extras);
-}
-
-/* One run between seeks; nearly all are in order. */
-static void lane_align_run(const struct lane *lane, size_t first, size_t end)
-{
-    uint32_t last = ENTRY_NONE;
-
-    for (size_t i = first; i < end; i++) {
-        uint32_t entry = lane_entry(lane, i);
-        if (entry != ENTRY_NONE && last != ENTRY_NONE && entry <= last) {
-            lane_align_disorder(lane, first, end);
-            return;
-        }
-        last = entry != ENTRY_NONE ? entry : last;
-    }
-    for (size_t i = first; i < end; i++) {
-        uint32_t entry = lane_entry(lane, i);
-        if (entry != ENTRY_NONE) {
-            lane_keep(lane, i, entry);
-        }
-    }
-}
-
 /* ---- between seeks --------------------------------------------------------------------- */
 
 /* What a consumer was given of a topic until it seeks, or to the end. */
@@ -244,13 +190,20 @@ static size_t seek_entry(const struct lane *lane, const struct history_seek *see
     return entry;
 }
 
-/* The first or the last entry of a run; ENTRY_NONE: it has none. */
+/* The entry that an item says it is, in its place or not; without offsets, where it has its place.
+ */
+static uint32_t run_entry(const struct lane *lane, size_t i)
+{
+    return lane->stream->by_text ? lane->stream->entries[lane->items[i]] : lane_entry(lane, i);
+}
+
+/* The first or the last entry that came in a run; ENTRY_NONE: there is none. */
 static uint32_t run_edge(const struct lane *lane, const struct run *run, bool last)
 {
     for (size_t i = 0; i < run->end - run->first; i++) {
-        uint32_t item = lane->items[last ? run->end - 1 - i : run->first + i];
-        if (lane->stream->entries[item] != ENTRY_NONE) {
-            return lane->stream->entries[item];
+        uint32_t entry = run_entry(lane, last ? run->end - 1 - i : run->first + i);
+        if (entry != ENTRY_NONE) {
+            return entry;
         }
     }
     return ENTRY_NONE;
@@ -269,8 +222,8 @@ static bool is_ignored(const struct lane *lane, const struct run *run, uint32_t 
     return first < wanted || (first > wanted && first == before + 1); /* ENTRY_NONE + 1 is 0 */
 }
 
-/* From which entry on everything is owed in this run, up to the run's last one. Where nobody knows
- * whether the seek was done, it is what came. */
+/* From which entry on everything is owed in this run, up to the run's last one; what lies before
+ * has no place in it. Where nobody knows whether the seek was done, it is what came. */
 static size_t run_begin(const struct lane *lane, const struct run *run, bool ignored)
 {
     uint32_t first = run_edge(lane, run, false);
@@ -282,6 +235,62 @@ static size_t run_begin(const struct lane *lane, const struct run *run, bool ign
         return seek_entry(lane, run->seek);
     }
     return first == ENTRY_NONE ? lane->log->count : first;
+}
+
+/* A run that is not in order: the longest that ascends from entry `begin` on. What should not be in
+ * the log has no place to be in, and is what it is wherever it came. */
+static void lane_align_disorder(const struct lane *lane, const struct run *run, size_t begin)
+{
+    size_t first = run->first;
+    size_t end = run->end;
+    uint32_t *entries = memory_zeroed(end - first, sizeof *entries);
+    size_t *from = memory_zeroed(end - first, sizeof *from); /* lane index of each candidate */
+    unsigned char *kept = memory_zeroed(end - first, 1);
+    unsigned char *extras = memory_zeroed(lane->log->count, 1); /* that came in this run */
+    size_t count = 0;
+
+    for (size_t i = first; i < end; i++) {
+        uint32_t entry = lane_entry(lane, i);
+        bool extra = entry != ENTRY_NONE && (lane->log->items[entry].flags & ENTRY_EXTRA) != 0;
+        if (extra && !extras[entry]) {
+            extras[entry] = 1;
+            lane_keep(lane, i, entry);
+        } else if (entry != ENTRY_NONE && !extra && entry >= begin) {
+            entries[count] = entry;
+            from[count++] = i;
+        }
+    }
+    diff_ascending(entries, count, kept);
+    for (size_t i = 0; i < count; i++) {
+        if (kept[i]) {
+            lane_keep(lane, from[i], entries[i]);
+        }
+    }
+    free(entries);
+    free(from);
+    free(kept);
+    free(extras);
+}
+
+/* The items of a run beside the log, from entry `begin` on; nearly all are in order. */
+static void lane_align_run(const struct lane *lane, const struct run *run, size_t begin)
+{
+    uint32_t last = ENTRY_NONE;
+
+    for (size_t i = run->first; i < run->end; i++) {
+        uint32_t entry = lane_entry(lane, i);
+        if (entry != ENTRY_NONE && (entry < begin || (last != ENTRY_NONE && entry <= last))) {
+            lane_align_disorder(lane, run, begin);
+            return;
+        }
+        last = entry != ENTRY_NONE ? entry : last;
+    }
+    for (size_t i = run->first; i < run->end; i++) {
+        uint32_t entry = lane_entry(lane, i);
+        if (entry != ENTRY_NONE) {
+            lane_keep(lane, i, entry);
+        }
+    }
 }
 
 /* The items of a run beside the log, by their texts. */
@@ -315,6 +324,7 @@ static void lane_align_texts(const struct lane *lane, const struct run *run)
 static void lane_align(const struct lane *lane)
 {
     struct runs runs = {.lane = lane};
+    uint32_t before = ENTRY_NONE;
     struct run run;
 
     do {
@@ -322,7 +332,9 @@ static void lane_align(const struct lane *lane)
         if (lane->stream->by_text) {
             lane_align_texts(lane, &run);
         } else {
-            lane_align_run(lane, run.first, run.end);
+            uint32_t last = run_edge(lane, &run, true);
+            lane_align_run(lane, &run, run_begin(lane, &run, is_ignored(lane, &run, before)));
+            before = last != ENTRY_NONE ? last : before;
         }
     } while (!run.is_last);
 }
@@ -355,8 +367,7 @@ static size_t run_reach(const struct lane *lane, const struct run *run)
     size_t reach = 0;
 
     for (size_t i = run->first; i < run->end; i++) {
-        uint32_t entry =
-            lane->stream->by_text ? lane->stream->entries[lane->items[i]] : lane_entry(lane, i);
+        uint32_t entry = run_entry(lane, i);
         reach = entry != ENTRY_NONE && entry >= reach ? (size_t)entry + 1 : reach;
     }
     return reach;

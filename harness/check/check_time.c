@@ -480,11 +480,12 @@ static size_t size_cause(const struct checking *k, size_t consumer, size_t topic
     return cause;
 }
 
-/* What seeks can have left the consumer's position at. */
+/* What seeks can have left the consumer's position at: one that was not seen done may come late. */
 static void sought_bounds(const struct history_consumer *c, const struct history_size *size,
                           int64_t *low, int64_t *high)
 {
     int64_t sought = INT64_MAX;
+    int64_t unsure = INT64_MAX;
 
     for (size_t i = 0; i < c->seeks.count; i++) {
         const struct history_seek *seek = &c->seeks.items[i];
@@ -493,9 +494,11 @@ static void sought_bounds(const struct history_consumer *c, const struct history
             continue;
         }
         bool done = seek->outcome == OUTCOME_OK && seek->end_ns <= size->begin_ns;
-        sought = done || seek->offset < sought ? seek->offset : sought;
+        sought = done ? seek->offset : sought;
+        unsure = !done && seek->offset < unsure ? seek->offset : unsure;
         *high = seek->offset > *high ? seek->offset : *high;
     }
+    sought = unsure < sought ? unsure : sought;
     *low = sought < *low ? sought : *low;
 }
 

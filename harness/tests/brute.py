@@ -47,6 +47,7 @@ class Run:
         self.receives = {}   # consumer -> [[time, topic, offset, message]]
         self.requests = {}   # consumer -> [[begin, end, topic, offset, None | EMPTY | LOST]]
         self.sizes = []      # [begin, end, consumer, topic, size]
+        self.removed = {}    # topic -> where its log begins, if it has limits
         for p in range(self.random.randint(1, 3)):
             self.lines[p] = [(self.random.randrange(self.topics), "P%d-%d" % (p, i))
                              for i in range(self.random.randint(1, 5))]
@@ -374,19 +375,32 @@ class Entry:
 
 class Reading:
     """What a consumer was given of a topic, in order, when it was to begin at `begin`. `right`: the
-    offsets of what is as the log has it."""
+    offsets of what is as the log has it, from there on; `outside`: before that."""
 
-    def __init__(self, begin, got, log):
-        self.begin, self.got = begin, got
+    def __init__(self, got, log):
+        self.got, self.begin, self.outside = got, 0, []
         self.right = [o for o, message in got if o in log and log[o].message == message]
+
+    def begins(self, begin):
+        self.begin = begin
+        self.outside = [o for o in self.right if o < begin]
+        self.right = [o for o in self.right if o >= begin]
 
     def missing(self, log, is_last):
         end = max(self.right, default=-1)
-        return {o: o < end for o, entry in log.items()
-                if entry.owed and o >= self.begin and o not in self.right and (is_last or o < end)}
+        return [[o, o < end] for o, entry in log.items() if entry.owed and o >= self.begin and
+                o not in self.right and (is_last or o < end)]
 
     def again(self):
         return [o for i, o in enumerate(self.right) if o in self.right[:i]]
+
+
+def take(missing, offset):
+    for item in missing:
+        if item[0] == offset:
+            missing.remove(item)
+            return True
+    return False
 
 
 class Judge:
@@ -451,15 +465,29 @@ class Judge:
                 self.say("lost", "store", process, topic)
                 named.add(send.offset)
             else:
-                self.say("lost", "store", process, topic)
-                named.add(send.offset)
+                if send.offset >= self.run.removed.get(topic, 0):
+                    self.say("lost", "store", process, topic)
+                    named.add(send.offset)
                 log[send.offset] = Entry(send.offset, send.message, send, stored=False)
                 placed[send] = send.offset
+        self.removed(topic, log, placed)
         for offset in named & set(log):
             log[offset].named = True
-        if log and set(range(max(log) + 1)) != set(log):
+        unknown = [s for s in self.run.sends if s.topic == topic and s.outcome in (INFO, OPEN)]
+        begin = self.run.removed.get(topic, 0) if set(unknown) - set(placed) else 0
+        if log and not set(range(begin, max(log) + 1)) <= set(log):
             self.say("not-dense", "store", None, topic)
         return log
+
+    def removed(self, topic, log, placed):
+        """What has no row any more, and nobody knows whether it was stored: but it was delivered."""
+        for send in self.run.sends:
+            for receive in itertools.chain(*self.run.receives.values()):
+                if receive[1] == topic == send.topic and receive[3] == send.message and \
+                        send.outcome in (INFO, OPEN) and send not in placed and \
+                        receive[2] not in log and receive[2] < self.run.removed.get(topic, 0):
+                    log[receive[2]] = Entry(receive[2], send.message, send, stored=False)
+                    placed[send] = receive[2]
 
     def orphan(self, topic, row, log, placed, named):
         send, process = self.send_of(topic, row), None
@@ -524,7 +552,7 @@ class Judge:
                     ("phantom", "history", "C%d" % (c + 1), "T%d" % topic))
 
     def readings(self, c, topic, log):
-        return [Reading(0, [(r[2], r[3]) for r in self.run.receives[c] if r[1] == topic], log)]
+        return [Reading([(r[2], r[3]) for r in self.run.receives[c] if r[1] == topic], log)]
 
     def told_nothing(self, c, topic):
         """When it was last to be told whether there is more."""
@@ -535,24 +563,28 @@ class Judge:
         empty = [r for r in self.run.requests[c] if r[2] == topic and r[4] == EMPTY]
         sent = {line[1]: line[0] for lines in self.run.lines.values() for line in lines}
         readings = self.readings(c, topic, log)
-        missing = {}  # offset -> whether something later was read; of each reading
-        again = []
+        missing = []  # [offset, whether something later was read]; of each reading
+        again, outside = [], []
         for reading in readings:
-            missing.update(reading.missing(log, reading is readings[-1]))
+            missing += reading.missing(log, reading is readings[-1])
             again += reading.again()
+            outside += [o for o in reading.outside if log[o].owed]
             self.order(process, topic, [o for o in reading.right if log[o].owed])
-        for offset in again:
-            moved = missing.pop(offset, None) is not None  # it stands for what another one lacks
-            self.say("out-of-order" if moved else "redelivered", "history", process, topic)
+        seen = {o for reading in readings for o in reading.right}
+        for offset in again + outside:  # it stands for what another reading lacks, if one does
+            self.say("out-of-order" if take(missing, offset) or offset not in seen else
+                     "redelivered", "history", process, topic)
+            seen.add(offset)
         self.too_soon(c, topic, log, self.found & {(name, "history", process, "T%d" % topic)
                                                    for name in ("redelivered", "out-of-order")})
         for offset, message in (receipt for reading in readings for receipt in reading.got):
             self.stray(process, topic, log, offset, message, missing, sent)
-        for entry in (log[offset] for reading in readings for offset in reading.right):
+        for entry in (log[offset] for reading in readings
+                      for offset in reading.right + reading.outside):
             if not entry.owed:
                 self.say("redelivered" if entry.send else "phantom", "history", process, topic)
         told = self.told_nothing(c, topic)
-        for offset, later in missing.items():
+        for offset, later in missing:
             acked = log[offset].acked()
             drained = acked is not None and any(time >= acked for time in told)
             self.say("unseen" if not later and not drained else
@@ -575,10 +607,9 @@ class Judge:
         if offset in log and log[offset].message == message:
             return
         if message in sent and sent[message] != topic:
-            missing.pop(offset, None)
+            take(missing, offset)
             self.say("misrouted", "history", process, topic)
-        elif offset in missing:
-            missing.pop(offset)
+        elif take(missing, offset):
             self.say("inconsistent-offset" if message in sent else "corrupt", "history", process,
                      topic)
         elif message in sent and offset in log:
@@ -595,9 +626,13 @@ class Judge:
                    [sum(r[1] == topic and r[0] <= end for r in self.run.receives[c]) + len(lost)])
         return min([low] + lost), high
 
-    def is_size(self, c, topic, log, told):
+    def is_size(self, c, topic, log, told, asked_late=True):
+        """`asked_late`: it had said that it has what it was given."""
         begin, end, _, _, size = told
         low, high = self.taken(c, topic, begin, end)
+        if asked_late:
+            high = max([high] + [r[2] + 1 for r in self.run.receives[c]
+                                 if r[1] == topic and r[0] <= begin])
         sends = [s for s in self.run.sends if s.topic == topic]
         known = {e.send: e.known for e in log.values() if e.owed and e.send.outcome != FAIL}
         times = [known.get(s, s.end if s.outcome == OK else None) for s in sends]

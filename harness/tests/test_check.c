@@ -461,6 +461,27 @@ static void rows_removed(struct folder *f)
     row_missing(f);
 }
 
+/* Its outcome was unknown, all have taken it, and the log's limits removed it. */
+static void rows_removed_unknown(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    int64_t offset = 0;
+    struct file *p1 = file_of(f, "history/P1.jsonl");
+    size_t end = line_with(p1, "\"send\",\"type\":\"ok\"", "\"topic\":\"T1\"", 0);
+    const char *at = strstr(p1->lines[end], "\"offset\":");
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    sscanf(at, "\"offset\":%" SCNd64, &offset);
+    line_edit(p1, end, "\"ok\"", "\"info\"");
+    for (int64_t i = 0; i <= offset; i++) {
+        line_remove(rows, row_at(rows, 1, i));
+    }
+    char limits[64];
+    snprintf(limits, sizeof limits, "{\"topic\":\"T1\",\"first_offset\":%" PRId64 "}", offset + 1);
+    line_insert(rows, 0, limits);
+    FOUND(f, {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P1", 1, 1, "ended as unknown"});
+}
+
 static void row_extra(struct folder *f)
 {
     add(f, "rows.jsonl",
@@ -628,6 +649,7 @@ static void test_store(void)
 {
     WITH_BOTH(row_missing)
     WITH_BOTH(rows_removed)
+    WITH_BOTH(rows_removed_unknown)
     WITH_BOTH(row_extra)
     WITH_BOTH(row_of_nobody)
     WITH_BOTH(row_text)
@@ -1460,6 +1482,26 @@ static void seek_forward_and_size(struct folder *f)
     FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 11"});
 }
 
+/* One that got no answer may come to the broker after one that was done. */
+static void seek_late(struct folder *f)
+{
+    sought(f, 30, 0, "info");
+    sought(f, 30, 20, "ok");
+    sized(f, 30);
+    read_again(f, 20, 30);
+    drained(f, 1, 0);
+    is_valid(f);
+}
+
+/* It passed over ten, and was given one of them all the same. */
+static void seek_forward_and_before(struct folder *f)
+{
+    sought(f, 10, 20, "ok");
+    read_again(f, 15, 16);
+    passed_over(f, 10, 20);
+    FOUND(f, {FINDING_OUT_OF_ORDER, SOURCE_HISTORY, "C2", 1, 1, "lies before what was sought"});
+}
+
 static void seek_refused(struct folder *f)
 {
     sought(f, 10, 20, "fail");
@@ -1517,6 +1559,8 @@ static void test_seeks(void)
     WITH_BOTH(seek_and_size)
     WITH_BOTH(seek_and_size_wrong)
     WITH_BOTH(seek_forward_and_size)
+    WITH_BOTH(seek_late)
+    WITH_BOTH(seek_forward_and_before)
     WITH_BOTH(seek_refused)
     WITH_BOTH(seek_unknown)
     WITH_BOTH(seek_file)
