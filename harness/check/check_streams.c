@@ -142,14 +142,17 @@ static uint32_t lane_entry(const struct lane *lane, size_t i)
 struct run {
     size_t first; /* of the lane's items, up to `end` */
     size_t end;
-    const struct history_seek *seek; /* which began it; NULL: none */
+    const struct history_seek *seek;  /* which began it; NULL: none */
+    const struct history_seek *since; /* the first one since it was given something */
+    uint32_t before;                  /* the entry that it was given last before; ENTRY_NONE */
     bool is_last;
 };
 
 struct runs {
     const struct lane *lane;
-    size_t seek; /* the next to be looked at */
-    struct run run;
+    size_t seek;      /* the next to be looked at */
+    struct run run;   /* the one that was taken */
+    struct run after; /* the one behind it, without its end */
 };
 
 /* A seek that was refused moves nobody. */
@@ -164,30 +167,6 @@ static const struct history_seek *runs_next_seek(struct runs *r)
         }
     }
     return NULL;
-}
-
-/* Fill in the end of the run that `r->run` begins, and begin the next one in `next`. */
-static struct run runs_take(struct runs *r)
-{
-    const struct history_seek *seek = runs_next_seek(r);
-    struct run run = r->run;
-
-    run.end = run.first;
-    run.is_last = seek == NULL;
-    while (run.end < r->lane->count && (run.is_last || r->lane->items[run.end] < seek->receives)) {
-        run.end++;
-    }
-    r->run = (struct run){.first = run.end, .seek = seek};
-    return run;
-}
-
-/* The first entry that a seek is to give. */
-static size_t seek_entry(const struct lane *lane, const struct history_seek *seek)
-{
-    size_t entry = 0;
-
-    topic_log_find(lane->log, seek->offset, &entry);
-    return entry;
 }
 
 /* The entry that an item says it is, in its place or not; without offsets, where it has its place.
@@ -209,9 +188,47 @@ static uint32_t run_edge(const struct lane *lane, const struct run *run, bool la
     return ENTRY_NONE;
 }
 
-/* Did the consumer go on after the seek as if it had not asked? `before` is the entry that it was
- * given last, or ENTRY_NONE. */
-static bool is_ignored(const struct lane *lane, const struct run *run, uint32_t before)
+static struct runs runs_of(const struct lane *lane)
+{
+    return (struct runs){.lane = lane, .after = {.before = ENTRY_NONE}};
+}
+
+/* The next run. What the one before it was given is settled. */
+static struct run runs_take(struct runs *r)
+{
+    const struct history_seek *seek = runs_next_seek(r);
+    uint32_t last = run_edge(r->lane, &r->run, true);
+    struct run *run = &r->run;
+
+    if (last != ENTRY_NONE) {
+        r->after.before = last;
+        r->after.since = r->after.seek;
+    }
+    *run = r->after;
+    run->end = run->first;
+    run->is_last = seek == NULL;
+    while (run->end < r->lane->count &&
+           (run->is_last || r->lane->items[run->end] < seek->receives)) {
+        run->end++;
+    }
+    r->after = (struct run){.first = run->end,
+                            .seek = seek,
+                            .since = run->since == NULL ? seek : run->since,
+                            .before = run->before};
+    return *run;
+}
+
+/* The first entry that a seek is to give. */
+static size_t seek_entry(const struct lane *lane, const struct history_seek *seek)
+{
+    size_t entry = 0;
+
+    topic_log_find(lane->log, seek->offset, &entry);
+    return entry;
+}
+
+/* Did the consumer go on after the seek as if it had not asked? */
+static bool is_ignored(const struct lane *lane, const struct run *run)
 {
     uint32_t first = run_edge(lane, run, false);
 
@@ -219,22 +236,33 @@ static bool is_ignored(const struct lane *lane, const struct run *run, uint32_t 
         return false;
     }
     size_t wanted = seek_entry(lane, run->seek);
-    return first < wanted || (first > wanted && first == before + 1); /* ENTRY_NONE + 1 is 0 */
+    return first < wanted || (first > wanted && first == run->before + 1); /* ENTRY_NONE + 1 is 0 */
 }
 
 /* From which entry on everything is owed in this run, up to the run's last one; what lies before
- * has no place in it. Where nobody knows whether the seek was done, it is what came. */
-static size_t run_begin(const struct lane *lane, const struct run *run, bool ignored)
+ * has no place in it. Where nobody knows whether a seek was done, it is the last of the places
+ * where the consumer may have been that is not behind what came. */
+static size_t run_begin(const struct lane *lane, const struct run *run)
 {
     uint32_t first = run_edge(lane, run, false);
+    size_t begin = (uint32_t)(run->before + 1); /* ENTRY_NONE + 1 is 0 */
+    bool found = begin <= first;
 
-    if (run->seek == NULL) {
-        return 0;
+    if (run->seek == NULL || is_ignored(lane, run)) {
+        return run->seek == NULL ? 0 : first;
     }
-    if (run->seek->outcome == OUTCOME_OK && !ignored) {
-        return seek_entry(lane, run->seek);
+    for (const struct history_seek *seek = run->since; seek <= run->seek; seek++) {
+        if (seek->topic != lane->topic || seek->outcome == OUTCOME_FAIL) {
+            continue;
+        }
+        size_t entry = seek_entry(lane, seek);
+        found = found && seek->outcome != OUTCOME_OK;
+        if (entry <= first && (!found || entry > begin)) {
+            begin = entry;
+            found = true;
+        }
     }
-    return first == ENTRY_NONE ? lane->log->count : first;
+    return found ? begin : first;
 }
 
 /* A run that is not in order: the longest that ascends from entry `begin` on. What should not be in
@@ -323,8 +351,7 @@ static void lane_align_texts(const struct lane *lane, const struct run *run)
 
 static void lane_align(const struct lane *lane)
 {
-    struct runs runs = {.lane = lane};
-    uint32_t before = ENTRY_NONE;
+    struct runs runs = runs_of(lane);
     struct run run;
 
     do {
@@ -332,9 +359,7 @@ static void lane_align(const struct lane *lane)
         if (lane->stream->by_text) {
             lane_align_texts(lane, &run);
         } else {
-            uint32_t last = run_edge(lane, &run, true);
-            lane_align_run(lane, &run, run_begin(lane, &run, is_ignored(lane, &run, before)));
-            before = last != ENTRY_NONE ? last : before;
+            lane_align_run(lane, &run, run_begin(lane, &run));
         }
     } while (!run.is_last);
 }
@@ -425,21 +450,17 @@ static void run_gaps(const struct lane *lane, const struct run *run, size_t begi
 
 static void lane_gaps(const struct lane *lane)
 {
-    struct runs runs = {.lane = lane};
-    uint32_t before = ENTRY_NONE;
+    struct runs runs = runs_of(lane);
     struct run run;
 
     do {
         run = runs_take(&runs);
-        uint32_t last = run_edge(lane, &run, true);
-        bool ignored = is_ignored(lane, &run, before);
-        if (ignored && lane->stream->source == SOURCE_HISTORY) {
+        if (is_ignored(lane, &run) && lane->stream->source == SOURCE_HISTORY) {
             MEMORY_PUSH(&lane->stream->ignored,
                         (struct ignored_seek){run.seek, run_edge(lane, &run, false)});
         }
-        run_gaps(lane, &run, run_begin(lane, &run, ignored),
+        run_gaps(lane, &run, run_begin(lane, &run),
                  run.is_last ? lane->log->count : run_reach(lane, &run));
-        before = last != ENTRY_NONE ? last : before;
     } while (!run.is_last);
 }
 

@@ -204,6 +204,13 @@ def position_lost(run):
         told[4] = max(0, told[4] + run.random.choice((-4, -2, -1, 1, 2, 4)))
 
 
+def size_told(run):
+    """By a consumer that lives as long as it asks."""
+    brute.size_told(run)
+    run.sizes = [s for s in run.sizes
+                 if not any(s[0] <= time <= s[1] for time in run.starts.get(s[2], []))]
+
+
 def size_after_seek(run):
     seek = any_of(run, run.seeks)
     told = any_of(run, (s for s in run.sizes if seek and s[0] > seek.begin and
@@ -216,7 +223,7 @@ BREAKS = (first_of_seek_removed, last_before_seek_removed, seek_elsewhere, seek_
           seek_unknown, seek_sworn, position_lost, size_after_seek, receive_repeated,
           brute.row_removed, brute.row_copied, brute.row_foreign, brute.receive_removed,
           brute.receives_swapped, brute.receive_changed, brute.ack_unknown, brute.empty_answer,
-          brute.never_asked, brute.size_told)
+          brute.never_asked, size_told)
 
 
 # ---- the folder ----------------------------------------------------------------------------------
@@ -289,27 +296,30 @@ class ConsumersJudge(brute.Judge):
 
     def readings(self, c, topic, log):
         receipts = [r for r in self.run.receives[c] if r[1] == topic]
-        seeks, before, readings = self.seeks(c, topic), None, []
+        seeks, before, readings, since = self.seeks(c, topic), None, [], []
         for seek, after in zip([None] + seeks, seeks + [None]):
             got = [(r[2], r[3]) for r in receipts if (seek is None or r[0] > seek.begin) and
                    (after is None or r[0] < after.begin)]
             reading = Reading(got, log)
             last = reading.right[-1:]
             if seek:
-                self.begin(c, topic, log, seek, reading, before)
+                since = [seek] if seek.outcome == OK else since + [seek]
+                self.begin(c, topic, log, since, reading, before)
             before = last[0] if last else before
+            since = [] if last else since
             readings.append(reading)
         return readings
 
-    def begin(self, c, topic, log, seek, reading, before):
-        """Where nobody knows whether the seek was done, and where it was not, with what came."""
+    def begin(self, c, topic, log, since, reading, before):
+        """`since`: the last seek that was done, or all since something came, and those behind it."""
         first = min(reading.right[:1], default=float("inf"))
-        following = min((o for o in log if before is None or o > before), default=None)
-        wanted = min((o for o in log if o >= seek.offset), default=float("inf"))
-        if seek.outcome != OK:
-            reading.begins(first)
-        elif not reading.right or (first >= wanted and (first == wanted or first != following)):
-            reading.begins(seek.offset)
+        following = min((o for o in log if before is None or o > before), default=float("inf"))
+        wanted = [min((o for o in log if o >= s.offset), default=float("inf")) for s in since]
+        if since[-1].outcome != OK:
+            places = wanted + [following] * (since[0].outcome != OK)
+            reading.begins(max((o for o in places if o <= first), default=first))
+        elif not reading.right or first == wanted[0] or (first > wanted[0] and first != following):
+            reading.begins(wanted[0])
         else:
             self.say("seek-ignored", "history", "C%d" % (c + 1), topic)
             reading.begins(first)
@@ -337,13 +347,12 @@ class ConsumersJudge(brute.Judge):
         super().sizes(c, topic, log)
         wrong = [told for told in self.run.saved
                  if told[2:4] == [c, topic] and not self.is_size(c, topic, log, told, False)]
-        for told in sorted(wrong):
+        for _ in wrong:
             self.say("size-wrong", "history", "C%d" % (c + 1), topic)
-        for told in sorted(wrong)[:1]:
-            self.forgotten(c, topic, told)
+        any(self.forgotten(c, topic, told) for told in sorted(wrong))
 
     def forgotten(self, c, topic, told):
-        """The first sign of the position after a restart."""
+        """Is it the first sign of the position after a restart?"""
         heard = max((r[1] for r in self.run.requests[c]
                      if r[2] == topic and r[4] != LOST and r[1] <= told[0]), default=0)
         after = [i for i, fault in enumerate(self.run.faults, 1)
@@ -353,6 +362,7 @@ class ConsumersJudge(brute.Judge):
                          for _, source, _, where in self.found)
             (self.maybe if of_log else self.found).add(
                 ("forgotten", "history", "fault %d" % after[-1], None))
+        return bool(after)
 
 
 def spanning(finding):

@@ -1482,6 +1482,24 @@ static void seek_forward_and_size(struct folder *f)
     FOUND(f, {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 11"});
 }
 
+/* Done or not, the next message is not the one that it was given. */
+static void seek_unknown_and_skip(struct folder *f)
+{
+    sought(f, 10, 20, "info");
+    passed_over(f, 10, 12);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 2, "offset 10"});
+}
+
+static void seeks_unknown_and_skip(struct folder *f)
+{
+    sought(f, 10, 20, "info");
+    sought(f, 10, 0, "info");
+    passed_over(f, 10, 20);
+    is_valid(f);
+    passed_over(f, 10, 13);
+    FOUND(f, {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 3, "offset 20"});
+}
+
 /* One that got no answer may come to the broker after one that was done. */
 static void seek_late(struct folder *f)
 {
@@ -1563,6 +1581,8 @@ static void test_seeks(void)
     WITH_BOTH(seek_forward_and_before)
     WITH_BOTH(seek_refused)
     WITH_BOTH(seek_unknown)
+    WITH_BOTH(seek_unknown_and_skip)
+    WITH_BOTH(seeks_unknown_and_skip)
     WITH_BOTH(seek_file)
     WITH_BOTH(seek_resumed)
 }
