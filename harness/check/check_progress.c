@@ -46,6 +46,7 @@ struct client {
     const struct checking *k;
     struct process_name name;
     uint32_t no_message;
+    uint32_t refused;      /* the judge's code of a refusal whose reason it cannot tell */
     struct trying *topics; /* by topic */
     struct stuck_list stuck;
 };
@@ -77,12 +78,23 @@ static size_t fault_before(const struct checking *k, int64_t time_ns)
     return low == 0 ? NO_FAULT : low - 1;
 }
 
-/* Of another system's refusals nobody knows for sure what they mean, and of its consumers' not
- * even which of them say that there is no message. */
+/* May a system that is judged by plain calls, and does not claim to keep its topics, have forgotten
+ * this one? Who has to register anew makes it again. */
+static bool maybe_gone(const struct checking *k, const struct history_request *r)
+{
+    const struct history_claims *claims = &k->h->run.claims;
+
+    return !claims->topics && claims->ids && restarted_before(k, r->end_ns);
+}
+
+/* Did it succeed, or is it no matter that it did not? A plain produce that is refused ends there,
+ * and has its own name. A plain consume that is told that it, or its topic, is not known registers;
+ * any other refusal, and an error of the system's own, is neither a message nor "no message". */
 static bool is_answered(const struct client *c, const struct history_request *r)
 {
     if (c->k->plain && r->http >= 400) {
-        return r->is_consume || r->http < 500;
+        bool refused = r->code == TEXT_NONE || r->code == c->refused;
+        return r->is_consume ? !refused || maybe_gone(c->k, r) : r->http < 500;
     }
     return r->outcome == OUTCOME_OK || (r->code != TEXT_NONE && r->code == c->no_message);
 }
@@ -299,11 +311,13 @@ void check_progress(struct checking *k)
 {
     size_t count = k->h->producer_count + k->h->consumer_count;
     uint32_t no_message = texts_find(&k->h->texts, slice_of("no_message"));
+    uint32_t refused = texts_find(&k->h->texts, slice_of("refused"));
     struct client *clients = memory_zeroed(count, sizeof *clients);
 
     for (size_t i = 0; i < count; i++) {
         clients[i].k = k;
         clients[i].no_message = no_message;
+        clients[i].refused = refused;
         clients[i].name = i < k->h->producer_count ? producer_name(k, i)
                                                    : consumer_name(k, i - k->h->producer_count);
     }

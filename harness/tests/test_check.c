@@ -1796,6 +1796,63 @@ static void plain_foreign(struct folder *f)
     FOUND(f, {FINDING_PHANTOM, SOURCE_HISTORY, "C2", 1, 1, "which nobody sent"});
 }
 
+static void ended_early_is_said(struct folder *f)
+{
+    line_edit(file_of(f, "run.json"), 0, "\"store\"",
+              "\"ended_early\":\"waited for C2\",\"store\"");
+}
+
+/* C2 asks T1 seven times more, each time in 1 ms, and 1 ms later again. */
+static void consumes_fail(struct folder *f, const char *type, int http, const char *code)
+{
+    add(f, "scenario/scenario.conf", "recovery_ms = 10");
+    for (int i = 0; i < 7; i++) {
+        add(f, "history/C2.jsonl",
+            "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"invoke\",\"id\":"
+            "%d,\"path\":\"/consumer/consume\",\"topic\":\"T1\"}",
+            tick(f), 900 + i);
+        add(f, "history/C2.jsonl",
+            "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"request\",\"type\":\"%s\",\"id\":%d,"
+            "\"http\":%d%s}",
+            tick(f), type, 900 + i, http, code);
+    }
+}
+
+#define CODE(name) ",\"code\":\"" name "\""
+
+/* "Database is busy" is not "no message", and nor is an error of the system's own. */
+static void plain_consume_refused(struct folder *f)
+{
+    consumes_fail(f, "fail", 400, CODE("refused"));
+    plain_make(f, CLAIMS_ALL);
+    FOUND(f, {FINDING_NO_PROGRESS, SOURCE_HISTORY, "", 0, 1,
+              "C2 tried T1 for 13 ms while no fault lasted, in vain: 7 requests refused "
+              "('refused')"});
+}
+
+static void plain_consume_errs(struct folder *f)
+{
+    consumes_fail(f, "info", 500, "");
+    ended_early_is_said(f);
+    plain_make(f, CLAIMS_NONE);
+    FOUND(f,
+          {FINDING_NO_PROGRESS, SOURCE_HISTORY, "", 0, 1,
+           "C2 tried T1 for 13 ms while no fault lasted, in vain: 7 requests refused, 0 without"},
+          {FINDING_ENDED_EARLY, SOURCE_HISTORY, "", 0, 1, "waited for C2", "no-progress"});
+}
+
+/* Who may have forgotten the topic may refuse to give of it; who is not known has another name. */
+static void plain_consume_may_be_refused(struct folder *f)
+{
+    consumes_fail(f, "fail", 400, f->plain ? CODE("refused") : CODE("unknown_topic"));
+    plain_make(f, f->plain ? "{\"persists\":[\"messages\",\"positions\",\"ids\"]}" : CLAIMS_NONE);
+    struct judged o = folder_check(f);
+    for (size_t i = 0; i < o.c->findings.count; i++) {
+        CU_ASSERT_NOT_EQUAL(o.c->findings.items[i].kind, FINDING_NO_PROGRESS);
+    }
+    judged_release(&o);
+}
+
 /* Everybody gets one message twice: it was stored twice. */
 static void plain_copy(struct folder *f)
 {
@@ -2229,6 +2286,9 @@ static void test_plain(void)
     WITH_BOTH(plain_swapped)
     WITH_BOTH(plain_foreign)
     WITH_BOTH(plain_copy)
+    WITH_BOTH(plain_consume_refused)
+    WITH_BOTH(plain_consume_errs)
+    WITH_BOTH(plain_consume_may_be_refused)
     WITH_BOTH(plain_exchanged)
     WITH_BOTH(plain_given_up)
 }
@@ -2258,12 +2318,6 @@ static void fault_no_recovery(struct folder *f)
     struct file *harness = file_of(f, "history/harness.jsonl");
     line_remove(harness, harness->count - 1);
     FOUND(f, {FINDING_NO_RECOVERY, SOURCE_HISTORY, "fault 1", 0, 1, "not seen to answer again"});
-}
-
-static void ended_early_is_said(struct folder *f)
-{
-    line_edit(file_of(f, "run.json"), 0, "\"store\"",
-              "\"ended_early\":\"waited for C2\",\"store\"");
 }
 
 /* ---- does everybody get on? ------------------------------------------------------------------ */
