@@ -155,6 +155,7 @@ static void checking_release(struct checking *k)
     free(k->false_empties.items);
     free(k->torn.items);
     free(k->sent);
+    free(k->once);
 }
 
 /* Of the broker or of what it keeps its messages in; not of a client, or of a link. */

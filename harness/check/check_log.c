@@ -9,7 +9,7 @@
  *   a row without an acknowledgement    of a send whose outcome is unknown: fine, that is
  *                                       how it ended; of a message that has its row
  *                                       already: duplicate; of a refused one: aborted-read;
- *                                       of nobody's: phantom
+ *                                       another topic's: misrouted; of nobody's: phantom
  *
  * A row names its sender by the broker's producer id and the sequence, which counts the
  * producer's messages of that topic from 0 (a line that was refused takes none); when it has
@@ -62,11 +62,14 @@ CHECK_LIST_TYPE(losses, struct loss)
 /* One topic while its log is made. */
 struct joining {
     struct checking *k;
+    const struct joining *all; /* by topic */
+    struct intmap *misrouted;  /* of all: line_key() -> finding */
     size_t topic;
     struct topic_log *log;
     struct acks acks;               /* by offset */
     const struct history_row *rows; /* by offset */
     size_t row_count;
+    struct row_list deliveries; /* what stands in for rows */
     int64_t removed;         /* what lies before has been removed by the log's limits; 0: nothing */
     struct row_refs orphans; /* rows without an acknowledgement at their offset */
     struct losses losses;    /* by offset */
@@ -464,6 +467,56 @@ static void orphan_place(struct joining *j, const struct history_row *row, struc
     }
 }
 
+/* The line of another topic that a row is: by its producer id, which is the sender's there, and its
+ * sequence. Without rows by a text that was sent once, and there. */
+static bool line_elsewhere(const struct joining *j, const struct history_row *row,
+                           struct line_ref *out)
+{
+    size_t index;
+
+    if (!j->k->h->rows_read) {
+        return sent_once(j->k, row->message, out) && line_topic(j->k, *out) != j->topic;
+    }
+    if (!intmap_get(j->identity_of, row->producer_id, &index) ||
+        j->identities[index].topic == j->topic) {
+        return false;
+    }
+    const struct identity *who = &j->identities[index];
+    return line_by_sequence(&j->all[who->topic], who, row, out) && maybe_sent(j->k, *out);
+}
+
+static int64_t line_key(struct line_ref at)
+{
+    return (int64_t)at.producer << 32 | at.line;
+}
+
+/* That the line is missing where it belongs follows from this. */
+static void misrouted_take(struct joining *j, const struct history_row *row, struct line_ref at)
+{
+    struct evidence *e = accuse_line(j, FINDING_MISROUTED, at, row->offset, row->message);
+    size_t finding = j->log->accused.items[j->log->accused.count - 1].finding;
+
+    evidence_say(e, "line %" PRId64 " (%s) was sent to %s, but is %s at offset %" PRId64 " of %s",
+                 line_number(j->k, at), shown_text(j->k, row->message).text,
+                 j->k->s->topics[line_topic(j->k, at)].name,
+                 j->k->h->rows_read ? "stored" : "delivered", row->offset,
+                 j->k->s->topics[j->topic].name);
+    extra_add(j, row, NULL);
+    j->log->items[j->log->count - 1].flags |= ENTRY_MISROUTED;
+    intmap_put(j->misrouted, line_key(at), finding);
+    if (!j->k->h->rows_read && line_fate(j->k, at)->offset != OFFSET_NONE) {
+        topic_log_accuse(j->all[line_topic(j->k, at)].log, line_fate(j->k, at)->offset, finding);
+    }
+}
+
+/* The finding that the line is under another topic, or FINDING_ROOT. */
+static size_t misrouted_cause(const struct joining *j, struct line_ref at)
+{
+    size_t finding;
+
+    return intmap_get(j->misrouted, line_key(at), &finding) ? finding : FINDING_ROOT;
+}
+
 static void orphan_take(struct joining *j, const struct history_row *row)
 {
     const struct identity *who = identity_of(j, row);
@@ -475,6 +528,10 @@ static void orphan_take(struct joining *j, const struct history_row *row)
     if (found ||
         (((who != NULL && row->sequence < 0) || !rows_read) && line_by_any(j, who, row, &at))) {
         orphan_place(j, row, at);
+        return;
+    }
+    if (line_elsewhere(j, row, &at)) {
+        misrouted_take(j, row, at);
         return;
     }
     struct evidence *e = accuse(j, FINDING_PHANTOM, who == NULL ? PRODUCER_NOBODY : who->producer,
@@ -520,6 +577,14 @@ static void say_changed(struct joining *j, const struct history_row *row, struct
     }
 }
 
+/* Is the row another topic's message, and not the text that was acknowledged here, as another's? */
+static bool is_misrouted(const struct joining *j, const struct history_row *row, struct line_ref at)
+{
+    struct line_ref other;
+
+    return line_message(j->k, at) != row->message && line_elsewhere(j, row, &other);
+}
+
 /* All acknowledgements at one offset, and its row (or NULL). A row that is another line's as it
  * was sent is that line's; else it is what became of the first that was acknowledged. */
 static void offset_join(struct joining *j, const struct ack *acks, size_t count,
@@ -531,7 +596,9 @@ static void offset_join(struct joining *j, const struct ack *acks, size_t count,
     while (row != NULL && chosen < count && !row_is_of(j, row, acks[chosen].line)) {
         chosen++;
     }
-    if (row != NULL && chosen == count && line_by_sequence(j, identity_of(j, row), row, &other)) {
+    if (row != NULL && chosen == count &&
+        (line_by_sequence(j, identity_of(j, row), row, &other) ||
+         is_misrouted(j, row, acks[0].line))) {
         MEMORY_PUSH(&j->orphans, row);
     } else if (row != NULL) {
         if (chosen == count) {
@@ -610,7 +677,9 @@ static void say_lost(struct joining *j, const struct loss *loss)
     struct findings *f = &j->k->c->findings;
     struct line_ref at = loss->line;
     int64_t acked_ns = fate_acked_ns(j->k, at);
-    size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
+    size_t misrouted = misrouted_cause(j, at);
+    size_t cause =
+        misrouted != FINDING_ROOT ? misrouted : forgotten_cause(j->k, j->topic, NULL, acked_ns);
     struct process_name name = producer_name(j->k, at.producer);
     size_t finding = cause != FINDING_ROOT
                          ? findings_get(f, FINDING_LOST, SOURCE_STORE, name.text, j->topic, cause,
@@ -763,6 +832,42 @@ static struct restart_span sharing_span(const struct joining *j, size_t i)
                                : restarts_between(j->k, acked_ns, other_ns);
 }
 
+/* Its offset is another's: because its own row, or that one, is another topic's? */
+static size_t sharing_cause(const struct joining *j, struct line_ref at, int64_t offset)
+{
+    const struct history_row *row = row_find(j, offset);
+    size_t cause = misrouted_cause(j, at);
+    struct line_ref other;
+
+    return cause == FINDING_ROOT && row != NULL && line_elsewhere(j, row, &other)
+               ? misrouted_cause(j, other)
+               : cause;
+}
+
+static void say_shared(struct joining *j, size_t i)
+{
+    struct line_ref at = j->acks.items[i].line;
+    int64_t offset = j->acks.items[i].offset;
+    uint32_t text = line_message(j->k, at);
+    size_t first = j->log->accused.count;
+    size_t cause = sharing_cause(j, at, offset);
+    struct evidence *e =
+        cause == FINDING_ROOT
+            ? accuse_line_between(j, FINDING_INCONSISTENT_OFFSET, at, offset, text,
+                                  sharing_span(j, i))
+            : say_where(
+                  j, accuse_under(j, FINDING_INCONSISTENT_OFFSET, at.producer, offset, text, cause),
+                  at);
+
+    evidence_say(e,
+                 "line %" PRId64 " was acknowledged at offset %" PRId64
+                 ", which belongs to another message",
+                 line_number(j->k, at), offset);
+    if (j->k->h->rows_read) {
+        say_displaced(j, at, offset, j->log->accused.items[first].finding);
+    }
+}
+
 /* Acknowledged, and no row of it anywhere; or it shares its offset with another. */
 static void unplaced_report(struct joining *j)
 {
@@ -783,16 +888,7 @@ static void unplaced_report(struct joining *j)
             MEMORY_PUSH(&j->losses, (struct loss){offset, at, false, INT64_MAX});
             continue;
         }
-        size_t first = j->log->accused.count;
-        struct evidence *e = accuse_line_between(j, FINDING_INCONSISTENT_OFFSET, at, offset,
-                                                 line_message(j->k, at), sharing_span(j, i));
-        evidence_say(e,
-                     "line %" PRId64 " was acknowledged at offset %" PRId64
-                     ", which belongs to another message",
-                     line_number(j->k, at), offset);
-        if (j->k->h->rows_read) {
-            say_displaced(j, at, offset, j->log->accused.items[first].finding);
-        }
+        say_shared(j, i);
     }
 }
 
@@ -935,15 +1031,18 @@ static void forgotten_accuse(struct joining *j)
     }
 }
 
-static void log_join(struct joining *j)
+static void orphans_take(struct joining *j)
 {
-    witnesses_merge(j);
     for (size_t i = 0; i < j->orphans.count; i++) {
         orphan_take(j, j->orphans.items[i]);
     }
     if (j->removed > 0) {
         removed_take(j);
     }
+}
+
+static void log_finish(struct joining *j)
+{
     unplaced_report(j);
     losses_report(j);
     log_sort(j->log);
@@ -1094,13 +1193,15 @@ int64_t log_removed(const struct history *h, size_t topic)
 
 static struct joining *joinings_make(struct checking *k, const struct topic_lines *lines,
                                      const struct intmap *by_id,
-                                     const struct identities *identities)
+                                     const struct identities *identities, struct intmap *misrouted)
 {
     struct joining *joinings = memory_zeroed(k->s->topic_count, sizeof *joinings);
 
     for (size_t t = 0; t < k->s->topic_count; t++) {
         joinings[t] =
             (struct joining){.k = k,
+                             .all = joinings,
+                             .misrouted = misrouted,
                              .topic = t,
                              .log = &k->logs[t],
                              .removed = log_removed(k->h, t),
@@ -1112,43 +1213,62 @@ static struct joining *joinings_make(struct checking *k, const struct topic_line
     return joinings;
 }
 
-static void topic_join(struct joining *j, size_t *next_row)
+static void rows_stand_in(struct joining *j)
 {
-    struct row_list deliveries = {NULL, 0, 0};
+    deliveries_collect(j, INT64_MAX, &j->deliveries);
+    j->rows = j->deliveries.items;
+    j->row_count = j->deliveries.count;
+}
 
-    if (j->k->h->rows_read) {
-        rows_find(j, next_row);
-    } else {
-        deliveries_collect(j, INT64_MAX, &deliveries);
-        j->rows = deliveries.items;
-        j->row_count = deliveries.count;
-    }
-    log_join(j);
-    j->k->c->promises[PROMISE_STORED].checked += j->k->h->rows_read ? (int64_t)j->row_count : 0;
-    j->k->c->promises[PROMISE_OFFSETS].checked += (int64_t)j->acks.count;
+static void joining_release(struct joining *j)
+{
     free(j->acks.items);
     free(j->refused);
-    free(deliveries.items);
+    free(j->deliveries.items);
+}
+
+/* All topics in step: what is missing in one may be found in another. */
+static void topics_join(struct checking *k, struct joining *joinings)
+{
+    size_t next_row = 0;
+
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        if (k->h->rows_read) {
+            rows_find(&joinings[t], &next_row);
+        } else {
+            rows_stand_in(&joinings[t]);
+        }
+        witnesses_merge(&joinings[t]);
+    }
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        orphans_take(&joinings[t]);
+    }
+    for (size_t t = 0; t < k->s->topic_count; t++) {
+        struct joining *j = &joinings[t];
+        log_finish(j);
+        k->c->promises[PROMISE_STORED].checked += k->h->rows_read ? (int64_t)j->row_count : 0;
+        k->c->promises[PROMISE_OFFSETS].checked += (int64_t)j->acks.count;
+        joining_release(j);
+    }
+    rows_strange(k, next_row);
 }
 
 void check_log(struct checking *k)
 {
     struct identities identities = {NULL, 0, 0};
     struct intmap by_id = INTMAP_INIT;
+    struct intmap misrouted = INTMAP_INIT;
     struct topic_lines lines;
-    size_t next_row = 0;
 
     identities_collect(k, &identities, &by_id);
     topic_lines_collect(k->s, &lines);
     rows_order(k);
     check_batches(k);
-    struct joining *joinings = joinings_make(k, &lines, &by_id, &identities);
+    struct joining *joinings = joinings_make(k, &lines, &by_id, &identities, &misrouted);
     parallel_each(k->s->topic_count, acks_collect, joinings);
-    for (size_t t = 0; t < k->s->topic_count; t++) {
-        topic_join(&joinings[t], &next_row);
-    }
-    rows_strange(k, next_row);
+    topics_join(k, joinings);
     free(joinings);
+    intmap_release(&misrouted);
     intmap_release(&by_id);
     free(identities.items);
     free(lines.indices);

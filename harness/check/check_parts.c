@@ -81,6 +81,24 @@ size_t topic_log_cause(const struct topic_log *log, int64_t offset)
                : FINDING_ROOT;
 }
 
+size_t topic_log_misrouted(const struct checking *k, size_t topic, size_t *cause)
+{
+    const struct topic_log *log = &k->logs[topic];
+    size_t count = 0;
+
+    *cause = FINDING_ROOT;
+    for (size_t i = 0; i < log->accused.count; i++) {
+        size_t finding = log->accused.items[i].finding;
+        size_t entry;
+        if (k->c->findings.items[finding].kind == FINDING_MISROUTED) {
+            *cause = finding;
+            count += topic_log_find(log, log->accused.items[i].offset, &entry) &&
+                     (log->items[entry].flags & ENTRY_MISROUTED) == 0;
+        }
+    }
+    return count;
+}
+
 size_t topic_of(const struct checking *k, uint32_t text)
 {
     return text < k->s->topic_count ? text : FINDING_TOPIC_NONE;
@@ -117,11 +135,43 @@ bool sent_anywhere(struct checking *k, uint32_t message)
     return sent_to(k, k->s->topic_count, message);
 }
 
+#define LINE_NONE UINT32_MAX
+#define LINE_MANY (UINT32_MAX - 1)
+
+static void once_make(struct checking *k)
+{
+    k->once = memory_zeroed(k->h->texts.count, sizeof *k->once);
+    for (size_t i = 0; i < k->h->texts.count; i++) {
+        k->once[i].line = LINE_NONE;
+    }
+    for (size_t p = 0; p < k->s->producer_count; p++) {
+        for (size_t i = 0; i < k->s->producers[p].line_count; i++) {
+            struct line_ref *once = &k->once[k->h->producers[p].lines[i]];
+            bool first = once->line == LINE_NONE;
+            *once = (struct line_ref){(uint32_t)p, first ? (uint32_t)i : LINE_MANY};
+        }
+    }
+}
+
+bool sent_once(struct checking *k, uint32_t message, struct line_ref *out)
+{
+    if (k->once == NULL) {
+        once_make(k);
+    }
+    *out = k->once[message];
+    return out->line != LINE_NONE && out->line != LINE_MANY && maybe_sent(k, *out);
+}
+
 /* ---- lines ------------------------------------------------------------------------- */
 
 uint32_t line_message(const struct checking *k, struct line_ref at)
 {
     return k->h->producers[at.producer].lines[at.line];
+}
+
+size_t line_topic(const struct checking *k, struct line_ref at)
+{
+    return k->s->producers[at.producer].lines[at.line].topic;
 }
 
 int64_t line_number(const struct checking *k, struct line_ref at)

@@ -9,7 +9,8 @@
  *   check_log.c        logs             which message is at which offset
  *   check_batches.c                     what a request brought: stored whole, in one piece?
  *   check_plain.c      logs             the same without offsets, from what was delivered, and
- *                                       by check_plain_order.c the order of what was sent
+ *                                       by check_plain_order.c the order of what was sent, by
+ *                                       check_plain_misrouted.c what is under another topic
  *   check_known.c      logs             since when each message was known to be there
  *   check_fates.c      the lines again: what is still owed
  *   check_streams.c    streams          what every consumer got, beside the logs
@@ -55,10 +56,11 @@ struct line_ref {
 };
 
 enum {
-    ENTRY_ROW = 1,     /* the store has it, or its rows were not read */
-    ENTRY_EXTRA = 2,   /* a copy, or sent by nobody: no consumer has to get it */
-    ENTRY_ACCUSED = 4, /* topic_log.accused has a finding at its offset */
-    ENTRY_GUESSED = 8, /* nobody got it and there are no offsets: it lies here or before */
+    ENTRY_ROW = 1,        /* the store has it, or its rows were not read */
+    ENTRY_EXTRA = 2,      /* a copy, or sent by nobody: no consumer has to get it */
+    ENTRY_ACCUSED = 4,    /* topic_log.accused has a finding at its offset */
+    ENTRY_GUESSED = 8,    /* nobody got it and there are no offsets: it lies here or before */
+    ENTRY_MISROUTED = 16, /* sent to another topic: it is an extra here */
 };
 
 #define PRODUCER_NOBODY UINT16_MAX
@@ -192,7 +194,8 @@ struct checking {
     struct torn_list torn;
     unsigned char *sent; /* by topic, then text: was it sent there? NULL until asked for */
     size_t sent_stride;
-    size_t ended_early; /* the finding that the run was given up, or why; FINDING_ROOT */
+    struct line_ref *once; /* by text: the line that alone has it; NULL until asked for */
+    size_t ended_early;    /* the finding that the run was given up, or why; FINDING_ROOT */
     /* No rows were read, and some sends may have been executed: what is at an offset that
      * nobody was acknowledged may be theirs, so it is held against nobody. */
     bool vague;
@@ -318,6 +321,10 @@ bool topic_log_find(const struct topic_log *log, int64_t offset, size_t *index);
 /* The finding that explains what was delivered of an offset, or FINDING_ROOT. */
 size_t topic_log_cause(const struct topic_log *log, int64_t offset);
 
+/* How many of a topic's messages are under another one; `*cause` is the finding of that, or of
+ * others' messages under this one, or FINDING_ROOT. */
+size_t topic_log_misrouted(const struct checking *k, size_t topic, size_t *cause);
+
 /* Note a finding at an offset. */
 void topic_log_accuse(struct topic_log *log, int64_t offset, size_t finding);
 
@@ -331,13 +338,17 @@ size_t topic_of(const struct checking *k, uint32_t text);
 bool sent_to(struct checking *k, size_t topic, uint32_t message);
 bool sent_anywhere(struct checking *k, uint32_t message);
 
+/* The line that has this message, if there is one only, to any topic, and it may have been sent. */
+bool sent_once(struct checking *k, uint32_t message, struct line_ref *out);
+
 /* "P1", "C2", "fault 3" */
 struct process_name process_name(const char *prefix, int64_t id);
 struct process_name producer_name(const struct checking *k, size_t producer);
 struct process_name consumer_name(const struct checking *k, size_t consumer);
 
-/* A line's message; the number of the line in its file. */
+/* A line's message; its topic; the number of the line in its file. */
 uint32_t line_message(const struct checking *k, struct line_ref at);
+size_t line_topic(const struct checking *k, struct line_ref at);
 int64_t line_number(const struct checking *k, struct line_ref at);
 
 /* What lies before this offset has been removed by the log's limits; 0: nothing. */

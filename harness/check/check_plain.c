@@ -32,6 +32,7 @@ struct place {
     uint32_t text;
     bool copy;              /* stored once more than it was sent */
     bool guessed;           /* nobody got it */
+    bool misrouted;         /* sent to another topic */
     struct sent_line *line; /* NULL: not assigned */
 };
 
@@ -46,6 +47,7 @@ struct weaving {
     uint32_t *least;         /* by text: how often every consumer got it */
     uint32_t *lines_of;      /* by text: lines that were sent */
     uint32_t *assigned;      /* by text: lines that have their place */
+    const size_t *misrouted; /* plain_misrouted() */
     struct places order;
 };
 
@@ -176,6 +178,13 @@ static void lines_limit(struct weaving *w)
 
 /* ---- the order ------------------------------------------------------------------------- */
 
+/* Another topic's message that is under this one. */
+static bool is_misrouted(const struct weaving *w, uint32_t text)
+{
+    return w->misrouted[text] > 0 &&
+           w->k->c->findings.items[w->misrouted[text] - 1].topic == w->topic;
+}
+
 /* One more of this text, if there is a line for it or everybody got it more often. */
 static void place_add(struct weaving *w, struct places *order, uint32_t text)
 {
@@ -185,6 +194,9 @@ static void place_add(struct weaving *w, struct places *order, uint32_t text)
     } else if (w->lines_of[text] > 0 && w->least[text] > w->lines_of[text]) {
         w->least[text]--;
         MEMORY_PUSH(order, (struct place){.text = text, .copy = true});
+    } else if (is_misrouted(w, text) && w->assigned[text] == 0) {
+        w->assigned[text] = 1;
+        MEMORY_PUSH(order, (struct place){.text = text, .misrouted = true});
     }
 }
 
@@ -323,7 +335,7 @@ static void lines_assign(struct weaving *w)
 {
     for (size_t i = 0; i < w->order.count; i++) {
         struct place *place = &w->order.items[i];
-        if (!place->copy) {
+        if (!place->copy && !place->misrouted) {
             place->line = line_with(w, place->text) + w->assigned[place->text]++;
             place->line->used = true;
         }
@@ -419,6 +431,8 @@ static void log_fill(struct weaving *w)
             entry.producer = (uint16_t)of->at.producer;
             entry.flags |= ENTRY_EXTRA;
             accuse_place(w, FINDING_DUPLICATE, place, (int64_t)i);
+        } else if (place->misrouted) {
+            entry.flags |= ENTRY_EXTRA | ENTRY_MISROUTED;
         } else {
             entry.flags |= place->guessed ? ENTRY_GUESSED : 0;
             entry.line = place->line->at.line;
@@ -429,6 +443,9 @@ static void log_fill(struct weaving *w)
                 accuse_place(w, FINDING_ABORTED_READ, place, (int64_t)i);
             }
         }
+        if (w->misrouted[place->text] > 0) {
+            topic_log_accuse(log, (int64_t)i, w->misrouted[place->text] - 1);
+        }
         MEMORY_PUSH(log, entry);
     }
     topic_log_close(log);
@@ -437,6 +454,7 @@ static void log_fill(struct weaving *w)
 void check_plain(struct checking *k)
 {
     size_t texts = k->h->texts.count;
+    size_t *misrouted = plain_misrouted(k);
 
     for (size_t t = 0; t < k->s->topic_count; t++) {
         struct weaving w = {.k = k,
@@ -444,7 +462,8 @@ void check_plain(struct checking *k)
                             .left = memory_zeroed(texts, sizeof *w.left),
                             .least = memory_zeroed(texts, sizeof *w.least),
                             .lines_of = memory_zeroed(texts, sizeof *w.lines_of),
-                            .assigned = memory_zeroed(texts, sizeof *w.assigned)};
+                            .assigned = memory_zeroed(texts, sizeof *w.assigned),
+                            .misrouted = misrouted};
         lines_collect(&w);
         check_moves(k, t, w.lines_of);
         least_count(&w);
@@ -460,4 +479,5 @@ void check_plain(struct checking *k)
         free(w.lines.items);
         free(w.order.items);
     }
+    free(misrouted);
 }

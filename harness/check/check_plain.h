@@ -28,6 +28,10 @@ CHECK_LIST_TYPE(sent_lines, struct sent_line)
 int64_t plain_order_check(struct checking *k, size_t topic, size_t consumer,
                           const struct sent_lines *lines, bool say);
 
+/* The messages that are under another topic than they were sent to, by text: 1 + the finding, or 0.
+ * free() it. */
+size_t *plain_misrouted(struct checking *k);
+
 /* Does a consumer's order of a topic's messages differ from another one's, so that no order of what
  * was sent explains both? */
 bool plain_orders_differ(const struct checking *k, size_t topic, size_t consumer);

@@ -70,6 +70,9 @@ static const char *words_of(const struct finding *f)
     if (f->common != NULL) {
         return words_of_all[f->kind];
     }
+    if (f->kind == FINDING_MISROUTED && f->process[0] == 'P') {
+        return "%n of %p to another topic stored under %t";
+    }
     if (f->source != SOURCE_STORE) {
         return words[f->kind];
     }

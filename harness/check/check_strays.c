@@ -457,6 +457,14 @@ static size_t empty_cause(const struct naming *n, const struct stray *gap)
     return FINDING_ROOT;
 }
 
+/* Is it missing here since it is under another topic? */
+static bool is_elsewhere(const struct naming *n, const struct stray *gap)
+{
+    size_t cause = cause_of(n, gap->topic, entry_of(n, gap));
+
+    return cause != FINDING_ROOT && n->k->c->findings.items[cause].kind == FINDING_MISROUTED;
+}
+
 /* Which of several messages with one text is missing, nobody can tell. */
 static bool has_twin(const struct checking *k, const struct stray *gap)
 {
@@ -545,7 +553,7 @@ static void say_gap(struct naming *n, const struct stray *gap)
     const char *proof =
         received ? "; it was received" : check_proof_of_loss(n->k, gap, n->empty_ns);
     size_t moved = moved_of(n, gap);
-    bool by_call = n->k->plain && !received && moved == FINDING_ROOT &&
+    bool by_call = n->k->plain && !received && moved == FINDING_ROOT && !is_elsewhere(n, gap) &&
                    check_lost_reply(n->k, n->stream, gap, n->replies_used);
     enum excuse excused = by_call                                        ? EXCUSE_NOT_PROMISED
                           : !received && entry_loss_excused(n->k, entry) ? EXCUSE_NOT_CLAIMED

@@ -629,6 +629,21 @@ static void ignored_take(struct checking *k, const struct stream *stream)
     }
 }
 
+/* What is an extra of the log: a copy, another topic's, or nobody's. */
+static enum finding_kind extra_kind(const struct log_entry *entry)
+{
+    return entry->producer != PRODUCER_NOBODY      ? FINDING_REDELIVERED
+           : (entry->flags & ENTRY_MISROUTED) != 0 ? FINDING_MISROUTED
+                                                   : FINDING_PHANTOM;
+}
+
+static const char *extra_words(enum finding_kind kind)
+{
+    return kind == FINDING_REDELIVERED ? "the copy"
+           : kind == FINDING_MISROUTED ? "of another topic"
+                                       : "what nobody sent";
+}
+
 /* What is in the log and should not be was delivered as it is there. */
 static void extras_take(struct checking *k, struct stream *stream)
 {
@@ -644,13 +659,13 @@ static void extras_take(struct checking *k, struct stream *stream)
             continue;
         }
         const struct log_entry *entry = &k->logs[topic].items[stream->entries[i]];
-        bool copy = entry->producer != PRODUCER_NOBODY;
-        stream->cells[topic].duplicates += copy;
-        stream->cells[topic].foreign += !copy;
-        size_t finding =
-            findings_get(&k->c->findings, copy ? FINDING_REDELIVERED : FINDING_PHANTOM,
-                         stream->source, consumer_name(k, stream->consumer).text, topic,
-                         topic_log_cause(&k->logs[topic], entry->offset), false);
+        enum finding_kind kind = extra_kind(entry);
+        stream->cells[topic].duplicates += kind == FINDING_REDELIVERED;
+        stream->cells[topic].misrouted += kind == FINDING_MISROUTED;
+        stream->cells[topic].foreign += kind == FINDING_PHANTOM;
+        size_t finding = findings_get(&k->c->findings, kind, stream->source,
+                                      consumer_name(k, stream->consumer).text, topic,
+                                      topic_log_cause(&k->logs[topic], entry->offset), false);
         struct evidence *e = findings_count(&k->c->findings, finding);
         if (e != NULL) {
             struct stream_item item = stream_item(k, stream, i);
@@ -659,7 +674,7 @@ static void extras_take(struct checking *k, struct stream *stream)
             e->text = item.message;
             e->time_ns = item.time_ns;
             evidence_say(e, "line %" PRId64 " (%s) is %s", item.line,
-                         shown_text(k, item.message).text, copy ? "the copy" : "what nobody sent");
+                         shown_text(k, item.message).text, extra_words(kind));
         }
     }
 }

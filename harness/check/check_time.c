@@ -471,6 +471,9 @@ static size_t size_cause(const struct checking *k, size_t consumer, size_t topic
     if (cause == FINDING_ROOT) {
         cause = moved_before(k, consumer, topic, time_ns);
     }
+    if (cause == FINDING_ROOT) {
+        topic_log_misrouted(k, topic, &cause);
+    }
     for (size_t i = 0; i < f->count && cause == FINDING_ROOT; i++) {
         if (f->items[i].topic == topic && f->items[i].cause == FINDING_ROOT &&
             (is_of_log(&f->items[i]) || is_of_taking(k, &f->items[i], name.text))) {
@@ -579,6 +582,10 @@ static void plain_empty_judge(struct checking *k, size_t consumer, size_t topic,
     bool excused = restarted_before(k, r->end_ns) &&
                    !(k->h->run.claims.messages && k->h->run.claims.positions);
     size_t cause = moved_before(k, consumer, topic, r->end_ns);
+    size_t misrouted;
+    if (acked - (int64_t)topic_log_misrouted(k, topic, &misrouted) <= high) {
+        cause = misrouted;
+    }
     excused |= cause != FINDING_ROOT && k->c->findings.items[cause].excused;
     size_t finding = findings_get(&k->c->findings, FINDING_FALSE_EMPTY, SOURCE_HISTORY,
                                   consumer_name(k, consumer).text, topic, cause, excused);

@@ -112,6 +112,7 @@ enum promise finding_promise(const struct finding *finding)
     switch (finding->kind) {
     case FINDING_LOST:
     case FINDING_PHANTOM:
+    case FINDING_MISROUTED:
     case FINDING_CORRUPT:
         return finding->source == SOURCE_STORE ? PROMISE_STORED : of[finding->kind];
     default:

@@ -36,7 +36,7 @@
     X(FINDING_REDELIVERED, "redelivered", true, "Delivered twice")                                 \
     X(FINDING_OUT_OF_ORDER, "out-of-order", true, "Out of order")                                  \
     X(FINDING_PHANTOM, "phantom", true, "Sent by nobody")                                          \
-    X(FINDING_MISROUTED, "misrouted", true, "Delivered under another topic")                       \
+    X(FINDING_MISROUTED, "misrouted", true, "Under another topic")                                 \
     X(FINDING_CORRUPT, "corrupt", true, "Text changed")                                            \
     X(FINDING_ORDER_DISAGREEMENT, "order-disagreement", true, "Consumers saw different orders")    \
     X(FINDING_FILE_DIFFERS, "file-differs", true, "The file is not what was received")             \

@@ -998,6 +998,195 @@ static void skipped(struct folder *f)
           {FINDING_SKIPPED, SOURCE_HISTORY, "C2", 1, 1, "offset 3"});
 }
 
+static void sized(struct folder *f, int64_t size)
+{
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64
+        ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"invoke\",\"topic\":\"T1\"}",
+        tick(f));
+    add(f, "history/C2.jsonl",
+        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"ok\",\"topic\":\"T1\","
+        "\"size\":%" PRId64 "}",
+        tick(f), size);
+}
+
+/* In all files the offsets of a topic, from this one on, are others. */
+static void offsets_shift(struct folder *f, int topic, int64_t from, int64_t last, int64_t by)
+{
+    char name[32];
+    char old[32];
+    char new[32];
+
+    snprintf(name, sizeof name, "\"topic\":\"T%d\"", topic);
+    for (int64_t n = 0; n <= last - from; n++) {
+        int64_t offset = by > 0 ? last - n : from + n;
+        for (size_t i = 0; i < f->count; i++) {
+            for (size_t l = 0; l < f->files[i].count; l++) {
+                const char *line = f->files[i].lines[l];
+                for (const char *end = ",}"; *end != '\0' && strstr(line, name) != NULL; end++) {
+                    snprintf(old, sizeof old, "\"offset\":%" PRId64 "%c", offset, *end);
+                    snprintf(new, sizeof new, "\"offset\":%" PRId64 "%c", offset + by, *end);
+                    if (strstr(line, old) != NULL) {
+                        line_edit(&f->files[i], l, old, new);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* P3's line 5, of T1, is stored as T2's offset 2, and C1 is given it there. It was acknowledged at
+ * that offset, or at its own. */
+static void message_misroute(struct folder *f, bool acked_there)
+{
+    char message[64];
+    char name[48];
+    struct file *p3 = file_of(f, "history/P3.jsonl");
+    size_t sent = line_with(p3, "\"op\":\"send\",\"type\":\"ok\"", "\"line\":5,", 0);
+    int64_t own = strtoll(strstr(p3->lines[sent], "\"offset\":") + 9, NULL, 10);
+    char offset[32];
+
+    message_make(f, 2, 5, message, sizeof message);
+    offsets_shift(f, 2, 2, 6, 1);
+    snprintf(offset, sizeof offset, "\"offset\":%" PRId64, own);
+    for (int c = 2; c >= 1; c--) {
+        snprintf(name, sizeof name, "history/C%d.jsonl", c);
+        struct file *history = file_of(f, name);
+        size_t at = line_with(history, offset, "\"receive\",\"type\":\"ok\"", 0);
+        for (size_t n = 0; strstr(history->lines[at], "\"T1\"") == NULL;) {
+            at = line_with(history, offset, "\"receive\",\"type\":\"ok\"", ++n);
+        }
+        size_t line = strtoul(strstr(history->lines[at], "\"line\":") + 7, NULL, 10);
+        snprintf(name, sizeof name, "consumer_%d.txt", c);
+        if (c == 1) {
+            line_edit(history, at, "\"T1\"", "\"T2\"");
+            line_edit(history, at, offset, "\"offset\":2");
+            line_edit(file_of(f, name), line - 1, "T1", "T2");
+        } else {
+            line_remove(history, at);
+            lines_renumber(history);
+            line_remove(file_of(f, name), line - 1);
+        }
+    }
+    struct file *rows = file_of(f, "rows.jsonl");
+    size_t row = row_at(rows, 1, own);
+    line_edit(rows, row, "\"T1\"", "\"T2\"");
+    line_edit(rows, row, offset, "\"offset\":2");
+    if (acked_there) {
+        line_edit(p3, sent, "\"T1\"", "\"T3\""); /* not with the others of T1 */
+        offsets_shift(f, 1, own + 1, 30, -1);
+        line_edit(p3, sent, "\"T3\"", "\"T1\"");
+        line_edit(p3, sent, offset, "\"offset\":2");
+    }
+}
+
+#define MISROUTED_STORED                                                                           \
+    {                                                                                              \
+        FINDING_MISROUTED, SOURCE_STORE, "P3", 2, 1,                                               \
+            "was sent to T1, but is stored at offset 2 of "                                        \
+            "T2"                                                                                   \
+    }
+#define MISROUTED_DELIVERED                                                                        \
+    {                                                                                              \
+        FINDING_MISROUTED, SOURCE_HISTORY, "C1", 2, 1, "is of another topic", "misrouted"          \
+    }
+
+#define MISROUTED_LOST                                                                             \
+    {FINDING_LOST, SOURCE_HISTORY, "C1", 1, 1, "was not received", "misrouted"},                   \
+    {                                                                                              \
+        FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "was not received", "misrouted"                  \
+    }
+
+/* The offset that it was given in its own topic is nobody's. */
+static void row_misrouted(struct folder *f)
+{
+    message_misroute(f, false);
+    sized(f, 1);
+    FOUND(f, MISROUTED_STORED, MISROUTED_DELIVERED, MISROUTED_LOST,
+          {FINDING_LOST, SOURCE_STORE, "P3", 1, 1, "no row of it", "misrouted"},
+          {FINDING_SIZE_WRONG, SOURCE_HISTORY, "C2", 1, 1, "was told 1", "misrouted"});
+}
+
+/* The same of a message whose outcome nobody knows: it is owed to nobody. */
+static void row_misrouted_unacknowledged(struct folder *f)
+{
+    message_misroute(f, true);
+    struct file *p3 = file_of(f, "history/P3.jsonl");
+    size_t sent = line_with(p3, "\"op\":\"send\",\"type\":\"ok\"", "\"line\":5,", 0);
+    line_edit(p3, sent, "\"ok\"", "\"info\"");
+    FOUND(f, MISROUTED_STORED, MISROUTED_DELIVERED,
+          {FINDING_UNACKNOWLEDGED, SOURCE_HISTORY, "P3", 1, 1, "line 5 ended as unknown"});
+}
+
+/* It was acknowledged at the offset that it has there, which is another message's in its topic. */
+static void row_misrouted_throughout(struct folder *f)
+{
+    message_misroute(f, true);
+    FOUND(f, MISROUTED_STORED, MISROUTED_DELIVERED,
+          {FINDING_INCONSISTENT_OFFSET, SOURCE_STORE, "P3", 1, 1, "another message", "misrouted"},
+          {FINDING_LOST, SOURCE_STORE, "P3", 1, 1, "no row of it", "misrouted"});
+}
+
+/* The row alone, which the log's end shows: what consumers were given was right. */
+static void row_misrouted_alone(struct folder *f)
+{
+    struct file *rows = file_of(f, "rows.jsonl");
+    size_t at = row_at(rows, 1, 29);
+
+    line_edit(rows, at, "\"T1\"", "\"T2\"");
+    line_edit(rows, at, "\"offset\":29", "\"offset\":6");
+    FOUND(f, {FINDING_MISROUTED, SOURCE_STORE, "P3", 2, 1, "stored at offset 6 of T2"},
+          {FINDING_LOST, SOURCE_STORE, "P3", 1, 1, "no row of it", "misrouted"});
+}
+
+/* Of C1 there is its file alone. */
+static void row_misrouted_to_file(struct folder *f)
+{
+    message_misroute(f, false);
+    history_forget(f, 1);
+    FOUND(f, NO_HISTORY("C1"), MISROUTED_STORED,
+          {FINDING_LOST, SOURCE_FILE, "C1", 1, 1, "is not in the file", "misrouted"},
+          {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "was not received", "misrouted"},
+          {FINDING_LOST, SOURCE_STORE, "P3", 1, 1, "no row of it", "misrouted"});
+}
+
+/* Without rows its text tells, if it is like no other. */
+static void misrouted_in_memory(struct folder *f)
+{
+    message_misroute(f, false);
+    snprintf(file_of(f, "rows.jsonl")->name, 32, "no-rows");
+    line_edit(file_of(f, "run.json"), 0, "postgres", "memory");
+    if (!f->plain) {
+        FOUND(f, MISROUTED_DELIVERED, MISROUTED_LOST,
+              {FINDING_MISROUTED, SOURCE_HISTORY, "P3", 2, 1, "is delivered at offset 2 of T2"});
+    }
+}
+
+/* A row of its own has it, too: then nothing is missing. */
+static void row_misrouted_copy(struct folder *f)
+{
+    char message[64];
+
+    message_make(f, 2, 5, message, sizeof message);
+    add(f, "rows.jsonl",
+        "{\"topic\":\"T2\",\"partition\":0,\"offset\":6,\"producer_id\":30,\"sequence\":4,"
+        "\"message\":\"%s\"}",
+        message);
+    FOUND(f, {FINDING_MISROUTED, SOURCE_STORE, "P3", 2, 1, "stored at offset 6 of T2"});
+}
+
+static void test_misrouted(void)
+{
+    WITH_BOTH(row_misrouted)
+    WITH_BOTH(row_misrouted_unacknowledged)
+    WITH_BOTH(row_misrouted_throughout)
+    WITH_BOTH(row_misrouted_alone)
+    WITH_BOTH(row_misrouted_to_file)
+    WITH_BOTH(misrouted_in_memory)
+    WITH_BOTH(row_misrouted_copy)
+}
+
 static void test_causes(void)
 {
     WITH_BOTH(row_lost)
@@ -1075,18 +1264,6 @@ static void false_empty_last(struct folder *f)
     line_remove(file_of(f, "consumer_2.txt"), 29);
     FOUND(f, {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "asked from offset 29 on"},
           {FINDING_LOST, SOURCE_HISTORY, "C2", 1, 1, "the broker said", "false-empty"});
-}
-
-static void sized(struct folder *f, int64_t size)
-{
-    add(f, "history/C2.jsonl",
-        "{\"t\":%" PRId64
-        ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"invoke\",\"topic\":\"T1\"}",
-        tick(f));
-    add(f, "history/C2.jsonl",
-        "{\"t\":%" PRId64 ",\"process\":\"C2\",\"op\":\"size\",\"type\":\"ok\",\"topic\":\"T1\","
-        "\"size\":%" PRId64 "}",
-        tick(f), size);
 }
 
 static void size_right(struct folder *f)
@@ -1865,6 +2042,19 @@ static void plain_copy(struct folder *f)
           {FINDING_REDELIVERED, SOURCE_HISTORY, "C2", 1, 1, "is the copy", "duplicate"});
 }
 
+/* Everybody who reads T2 gets it there, and nobody in T1. */
+static void plain_misrouted(struct folder *f)
+{
+    message_misroute(f, true);
+    plain_make(f, CLAIMS_ALL);
+    if (!f->plain) {
+        FOUND(f, MISROUTED_DELIVERED, MISROUTED_LOST,
+              {FINDING_MISROUTED, SOURCE_HISTORY, "P3", 2, 1, "every consumer of T2 got it there"},
+              {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C1", 1, 1, "no message", "misrouted"},
+              {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "no message", "misrouted"});
+    }
+}
+
 /* P1 sends `sent`, a letter after the other; C1 and C2 both get `got`, and then no more. */
 static struct folder *letters(const char *sent, const char *got)
 {
@@ -2286,6 +2476,7 @@ static void test_plain(void)
     WITH_BOTH(plain_swapped)
     WITH_BOTH(plain_foreign)
     WITH_BOTH(plain_copy)
+    WITH_BOTH(plain_misrouted)
     WITH_BOTH(plain_consume_refused)
     WITH_BOTH(plain_consume_errs)
     WITH_BOTH(plain_consume_may_be_refused)
@@ -2516,8 +2707,9 @@ SUITE("check", {"a good run is valid", test_good}, {"a consumer's file is broken
       {"history and file are broken alike", test_both}, {"the store is broken", test_store},
       {"a producer is broken", test_producers},
       {"what consumers get of a broken store follows from it", test_causes},
-      {"time is not kept", test_time}, {"clients have several lives", test_lives},
-      {"a consumer seeks", test_seeks}, {"a system without offsets", test_plain},
+      {"a message is under another topic", test_misrouted}, {"time is not kept", test_time},
+      {"clients have several lives", test_lives}, {"a consumer seeks", test_seeks},
+      {"a system without offsets", test_plain},
       {"the order of what is sent to a system without offsets", test_plain_order},
       {"each promise counts what was looked at", test_promises},
       {"a system forgets where a consumer was", test_positions},
