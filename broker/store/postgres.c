@@ -15,6 +15,7 @@
 #include "broker/store/schema.h"
 #include "broker/store/stores.h"
 
+#include "common/clock.h"
 #include "common/crashpoint.h"
 #include "common/log.h"
 #include "common/pg.h"
@@ -30,6 +31,8 @@
 #define SCHEMA_LOCK "7526769304728101" /* any number that only this program locks */
 #define STATEMENT_LIMIT_MS 10000       /* less when requests wait for less */
 #define LOAD_LIMIT_MS 120000
+#define LOCK_NOT_AVAILABLE "55P03"
+#define TAKEOVER_LIMIT "2s" /* for which the owner before may hold what a new one needs */
 #define SWEEP_ROWS_MAX 10000
 #define COPY_MESSAGES_MIN 1000 /* COPY takes two more round trips: below they cost more */
 #define SESSION_OPTIONS "-c search_path=myqueue -c idle_in_transaction_session_timeout=60s"
@@ -494,14 +497,15 @@ static void warn_unsafe(struct postgres_session *s)
     PQclear(result);
 }
 
-static enum status postgres_load(struct store_session *session, const struct store_loader *loader,
-                                 char error[STORE_ERROR_BYTES_MAX])
+/* LOCK_NOT_AVAILABLE: the owner before holds something, for too long. */
+static enum status load_transaction(struct postgres_session *s, const struct store_loader *loader,
+                                    char error[STORE_ERROR_BYTES_MAX])
 {
-    struct postgres_session *s = postgres_of(session);
-
     /* The lock lasts as long as the transaction: brokers that start at once take turns. */
-    enum status status =
-        load_query(s, "BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK ")", NULL, error);
+    enum status status = load_query(s,
+                                    "BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK "); "
+                                    "SET LOCAL lock_timeout = '" TAKEOVER_LIMIT "'",
+                                    NULL, error);
     if (status == STATUS_OK) {
         CRASH_POINT(START_BEGUN);
         status = check_encoding(s, error);
@@ -518,11 +522,58 @@ static enum status postgres_load(struct store_session *session, const struct sto
     }
     if (status == STATUS_OK) {
         CRASH_POINT(START_OWNED);
+        status = load_query(s, "SET LOCAL lock_timeout = 0", NULL, error);
+    }
+    if (status == STATUS_OK) {
         status = load_rows(s, loader, error);
     }
     if (status == STATUS_OK) {
         CRASH_POINT(START_LOADED);
         status = load_query(s, "COMMIT", NULL, error);
+    }
+    return status;
+}
+
+/*
+ * The owner before may have been stopped with half of a commit sent: then it holds the counter
+ * rows for as long as it is not killed, and no timeout of PostgreSQL's ends that. So the sessions
+ * of brokers that have been in a transaction for so long are ended; one that goes on learns by its
+ * epoch that it is fenced.
+ */
+static enum status end_older_sessions(struct postgres_session *s, char error[STORE_ERROR_BYTES_MAX])
+{
+    PGresult *result = NULL;
+
+    enum status status = load_query(s, "ROLLBACK", NULL, error);
+    if (status == STATUS_OK) {
+        status = load_query(s,
+                            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE application_name = current_setting('application_name') "
+                            "AND datname = current_database() AND usename = current_user "
+                            "AND pid <> pg_backend_pid() "
+                            "AND xact_start < now() - interval '" TAKEOVER_LIMIT "'",
+                            &result, error);
+    }
+    for (int row = 0; status == STATUS_OK && row < PQntuples(result); row++) {
+        log_warn("ended_older_session", LOG_INT("backend", text_int(result, row, 0)));
+    }
+    PQclear(result);
+    return status;
+}
+
+static enum status postgres_load(struct store_session *session, const struct store_loader *loader,
+                                 char error[STORE_ERROR_BYTES_MAX])
+{
+    struct postgres_session *s = postgres_of(session);
+    int64_t deadline_ms = clock_now_ms() + LOAD_LIMIT_MS;
+
+    enum status status = load_transaction(s, loader, error);
+    while (status == STATUS_STORE_AWAY && strcmp(pg_sqlstate(s->pg), LOCK_NOT_AVAILABLE) == 0 &&
+           clock_now_ms() < deadline_ms) {
+        status = end_older_sessions(s, error);
+        if (status == STATUS_OK) {
+            status = load_transaction(s, loader, error);
+        }
     }
     if (status == STATUS_OK) {
         CRASH_POINT(START_COMMITTED);
@@ -978,7 +1029,7 @@ static enum status postgres_sweep(struct store_session *session, bool *done)
     pg_parameters_clear(&s->parameters);
     pg_add_int4(&s->parameters, SWEEP_ROWS_MAX);
     enum pg_outcome outcome = pg_execute(s->pg, "sweep", &s->parameters, limit_ms(s), &result);
-    if (outcome == PG_ERROR && strcmp(pg_sqlstate(s->pg), "55P03") == 0) {
+    if (outcome == PG_ERROR && strcmp(pg_sqlstate(s->pg), LOCK_NOT_AVAILABLE) == 0) {
         return STATUS_STORE_AWAY; /* somebody reads the log for long: no news for the broker's log
                                    */
     }

@@ -299,7 +299,7 @@ def draw_mixed(seed, stores, names=None):
              kind.name in (names or ROWS)]
     shape = Shape(dice.randint(1, 5), dice.randint(1, 4), dice.randint(1, 4))
     drawn = without_clashes(dice.choices(kinds, k=dice.randint(1, 5)))
-    schedule = draw("soak", store, seed, drawn, shape, dice.choice((100, 300, 1000)))
+    schedule = draw("soak", store, seed, drawn, shape, dice.choice((300, 1000, 3000)))
     seeks = draw_seeks(dice, schedule.topics, schedule.logs)
     if dice.random() < RETAINED:  # where the broker removes messages nobody may seek
         return replace(schedule, retention=dice.choice(RETENTIONS))

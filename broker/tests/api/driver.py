@@ -335,11 +335,12 @@ class Broker(Process):
         self.api = Api(self.address)
 
     def _serving(self):
-        """The address: the first line names it, another says that the store is open, too."""
-        found = re.search(r"\blisten=(\S+)", self.lines[0]) if self.lines else None
-        check(found or not self.lines, "no listen=HOST:PORT in the first line:", self.lines)
-        if any(re.search(r"\bserving\b", line) for line in self.lines):
-            return found.group(1)
+        """The address, once a line says that the store is open, too."""
+        for line in self.lines:
+            if re.search(r"\bserving\b", line):
+                found = re.search(r"\blisten=(\S+)", line)
+                check(found, "no listen=HOST:PORT in:", line)
+                return found.group(1)
         check(self.alive(), "the broker ended before it served; it said:\n" + self.said())
         return None
 

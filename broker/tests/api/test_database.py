@@ -1,5 +1,6 @@
 """What only a durable store shows: kill -9; and PostgreSQL that goes away, two brokers on one."""
 
+import os
 import re
 import signal
 
@@ -305,4 +306,21 @@ def a_topic_that_is_created_during_the_takeover(given):
     same(older.wait(), 0, "exit code of psql")
     same(younger.api.topics(), ["new"], "topics")
     same(sql(url, "SELECT epoch FROM myqueue.partition"), ["2"], "epoch")
+    younger.stop()
+
+
+@test(POSTGRES)
+def a_takeover_from_one_that_hangs(given):
+    """The older broker was stopped in the midst of a transaction: it holds the log no longer."""
+    url = given.machine.database()
+    given.machine.broker(url).stop()
+    older = given.machine.process(
+        ["psql", "-X", "-c", "BEGIN; UPDATE myqueue.partition SET owner = owner;"
+         " UPDATE myqueue.ownership SET epoch = epoch; SELECT pg_sleep(86400)", url],
+        env=dict(os.environ, PGAPPNAME="myqueue-broker"))
+    until(lambda: sql(url, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
+          "the older one's transaction")
+    younger = given.machine.broker(url)
+    check(older.wait() != 0, "the older one's transaction was left to itself")
+    until(lambda: any("ended_older_session" in line for line in younger.lines), "it to be told")
     younger.stop()
