@@ -87,6 +87,10 @@ class Run:
                 self.consume(c, t, position)
             self.consume(c, t, position)
 
+    def remove(self):
+        for topic, first in self.removed.items():
+            self.rows[topic] = self.rows[topic][first:]
+
     def begin(self, p, i):
         topic, message = self.lines[p][i]
         send = Send(p, i + 1, topic, message, self.tick())
@@ -352,6 +356,8 @@ def folder_write(run, folder):
         write(os.path.join(folder, "consumer_%d.txt" % (c + 1)),
               ["T%d     %s" % (r[1], r[3]) for r in receives])
     write(os.path.join(folder, "rows.jsonl"),
+          [json.dumps({"topic": "T%d" % topic, "first_offset": first})
+           for topic, first in run.removed.items() if first > 0] +
           [json.dumps({"topic": "T%d" % t, "partition": 0, "offset": r[0], "producer_id": r[1],
                        "sequence": r[2], "message": r[3]})
            for t in range(run.topics) for r in sorted(run.rows[t], key=lambda r: r[0])])
@@ -630,6 +636,7 @@ class Judge:
         """`asked_late`: it had said that it has what it was given."""
         begin, end, _, _, size = told
         low, high = self.taken(c, topic, begin, end)
+        high = max(high, self.run.removed.get(topic, 0))
         if asked_late:
             high = max([high] + [r[2] + 1 for r in self.run.receives[c]
                                  if r[1] == topic and r[0] <= begin])

@@ -9,12 +9,11 @@ definitions say (docs/checker.md, "Positions"). A run without a break must be va
 """
 
 import itertools
-import json
 import os
 import sys
 
 import brute
-from brute import EMPTY, FAIL, INFO, LOST, OK, OPEN, Reading, any_of, events, write
+from brute import EMPTY, FAIL, INFO, LOST, OK, Reading, any_of, events
 
 
 # ---- a run of a correct system -------------------------------------------------------------------
@@ -42,8 +41,7 @@ class ConsumersRun(brute.Run):
         self.late, self.unsure = [], set()
         self.calm = False
         super().__init__(seed)
-        for topic, first in self.removed.items():
-            self.rows[topic] = self.rows[topic][first:]
+        self.remove()
 
     def drain(self, position):
         self.calm = True
@@ -204,6 +202,15 @@ def position_lost(run):
         told[4] = max(0, told[4] + run.random.choice((-4, -2, -1, 1, 2, 4)))
 
 
+def positions_forgotten(run):
+    """A broker begins at 0 for everybody, until somebody says where it is."""
+    fault = any_of(run, run.faults)
+    for told in run.saved if fault else ():
+        asked = [r for r in run.requests[told[2]] if r[2] == told[3] and r[0] < told[0]]
+        if asked and asked[-1][0] < fault.restart < told[0]:
+            told[4] += max(r[3] for r in asked)
+
+
 def size_told(run):
     """By a consumer that lives as long as it asks."""
     brute.size_told(run)
@@ -220,8 +227,8 @@ def size_after_seek(run):
 
 
 BREAKS = (first_of_seek_removed, last_before_seek_removed, seek_elsewhere, seek_refused,
-          seek_unknown, seek_sworn, position_lost, size_after_seek, receive_repeated,
-          brute.row_removed, brute.row_copied, brute.row_foreign, brute.receive_removed,
+          seek_unknown, seek_sworn, position_lost, positions_forgotten, size_after_seek,
+          receive_repeated, brute.row_removed, brute.row_copied, brute.row_foreign, brute.receive_removed,
           brute.receives_swapped, brute.receive_changed, brute.ack_unknown, brute.empty_answer,
           brute.never_asked, size_told)
 
@@ -273,11 +280,6 @@ def folder_write(run, folder):
     with open(os.path.join(folder, "scenario/scenario.conf"), "a", encoding="utf-8") as file:
         for number in range(1, len(run.faults) + 1):
             file.write("fault = after %d ms: kill broker, restart after 1 ms\n" % number)
-    rows = os.path.join(folder, "rows.jsonl")
-    with open(rows, encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    write(rows, [json.dumps({"topic": "T%d" % topic, "first_offset": first})
-                 for topic, first in run.removed.items() if first > 0] + lines)
 
 
 # ---- the definitions -----------------------------------------------------------------------------
@@ -341,7 +343,7 @@ class ConsumersJudge(brute.Judge):
         done = [s for s in seeks if s.outcome == OK and s.end <= begin]
         others = [s.offset for s in seeks if s not in done]
         return (min([low] + others + [s.offset for s in done[-1:]]),
-                max([high, self.run.removed.get(topic, 0)] + [s.offset for s in seeks]))
+                max([high] + [s.offset for s in seeks]))
 
     def sizes(self, c, topic, log):
         super().sizes(c, topic, log)

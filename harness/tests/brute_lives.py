@@ -60,6 +60,9 @@ class LivesRun(brute.Run):
             else:
                 self.send_next(client[1])
         self.drain(position)
+        if not self.alike and self.random.random() < 0.3:
+            self.removed[0] = self.random.randint(0, len(self.rows[0]))
+            self.remove()
         for send in self.sends:  # refused at last, but nobody knows how it went before
             if send.outcome == FAIL and any(t[2] == INFO for t in send.tries):
                 send.outcome = INFO
@@ -280,6 +283,11 @@ class LivesJudge(brute.Judge):
             if row[1] == producer_id(p, topic) and row[2] in whole:
                 first.setdefault(row[2], i)
         places = first.values()
+        lowest = min(first, default=0)
+        before = lowest - min(whole)  # so many lie before it, and may have been removed with others
+        removed = first and rows[first[lowest]][0] - before < self.run.removed.get(topic, 0)
+        if removed:
+            whole = whole & set(range(lowest, max(whole) + 1))
         between = [r for r in rows[min(places):max(places) + 1]
                    if r[1] != producer_id(p, topic) or r[2] not in whole] if first else []
         if len(whole) > 1 and (between or (first and set(first) != whole and not acked)):
