@@ -361,10 +361,25 @@ static uint32_t *texts_of(const struct checking *k, size_t topic, size_t consume
     return texts;
 }
 
+/* Leave out the texts that one of them got more often than they were sent; how many are left. */
+static size_t surplus_drop(uint32_t *texts, size_t count, const uint32_t *sent,
+                           const uint32_t *in_a, const uint32_t *in_b)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (in_a[texts[i]] <= sent[texts[i]] && in_b[texts[i]] <= sent[texts[i]]) {
+            texts[kept++] = texts[i];
+        }
+    }
+    return kept;
+}
+
 /* Of n lines that are alike one got a and the other b: then a + b - n at least are the same ones.
- * If no common part of both is as long as that of all texts together, they differ. */
-static bool orders_differ(const uint32_t *sent, size_t text_count, const uint32_t *a,
-                          size_t a_count, const uint32_t *b, size_t b_count)
+ * If no common part of both is as long as that of all texts together, they differ. What came too
+ * often says nothing. */
+static bool orders_differ(const uint32_t *sent, size_t text_count, uint32_t *a, size_t a_count,
+                          uint32_t *b, size_t b_count)
 {
     uint32_t *in_a = memory_zeroed(text_count, sizeof *in_a);
     uint32_t *in_b = memory_zeroed(text_count, sizeof *in_b);
@@ -373,13 +388,16 @@ static bool orders_differ(const uint32_t *sent, size_t text_count, const uint32_
     size_t common = 0;
 
     for (size_t i = 0; i < a_count; i++) {
-        in_a[a[i]] += in_a[a[i]] < sent[a[i]];
+        in_a[a[i]]++;
     }
     for (size_t i = 0; i < b_count; i++) {
-        in_b[b[i]] += in_b[b[i]] < sent[b[i]];
+        in_b[b[i]]++;
     }
+    a_count = surplus_drop(a, a_count, sent, in_a, in_b);
+    b_count = surplus_drop(b, b_count, sent, in_a, in_b);
     for (size_t i = 0; i < text_count; i++) {
-        needed += in_a[i] + in_b[i] > sent[i] ? in_a[i] + in_b[i] - sent[i] : 0;
+        bool surplus = in_a[i] > sent[i] || in_b[i] > sent[i];
+        needed += !surplus && in_a[i] + in_b[i] > sent[i] ? in_a[i] + in_b[i] - sent[i] : 0;
     }
     diff_match(a, a_count, b, b_count, match);
     for (size_t i = 0; i < a_count; i++) {
@@ -395,17 +413,17 @@ bool plain_orders_differ(const struct checking *k, size_t topic, size_t consumer
 {
     const struct scenario_topic *t = &k->s->topics[topic];
     uint32_t *sent = sent_count(k, topic);
-    size_t count = 0;
-    uint32_t *texts = texts_of(k, topic, consumer, &count);
     bool differ = false;
 
     for (size_t c = 0; c < t->consumer_count && !differ; c++) {
-        size_t other_count = 0;
+        size_t count;
+        size_t other_count;
+        uint32_t *texts = texts_of(k, topic, consumer, &count);
         uint32_t *other = texts_of(k, topic, t->consumers[c], &other_count);
         differ = orders_differ(sent, k->h->texts.count, texts, count, other, other_count);
+        free(texts);
         free(other);
     }
-    free(texts);
     free(sent);
     return differ;
 }

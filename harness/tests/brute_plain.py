@@ -308,8 +308,8 @@ class PlainJudge:
         for i in list(gaps):
             low = max([j for k, j in common if k < i], default=-1)
             high = min([j for k, j in common if k > i], default=len(got))
-            here = [j for j in extras if low < self.last_alike(got, j, 1) and
-                    self.last_alike(got, j, -1) < high]
+            here = [j for j in extras if self.reaches(got, j, low, 1) and
+                    self.reaches(got, j, high, -1)]
             if here:
                 self.say("misrouted" if self.elsewhere(got[here[0]]) else "corrupt", "history",
                          process, topic)
@@ -331,10 +331,12 @@ class PlainJudge:
                     ("phantom", "history", "C%d" % (c + 1), "T%d" % topic))
 
     @staticmethod
-    def last_alike(got, j, step):
-        while 0 <= j + step < len(got) and got[j + step] == got[j]:
+    def reaches(got, j, neighbour, step):
+        """May the receipt, or one of its alike neighbours, lie beyond that one? If that is one of
+        them, it may be in the place of it."""
+        while j != neighbour and 0 <= j + step < len(got) and got[j + step] == got[j]:
             j += step
-        return j
+        return j == neighbour or (j - neighbour) * step > 0
 
     def elsewhere(self, message):
         return message not in self.sent and any(s.message == message for s in self.run.sends)

@@ -1964,6 +1964,29 @@ static void plain_swapped(struct folder *f)
     FOUND(f, {FINDING_ORDER_DISAGREEMENT, SOURCE_HISTORY, "C2", 1, 1, "belongs"});
 }
 
+/* Everybody got one message twice: that is no common order of the others. */
+static void plain_swapped_beside_copy(struct folder *f)
+{
+    struct file *c2 = file_of(f, "history/C2.jsonl");
+    struct file *output = file_of(f, "consumer_2.txt");
+    size_t at = differing(output);
+    char message[64];
+    size_t disagreements = 0;
+
+    line_swap(c2, receive_at(c2, at), receive_at(c2, at + 1));
+    line_swap(output, at, at + 1);
+    message_make(f, 1, 12, message, sizeof message);
+    receipts_add(f, 30, message);
+    lines_renumber(c2);
+    plain_make(f, CLAIMS_ALL);
+    struct judged o = folder_check(f);
+    for (size_t i = 0; i < o.c->findings.count; i++) {
+        disagreements += o.c->findings.items[i].kind == FINDING_ORDER_DISAGREEMENT;
+    }
+    CU_ASSERT(f->plain || disagreements == 1); /* alike ones may be any */
+    judged_release(&o);
+}
+
 static void plain_foreign(struct folder *f)
 {
     history_foreign_add(f);
@@ -2474,6 +2497,7 @@ static void test_plain(void)
     WITH_BOTH(plain_forgotten)
     WITH_BOTH(plain_twice)
     WITH_BOTH(plain_swapped)
+    WITH_BOTH(plain_swapped_beside_copy)
     WITH_BOTH(plain_foreign)
     WITH_BOTH(plain_copy)
     WITH_BOTH(plain_misrouted)
