@@ -1,10 +1,10 @@
 /*
  * check_plain_misrouted.c - what a system without offsets has under another topic.
  *
- * A message whose text was sent once only is under another topic if every consumer of that one got
- * it there, and no consumer got it where it was sent. Then it is a message of that topic's log
- * which nobody owes, and missing in its own. If only some got it there, it is they who were given
- * it under the wrong name, and if lines are alike nobody can say which of them came: check_strays.c
+ * A message whose text was sent once only is under another topic if two consumers of that one got
+ * it there, or its only one, and nobody got it where it was sent. Then it is a message of that
+ * topic's log which nobody owes, and missing in its own. Else it is the consumer that was given it
+ * under the wrong name, and if lines are alike nobody can say which of them came: check_strays.c
  * names what is certain of these.
  */
 #include "harness/check/check_plain.h"
@@ -18,6 +18,7 @@ struct searching {
     struct checking *k;
     unsigned char *came; /* by text: somebody got it under its own topic */
     uint32_t *got;       /* by text: how many consumers of the topic in question got it */
+    uint32_t *last;      /* by text: the last of them, counted from 1 */
     size_t *findings;    /* by text: 1 + the finding */
 };
 
@@ -57,27 +58,28 @@ static void say_misrouted(struct searching *s, size_t topic, struct line_ref at)
         e->text = text;
         e->time_ns = fate_acked_ns(k, at);
         evidence_say(e,
-                     "line %" PRId64 " (%s) was sent to %s, but every consumer of %s got it there",
+                     "line %" PRId64 " (%s) was sent to %s, where nobody got it; it came under %s",
                      e->line, shown_text(k, text).text, k->s->topics[line_topic(k, at)].name,
                      k->s->topics[topic].name);
     }
 }
 
-/* Consumers one after the other: who gets it counts once, if all before it got it. */
 static void topic_search(struct searching *s, size_t topic)
 {
     const struct scenario_topic *t = &s->k->s->topics[topic];
+    uint32_t enough = t->consumer_count < 2 ? 1 : 2;
     struct line_ref line;
 
     for (size_t c = 0; c < t->consumer_count; c++) {
         const struct history_consumer *from = &s->k->h->consumers[t->consumers[c]];
         for (size_t i = 0; i < from->receives.count; i++) {
             const struct history_receive *r = &from->receives.items[i];
-            if (!is_strange(s, r, topic, &line) || s->got[r->message] != c) {
+            if (!is_strange(s, r, topic, &line) || s->last[r->message] == c + 1) {
                 continue;
             }
+            s->last[r->message] = (uint32_t)c + 1;
             s->got[r->message]++;
-            if (s->got[r->message] == t->consumer_count && !s->came[r->message] &&
+            if (s->got[r->message] == enough && !s->came[r->message] &&
                 s->findings[r->message] == 0) {
                 say_misrouted(s, topic, line);
             }
@@ -94,6 +96,7 @@ static void topic_forget(struct searching *s, size_t topic)
         const struct history_consumer *from = &s->k->h->consumers[t->consumers[c]];
         for (size_t i = 0; i < from->receives.count; i++) {
             s->got[from->receives.items[i].message] = 0;
+            s->last[from->receives.items[i].message] = 0;
         }
     }
 }
@@ -104,6 +107,7 @@ size_t *plain_misrouted(struct checking *k)
     struct searching s = {.k = k,
                           .came = memory_zeroed(texts, 1),
                           .got = memory_zeroed(texts, sizeof *s.got),
+                          .last = memory_zeroed(texts, sizeof *s.last),
                           .findings = memory_zeroed(texts, sizeof *s.findings)};
 
     came_collect(&s);
@@ -113,5 +117,6 @@ size_t *plain_misrouted(struct checking *k)
     }
     free(s.came);
     free(s.got);
+    free(s.last);
     return s.findings;
 }

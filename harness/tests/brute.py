@@ -162,6 +162,21 @@ def row_copied(run):
         rows.append([len(rows)] + run.random.choice(rows)[1:])
 
 
+def row_misrouted(run):
+    """A message is stored at the end of the other topic, or instead of its last message, and given
+    to everybody there."""
+    row = any_of(run, run.rows[0]) if run.topics == 2 else None
+    if row:
+        offset = max([r[0] + 1 for r in run.rows[1]] + [0])
+        instead = run.random.random() < 0.3 and offset > 0
+        offset -= instead
+        run.rows[0].remove(row)
+        run.rows[1] = [r for r in run.rows[1] if r[0] < offset] + [[offset] + row[1:]]
+        for receives in run.receives.values():
+            receives[:] = [r for r in receives if r[1:3] not in ([0, row[0]], [1, offset])]
+            receives.append([run.tick(), 1, offset, row[3]])
+
+
 def row_doubled(run):
     rows = run.rows[run.random.randrange(run.topics)]
     if rows:
@@ -280,10 +295,10 @@ def size_told(run):
         run.sizes.append([begin, begin + 1, c, topic, run.random.randint(0, 6)])
 
 
-BREAKS = (row_removed, row_changed, row_foreign, row_copied, row_doubled, receive_removed,
-          receive_repeated, receives_swapped, receive_changed, receive_beyond, copy_delivered,
-          exchanged, ack_elsewhere, ack_forgotten, ack_unknown, ack_refused, empty_answer,
-          never_asked, size_told)
+BREAKS = (row_removed, row_changed, row_foreign, row_copied, row_misrouted, row_doubled,
+          receive_removed, receive_repeated, receives_swapped, receive_changed, receive_beyond,
+          copy_delivered, exchanged, ack_elsewhere, ack_forgotten, ack_unknown, ack_refused,
+          empty_answer, never_asked, size_told)
 
 
 # ---- the folder ----------------------------------------------------------------------------------
@@ -366,11 +381,13 @@ def folder_write(run, folder):
 # ---- the definitions -----------------------------------------------------------------------------
 
 class Entry:
-    """What the log has at an offset. `named`: a finding at this offset says what is wrong."""
+    """What the log has at an offset. `named`: a finding at this offset says what is wrong.
+    `extra`: what it is called at a consumer, if nobody owes it."""
 
-    def __init__(self, offset, message, send, owed=True, stored=True, named=False):
+    def __init__(self, offset, message, send, owed=True, stored=True, named=False,
+                 extra=None):
         self.offset, self.message, self.send = offset, message, send
-        self.owed, self.stored, self.named = owed, stored, named
+        self.owed, self.stored, self.named, self.extra = owed, stored, named, extra
 
     def acked(self):
         return self.send.end if self.send and self.send.outcome == OK else None
@@ -432,6 +449,11 @@ class Judge:
                 return send
         return None
 
+    def send_elsewhere(self, topic, row):
+        """Of another topic."""
+        others = (self.send_of(other, row) for other in range(self.run.topics) if other != topic)
+        return next((send for send in others if send), None)
+
     def is_of(self, row, send):
         return send.message == row[3] and producer_id(send.producer, send.topic) == row[1]
 
@@ -451,7 +473,7 @@ class Judge:
         for offset, row in first.items():
             here = [s for s in acked if s.offset == offset]
             right = [s for s in here if self.is_of(row, s)]
-            if here and not right and self.send_of(topic, row):
+            if here and not right and (self.send_of(topic, row) or self.send_elsewhere(topic, row)):
                 continue  # it is that one's, wherever that one was acknowledged
             if here and not right:
                 self.say("corrupt", "store", "P%d" % (here[0].producer + 1), topic)
@@ -496,20 +518,25 @@ class Judge:
                     placed[send] = receive[2]
 
     def orphan(self, topic, row, log, placed, named):
-        send, process = self.send_of(topic, row), None
+        send, process, elsewhere = self.send_of(topic, row), None, self.send_elsewhere(topic, row)
+        if send is None and elsewhere:
+            self.say("misrouted", "store", "P%d" % (elsewhere.producer + 1), topic)
+            named.add(row[0])
+            log[row[0]] = Entry(row[0], row[3], None, owed=False, extra="misrouted")
+            return
         if send is None:
             for p in self.run.lines:
                 if producer_id(p, topic) == row[1]:
                     process = "P%d" % (p + 1)
             self.say("phantom", "store", process, topic)
             named.add(row[0])
-            log[row[0]] = Entry(row[0], row[3], None, owed=False)
+            log[row[0]] = Entry(row[0], row[3], None, owed=False, extra="phantom")
             return
         process = "P%d" % (send.producer + 1)
         if send in placed:
             self.say("duplicate", "store", process, topic)
             named.add(row[0])
-            log[row[0]] = Entry(row[0], row[3], send, owed=False)
+            log[row[0]] = Entry(row[0], row[3], send, owed=False, extra="redelivered")
             return
         if send.outcome == OK:
             self.say("inconsistent-offset", "store", process, topic)
@@ -588,7 +615,7 @@ class Judge:
         for entry in (log[offset] for reading in readings
                       for offset in reading.right + reading.outside):
             if not entry.owed:
-                self.say("redelivered" if entry.send else "phantom", "history", process, topic)
+                self.say(entry.extra, "history", process, topic)
         told = self.told_nothing(c, topic)
         for offset, later in missing:
             acked = log[offset].acked()

@@ -194,8 +194,9 @@ def last_row_removed(run):
 
 
 BREAKS = (number_changed, row_moved, last_row_removed, brute.row_removed, brute.row_copied,
-          brute.row_doubled, brute.row_foreign, brute.receive_removed, brute.receive_repeated,
-          brute.empty_answer, brute.never_asked, brute.size_told, brute.ack_unknown)
+          brute.row_misrouted, brute.row_doubled, brute.row_foreign, brute.receive_removed,
+          brute.receive_repeated, brute.empty_answer, brute.never_asked, brute.size_told,
+          brute.ack_unknown)
 
 
 # ---- the folder ----------------------------------------------------------------------------------

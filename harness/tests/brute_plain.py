@@ -112,6 +112,14 @@ def receive_misrouted(run):
         receives.append([run.tick(), 1 - chosen[1]] + chosen[2:])
 
 
+def stored_elsewhere(run):
+    """Everybody gets a message under the other topic, and nobody where it was sent."""
+    chosen = pick(run, somebody(run)) if run.topics == 2 else None
+    for receives in run.receives.values() if chosen else ():
+        receives[:] = [r for r in receives if r[3] != chosen[3]]
+        receives.append([run.tick(), 1 - chosen[1]] + chosen[2:])
+
+
 def nobody_got(run):
     chosen = pick(run, somebody(run))
     for receives in run.receives.values() if chosen else ():
@@ -141,13 +149,13 @@ def empty_answer(run):
 
 
 BREAKS = (receive_removed, receive_repeated, receives_swapped, receive_changed, receive_foreign,
-          receive_misrouted, nobody_got, everybody_twice, exchanged, empty_answer,
+          receive_misrouted, stored_elsewhere, nobody_got, everybody_twice, exchanged, empty_answer,
           brute.ack_forgotten, brute.ack_unknown, brute.ack_refused, brute.never_asked,
           brute.size_told)
 # Not where answers are lost: that would explain what is missing, and what came twice may stand in
 # the place of it.
-LOSSES = (receive_removed, receives_swapped, receive_changed, nobody_got, exchanged,
-          brute.never_asked, receive_repeated, everybody_twice)
+LOSSES = (receive_removed, receives_swapped, receive_changed, stored_elsewhere, nobody_got,
+          exchanged, brute.never_asked, receive_repeated, everybody_twice)
 
 
 # ---- the folder ----------------------------------------------------------------------------------
@@ -202,6 +210,7 @@ class PlainJudge:
             self.twice = {m for m in self.sent if len(run.receives) > 1 and
                           all(run.got(c, topic).count(m) > 1 for c in run.receives)}
             self.copied = set(self.twice)
+            self.strange = {s.message for s in run.sends if self.is_misrouted(s, topic)}
             log = self.log(topic)
             self.producers(topic, log)
             for c in run.receives:
@@ -210,12 +219,19 @@ class PlainJudge:
     def say(self, name, source, process, topic):
         self.found.add((name, source, process, "T%d" % topic))
 
+    def is_misrouted(self, send, topic):
+        """Under this topic: two got it here, or the only one, and nobody where it was sent."""
+        consumers = self.run.receives
+        here = sum(send.message in self.run.got(c, topic) for c in consumers)
+        return send.topic != topic and send.outcome != FAIL and here >= min(2, len(consumers)) and \
+            not any(send.message in self.run.got(c, send.topic) for c in consumers)
+
     def acked(self, message):
         send = self.sent[message]
         return send.end if send.outcome == OK else None
 
     def log(self, topic):
-        """[(message, whether it is a copy)]: the order of who got most; what others got besides
+        """[(message, whether nobody owes it)]: the order of who got most; what others got besides
         stands where they got it; what nobody got, before what was sent after its
         acknowledgement."""
         got = {c: self.run.got(c, topic) for c in self.run.receives}
@@ -233,6 +249,9 @@ class PlainJudge:
                 into.append((message, False))
             elif message in copies and message in placed:
                 copies.remove(message)
+                into.append((message, True))
+            elif message in self.strange and message not in placed:
+                placed.add(message)
                 into.append((message, True))
         for c in [first] + [c for c in got if c != first]:
             woven, ours, theirs = [], 0, 0
@@ -269,8 +288,10 @@ class PlainJudge:
                          topic)
             if send.outcome == FAIL and send.message in at:
                 self.say("aborted-read", "history", process, topic)
-        for _ in (m for m, copy in log if copy):
+        for _ in (m for m, extra in log if extra and m in self.sent):
             self.say("duplicate", "history", None, topic)
+        for send in (s for s in self.run.sends if s.message in self.strange):
+            self.say("misrouted", "history", "P%d" % (send.producer + 1), topic)
 
     def early(self, got):
         """Receipts before one that had been acknowledged before they were sent. What came twice
@@ -294,7 +315,8 @@ class PlainJudge:
         extras = [j for j in range(len(got)) if j not in {j for _, j in common}]
         for i in in_place:
             if log[i][1]:
-                self.say("redelivered", "history", process, topic)
+                self.say("misrouted" if log[i][0] in self.strange else "redelivered", "history",
+                         process, topic)
         self.too_soon(c, topic, not gaps and not extras and not any(copy for _, copy in log))
         empty = [r for r in run.requests[c] if r[2] == topic and r[4] == EMPTY]
         for i in gaps if c == 0 and len(run.receives) > 1 else ():
@@ -347,6 +369,8 @@ class PlainJudge:
 
     def unstored(self, topic, message, later, empty):
         alone = not any(message in self.run.got(c, topic) for c in self.run.receives)
+        alone = alone and not any(self.is_misrouted(self.sent[message], other)
+                                  for other in range(self.run.topics))
         if alone and self.acked(message) is not None and self.proven(message, later, empty) and \
                 message not in self.run.swallowed.get(0, ()):
             self.say("lost", "store", "P%d" % (self.sent[message].producer + 1), topic)
@@ -394,6 +418,8 @@ def case(harness, seed, folder):
     run = PlainRun(seed)
     possible = [b for b in BREAKS if not run.loses or b not in LOSSES]
     breaks = [run.random.choice(possible) for _ in range(run.random.randint(0, BREAKS_MAX))]
+    if {stored_elsewhere, brute.never_asked} <= set(breaks):
+        breaks.remove(brute.never_asked)  # or one consumer alone saw where it is
     for make in breaks:
         make(run)
     folder_write(run, folder)

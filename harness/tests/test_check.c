@@ -2072,7 +2072,8 @@ static void plain_misrouted(struct folder *f)
     plain_make(f, CLAIMS_ALL);
     if (!f->plain) {
         FOUND(f, MISROUTED_DELIVERED, MISROUTED_LOST,
-              {FINDING_MISROUTED, SOURCE_HISTORY, "P3", 2, 1, "every consumer of T2 got it there"},
+              {FINDING_MISROUTED, SOURCE_HISTORY, "P3", 2, 1,
+               "was sent to T1, where nobody got it; it came under T2"},
               {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C1", 1, 1, "no message", "misrouted"},
               {FINDING_FALSE_EMPTY, SOURCE_HISTORY, "C2", 1, 1, "no message", "misrouted"});
     }
