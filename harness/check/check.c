@@ -190,7 +190,7 @@ static void run_take(struct checking *k)
     k->ended_early = FINDING_ROOT;
     if (k->h->run.ended_early != NULL) {
         k->ended_early = findings_get(f, FINDING_ENDED_EARLY, SOURCE_HISTORY, "",
-                                      FINDING_TOPIC_NONE, FINDING_ROOT, false);
+                                      FINDING_TOPIC_NONE, FINDING_ROOT, EXCUSE_NONE);
         evidence_say(findings_count(f, k->ended_early), "%s", k->h->run.ended_early);
     }
     for (size_t i = 0; i < k->h->faults.count; i++) {

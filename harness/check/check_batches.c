@@ -238,7 +238,7 @@ static void say_torn(struct checking *k, const struct sender *s, const struct ba
     struct findings *f = &k->c->findings;
     size_t finding =
         findings_get(f, FINDING_TORN_BATCH, SOURCE_STORE, producer_name(k, s->producer).text,
-                     s->topic, FINDING_ROOT, false);
+                     s->topic, FINDING_ROOT, EXCUSE_NONE);
     struct evidence *e = findings_count(f, finding);
 
     MEMORY_PUSH(&k->torn, (struct torn_batch){s->id, b->sequence, b->count, finding});

@@ -208,7 +208,7 @@ static void fault_report(struct checking *k, size_t i)
                                                    : FINDING_ROOT;
         size_t finding = findings_get(&k->c->findings, kind, SOURCE_HISTORY,
                                       process_name("fault ", (int64_t)i + 1).text,
-                                      FINDING_TOPIC_NONE, cause, false);
+                                      FINDING_TOPIC_NONE, cause, EXCUSE_NONE);
         evidence_put(k, findings_count(&k->c->findings, finding), kind, fault);
     }
 }

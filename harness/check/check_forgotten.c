@@ -66,10 +66,11 @@ static int64_t fault_before(const struct checking *k, int64_t time_ns)
     return fault;
 }
 
-static bool what_excused(const struct checking *k, enum forgotten_what what)
+static enum excuse what_excused(const struct checking *k, enum forgotten_what what)
 {
     const struct history_claims *claims = &k->h->run.claims;
-    return what == FORGOTTEN_TOPIC ? !claims->topics : !claims->ids;
+    bool claimed = what == FORGOTTEN_TOPIC ? claims->topics : claims->ids;
+    return claimed ? EXCUSE_NONE : EXCUSE_NOT_CLAIMED;
 }
 
 /* The broker's id of the client, as it was registered last before a moment. */
@@ -190,7 +191,8 @@ static void owners_judge(struct checking *k, struct owners *owners, const char *
             continue;
         }
         int64_t fault = fault_before(k, second->registration->time_ns);
-        bool excused = !k->h->run.claims.ids && fault != 0;
+        enum excuse excused =
+            !k->h->run.claims.ids && fault != 0 ? EXCUSE_NOT_CLAIMED : EXCUSE_NONE;
         struct evidence *e = findings_count(
             &k->c->findings,
             findings_get(&k->c->findings, FINDING_FORGOTTEN, SOURCE_HISTORY, second->process.text,

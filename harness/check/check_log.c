@@ -783,8 +783,9 @@ static void losses_report(struct joining *j)
 static void say_displaced(struct joining *j, struct line_ref at, int64_t offset, size_t cause)
 {
     struct findings *f = &j->k->c->findings;
-    size_t finding = findings_get(f, FINDING_LOST, SOURCE_STORE,
-                                  producer_name(j->k, at.producer).text, j->topic, cause, false);
+    size_t finding =
+        findings_get(f, FINDING_LOST, SOURCE_STORE, producer_name(j->k, at.producer).text, j->topic,
+                     cause, EXCUSE_NONE);
     struct evidence *e = findings_count(f, finding);
 
     if (e != NULL) {

@@ -256,15 +256,16 @@ bool restarted_before(const struct checking *k, int64_t time_ns)
 
 /* A consumer whose position or id is forgotten, and who then begins at the end, misses what
  * was there. */
-bool loss_excused(const struct checking *k, int64_t acked_ns)
+enum excuse loss_excused(const struct checking *k, int64_t acked_ns)
 {
     const struct history_claims *claims = &k->h->run.claims;
     bool kept = claims->messages && ((claims->positions && claims->ids) || !claims->latest);
-    return !kept && acked_ns != TIME_NONE && restarted_after(k, acked_ns);
+    return !kept && acked_ns != TIME_NONE && restarted_after(k, acked_ns) ? EXCUSE_NOT_CLAIMED
+                                                                          : EXCUSE_NONE;
 }
 
 /* Which of several lines that are alike was lost is a guess: it may be the first. */
-bool entry_loss_excused(const struct checking *k, const struct log_entry *entry)
+enum excuse entry_loss_excused(const struct checking *k, const struct log_entry *entry)
 {
     int64_t acked_ns = entry_acked_ns(k, entry);
     bool guessed = acked_ns != TIME_NONE &&

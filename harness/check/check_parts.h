@@ -380,10 +380,10 @@ struct restart_span restarts_between(const struct checking *k, int64_t from_ns, 
 
 /* A message that was acknowledged then (TIME_NONE: never) need not be there now, nor be given to a
  * consumer. */
-bool loss_excused(const struct checking *k, int64_t acked_ns);
+enum excuse loss_excused(const struct checking *k, int64_t acked_ns);
 
 /* The same of an entry. */
-bool entry_loss_excused(const struct checking *k, const struct log_entry *entry);
+enum excuse entry_loss_excused(const struct checking *k, const struct log_entry *entry);
 
 /* What follows from the broker's having forgotten a topic, or this process' id there (NULL:
  * the topic only) after `time_ns`: the finding, or FINDING_ROOT. */
@@ -392,6 +392,7 @@ size_t forgotten_cause(const struct checking *k, size_t topic, const char *proce
 
 /* The finding about the batch that a row belongs to, or FINDING_ROOT. */
 size_t torn_cause(const struct checking *k, const struct history_row *row);
+
 /* The finding that this client did not get on with the topic, or FINDING_ROOT. */
 size_t progress_cause(const struct checking *k, size_t topic, const char *process);
 

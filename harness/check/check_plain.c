@@ -401,7 +401,7 @@ static void accuse_place(struct weaving *w, enum finding_kind kind, const struct
         process = producer_name(w->k, place->line->at.producer);
     }
     size_t finding =
-        findings_get(f, kind, SOURCE_HISTORY, process.text, w->topic, FINDING_ROOT, false);
+        findings_get(f, kind, SOURCE_HISTORY, process.text, w->topic, FINDING_ROOT, EXCUSE_NONE);
     topic_log_accuse(&w->k->logs[w->topic], offset, finding);
     struct evidence *e = findings_count(f, finding);
     if (e != NULL) {

@@ -1,6 +1,7 @@
 /*
- * check_plain.h - what check_plain.c and check_plain_order.c share: a topic's lines as they were
- * sent, and the question whether a consumer got them in that order.
+ * check_plain.h - what check_plain.c asks of its two helpers: a topic's lines as they were sent,
+ * did a consumer get them in that order (check_plain_order.c), and which messages are under another
+ * topic than they were sent to (check_plain_misrouted.c)?
  */
 #ifndef HARNESS_CHECK_PLAIN_H
 #define HARNESS_CHECK_PLAIN_H

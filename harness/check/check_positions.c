@@ -200,8 +200,8 @@ static size_t lost_replies(const struct checking *k, const struct moved *m)
 /* What a consumer missed where the restart was. */
 struct missed {
     size_t count;
-    bool stored;  /* another consumer was given some of it */
-    bool excused; /* some of it need not have been kept */
+    bool stored;    /* another consumer was given some of it */
+    bool unclaimed; /* some of it need not have been kept */
 };
 
 static struct missed missed_count(const struct checking *k, const struct moved *m)
@@ -218,7 +218,7 @@ static struct missed missed_count(const struct checking *k, const struct moved *
         const struct log_entry *entry = &k->logs[m->topic].items[gap->index];
         missed.count++;
         missed.stored |= is_given_to_another(k, m, gap->index);
-        missed.excused |= entry_loss_excused(k, entry);
+        missed.unclaimed |= entry_loss_excused(k, entry) != EXCUSE_NONE;
     }
     free(empty_ns);
     return missed;
@@ -251,7 +251,7 @@ static bool is_known_forgotten(const struct checking *k, const struct moved *m, 
     return false;
 }
 
-static void say_moved_position(struct checking *k, struct moved *m, bool excused, int64_t count,
+static void say_moved_position(struct checking *k, struct moved *m, bool unclaimed, int64_t count,
                                const char *where)
 {
     const struct restart *restart = &k->restarts.items[m->restart];
@@ -260,7 +260,8 @@ static void say_moved_position(struct checking *k, struct moved *m, bool excused
 
     m->finding = findings_get(&k->c->findings, FINDING_FORGOTTEN, SOURCE_HISTORY, after.text,
                               FINDING_TOPIC_NONE, FINDING_ROOT,
-                              excused || !(claims->positions && claims->ids));
+                              unclaimed || !(claims->positions && claims->ids) ? EXCUSE_NOT_CLAIMED
+                                                                               : EXCUSE_NONE);
     if (is_known_forgotten(k, m, m->finding)) {
         return;
     }
@@ -292,7 +293,7 @@ static void forward_check(struct checking *k, size_t restart)
             stored |= missed.stored;
             if (pass == 1 && stored) {
                 m->forward = true;
-                say_moved_position(k, m, missed.excused, (int64_t)missed.count, "high");
+                say_moved_position(k, m, missed.unclaimed, (int64_t)missed.count, "high");
             }
         }
     }

@@ -281,7 +281,7 @@ static void stuck_report(struct checking *k, struct stuck *stuck)
 
     stuck->finding = findings_get(&k->c->findings, kind_after(k, stuck->fault), SOURCE_HISTORY,
                                   number == 0 ? "" : process_name("fault ", number).text,
-                                  FINDING_TOPIC_NONE, FINDING_ROOT, false);
+                                  FINDING_TOPIC_NONE, FINDING_ROOT, EXCUSE_NONE);
     struct evidence *e = findings_count(&k->c->findings, stuck->finding);
     if (e != NULL) {
         e->time_ns = stuck->begin_ns;

@@ -8,7 +8,8 @@
  *   gap + extra, same message, same place, two topics    misrouted
  *   gap + extra, same topic, same place                  corrupt: changed; or, when the text
  *                                                        is another message's of the topic,
- *                                                        inconsistent-offset
+ *                                                        inconsistent-offset; or, when it was
+ *                                                        sent to others only, misrouted
  *   extra, message known to its topic, other offset      inconsistent-offset
  *   extra, message known to its topic                    redelivered
  *   extra, message known to other topics only            misrouted
@@ -208,7 +209,7 @@ static void say_moved(struct naming *n, struct stray *gap, struct stray *extra)
     n->stream->received[gap->topic][gap->index] = 1;
     item.offset = n->k->plain ? OFFSET_NONE : entry->offset;
     struct evidence *e = accuse(n, disagrees ? FINDING_ORDER_DISAGREEMENT : FINDING_OUT_OF_ORDER,
-                                gap->topic, FINDING_ROOT, false, &item);
+                                gap->topic, FINDING_ROOT, EXCUSE_NONE, &item);
     if (e == NULL) {
         return;
     }
@@ -233,7 +234,8 @@ static void say_misrouted(struct naming *n, struct stray *gap, struct stray *ext
     cell_of(n, gap->topic)->missing++;
     cell_of(n, extra->topic)->misrouted++;
     item.offset = n->k->plain ? OFFSET_NONE : entry->offset;
-    struct evidence *e = accuse(n, FINDING_MISROUTED, extra->topic, FINDING_ROOT, false, &item);
+    struct evidence *e =
+        accuse(n, FINDING_MISROUTED, extra->topic, FINDING_ROOT, EXCUSE_NONE, &item);
     evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it is %sof %s (%s)", item.line,
                  shown_text(n->k, item.message).text, shown_text(n->k, item.topic_text).text,
                  offset_of(n, entry).text, n->k->s->topics[gap->topic].name,
@@ -263,7 +265,8 @@ static void say_changed(struct naming *n, struct stray *gap, struct stray *extra
     cell_of(n, gap->topic)->misrouted += elsewhere;
     cell_of(n, gap->topic)->corrupt += !elsewhere;
     item.offset = n->k->plain ? OFFSET_NONE : entry->offset;
-    struct evidence *e = accuse(n, kind, gap->topic, cause_of(n, gap->topic, entry), false, &item);
+    struct evidence *e =
+        accuse(n, kind, gap->topic, cause_of(n, gap->topic, entry), EXCUSE_NONE, &item);
     evidence_say(e, "line %" PRId64 " reads %s%s; it should be %s", item.line,
                  shown_text(n->k, item.message).text,
                  elsewhere ? ", which was sent to another topic"
@@ -322,11 +325,12 @@ static void strays_pair(struct naming *n, stray_compare *same, bool anywhere, sa
 /* ---- alone ------------------------------------------------------------------------- */
 
 /* What the broker gives again after a restart, it may not claim to know. */
-static bool redelivery_excused(const struct naming *n, const struct stream_item *item)
+static enum excuse redelivery_excused(const struct naming *n, const struct stream_item *item)
 {
     const struct history_claims *claims = &n->k->h->run.claims;
-    return !(claims->positions && claims->ids) && item->time_ns != TIME_NONE &&
-           restarted_before(n->k, item->time_ns);
+    bool unclaimed = !(claims->positions && claims->ids) && item->time_ns != TIME_NONE &&
+                     restarted_before(n->k, item->time_ns);
+    return unclaimed ? EXCUSE_NOT_CLAIMED : EXCUSE_NONE;
 }
 
 static void say_again(struct naming *n, const struct stream_item *item, size_t cause)
@@ -362,7 +366,7 @@ static void say_second(struct naming *n, const struct stream_item *item,
 {
     cell_of(n, item->topic)->corrupt++;
     struct evidence *e = accuse(n, FINDING_INCONSISTENT_OFFSET, item->topic,
-                                cause_of(n, item->topic, entry), false, item);
+                                cause_of(n, item->topic, entry), EXCUSE_NONE, item);
     evidence_say(e, "line %" PRId64 " reads %s; offset %" PRId64 " is %s", item->line,
                  shown_text(n->k, item->message).text, item->offset,
                  shown_text(n->k, entry->message).text);
@@ -373,7 +377,7 @@ static void say_foreign(struct naming *n, const struct stream_item *item, bool k
     struct shown_text text = shown_text(n->k, item->message);
 
     cell_of(n, item->topic)->foreign++;
-    struct evidence *e = accuse(n, FINDING_PHANTOM, item->topic, FINDING_ROOT, false, item);
+    struct evidence *e = accuse(n, FINDING_PHANTOM, item->topic, FINDING_ROOT, EXCUSE_NONE, item);
     if (known) {
         evidence_say(e, "line %" PRId64 " (%s) is offset %" PRId64 ", which no message was given",
                      item->line, text.text, item->offset);
@@ -422,7 +426,8 @@ static void say_extra(struct naming *n, const struct stray *extra)
         return;
     } else if (belongs_elsewhere(n, extra)) {
         cell_of(n, extra->topic)->misrouted++;
-        struct evidence *e = accuse(n, FINDING_MISROUTED, extra->topic, FINDING_ROOT, false, &item);
+        struct evidence *e =
+            accuse(n, FINDING_MISROUTED, extra->topic, FINDING_ROOT, EXCUSE_NONE, &item);
         evidence_say(e, "line %" PRId64 " (%s) is under topic %s; it was sent to another",
                      item.line, shown_text(n->k, item.message).text,
                      shown_text(n->k, item.topic_text).text);
@@ -555,9 +560,9 @@ static void say_gap(struct naming *n, const struct stray *gap)
     size_t moved = moved_of(n, gap);
     bool by_call = n->k->plain && !received && moved == FINDING_ROOT && !is_elsewhere(n, gap) &&
                    check_lost_reply(n->k, n->stream, gap, n->replies_used);
-    enum excuse excused = by_call                                        ? EXCUSE_NOT_PROMISED
-                          : !received && entry_loss_excused(n->k, entry) ? EXCUSE_NOT_CLAIMED
-                                                                         : EXCUSE_NONE;
+    enum excuse excused = by_call    ? EXCUSE_NOT_PROMISED
+                          : received ? EXCUSE_NONE
+                                     : entry_loss_excused(n->k, entry);
     enum finding_kind kind = proof == NULL           ? FINDING_UNSEEN
                              : acked_ns != TIME_NONE ? FINDING_LOST
                                                      : FINDING_SKIPPED;

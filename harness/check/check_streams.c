@@ -665,7 +665,7 @@ static void extras_take(struct checking *k, struct stream *stream)
         stream->cells[topic].foreign += kind == FINDING_PHANTOM;
         size_t finding = findings_get(&k->c->findings, kind, stream->source,
                                       consumer_name(k, stream->consumer).text, topic,
-                                      topic_log_cause(&k->logs[topic], entry->offset), false);
+                                      topic_log_cause(&k->logs[topic], entry->offset), EXCUSE_NONE);
         struct evidence *e = findings_count(&k->c->findings, finding);
         if (e != NULL) {
             struct stream_item item = stream_item(k, stream, i);
@@ -797,7 +797,8 @@ static size_t order_cause(struct checking *k, size_t topic, const struct stream 
     return guilty->cells[topic].out_of_order == 0
                ? FINDING_ROOT
                : findings_get(&k->c->findings, FINDING_OUT_OF_ORDER, SOURCE_HISTORY,
-                              consumer_name(k, guilty->consumer).text, topic, FINDING_ROOT, false);
+                              consumer_name(k, guilty->consumer).text, topic, FINDING_ROOT,
+                              EXCUSE_NONE);
 }
 
 static void order_compare(struct checking *k, size_t topic, const struct stream *one,
@@ -818,7 +819,7 @@ static void order_compare(struct checking *k, size_t topic, const struct stream 
         }
         size_t finding = findings_get(&k->c->findings, FINDING_ORDER_DISAGREEMENT, SOURCE_HISTORY,
                                       consumer_name(k, other->consumer).text, topic,
-                                      order_cause(k, topic, one, other), false);
+                                      order_cause(k, topic, one, other), EXCUSE_NONE);
         struct evidence *e = findings_count(&k->c->findings, finding);
         int64_t first = k->logs[topic].items[highest_entry].offset;
         if (e != NULL) {

@@ -142,8 +142,9 @@ static void say_false_empty(struct checking *k, size_t consumer, size_t topic,
     const struct topic_log *log = &k->logs[topic];
     const struct log_entry *entry = &log->items[at];
     struct findings *f = &k->c->findings;
-    size_t finding = findings_get(f, FINDING_FALSE_EMPTY, SOURCE_HISTORY,
-                                  consumer_name(k, consumer).text, topic, FINDING_ROOT, false);
+    size_t finding =
+        findings_get(f, FINDING_FALSE_EMPTY, SOURCE_HISTORY, consumer_name(k, consumer).text, topic,
+                     FINDING_ROOT, EXCUSE_NONE);
     struct evidence *e = findings_count(f, finding);
 
     MEMORY_PUSH(&k->false_empties, (struct false_empty){consumer, topic, r->begin_ns, finding});
@@ -505,6 +506,19 @@ static void sought_bounds(const struct history_consumer *c, const struct history
     *low = sought < *low ? sought : *low;
 }
 
+/* What follows from what is excused is, too; and after what is forgotten the count begins anew. */
+static enum excuse counts_excused(const struct checking *k, int64_t end_ns, size_t cause)
+{
+    const struct history_claims *claims = &k->h->run.claims;
+
+    if (cause != FINDING_ROOT && k->c->findings.items[cause].excused != EXCUSE_NONE) {
+        return k->c->findings.items[cause].excused;
+    }
+    return restarted_before(k, end_ns) && !(claims->messages && claims->positions)
+               ? EXCUSE_NOT_CLAIMED
+               : EXCUSE_NONE;
+}
+
 /* A saved size that cannot be is the first that shows the position after a restart: that is what
  * was forgotten. FINDING_ROOT: it is not, a consume came between. */
 static size_t saved_cause(struct checking *k, size_t consumer, size_t topic,
@@ -545,17 +559,14 @@ static void size_judge(struct checking *k, size_t consumer, size_t topic, const 
     if (size->size >= least && size->size <= most) {
         return;
     }
-    /* After what is forgotten the count begins anew. */
-    bool excused = restarted_before(k, size->end_ns) &&
-                   !(k->h->run.claims.messages && k->h->run.claims.positions);
     size_t cause = size_cause(k, consumer, topic, size->end_ns);
     if (cause == FINDING_ROOT) {
         cause = saved_cause(k, consumer, topic, n, size,
                             size->size > most ? size->size - most : size->size - least);
     }
-    excused |= cause != FINDING_ROOT && k->c->findings.items[cause].excused;
     size_t finding = findings_get(&k->c->findings, FINDING_SIZE_WRONG, SOURCE_HISTORY,
-                                  consumer_name(k, consumer).text, topic, cause, excused);
+                                  consumer_name(k, consumer).text, topic, cause,
+                                  counts_excused(k, size->end_ns, cause));
     struct evidence *e = findings_count(&k->c->findings, finding);
     if (e != NULL) {
         e->time_ns = size->begin_ns;
@@ -579,16 +590,14 @@ static void plain_empty_judge(struct checking *k, size_t consumer, size_t topic,
     if (acked <= high) {
         return;
     }
-    bool excused = restarted_before(k, r->end_ns) &&
-                   !(k->h->run.claims.messages && k->h->run.claims.positions);
     size_t cause = moved_before(k, consumer, topic, r->end_ns);
     size_t misrouted;
     if (acked - (int64_t)topic_log_misrouted(k, topic, &misrouted) <= high) {
         cause = misrouted;
     }
-    excused |= cause != FINDING_ROOT && k->c->findings.items[cause].excused;
     size_t finding = findings_get(&k->c->findings, FINDING_FALSE_EMPTY, SOURCE_HISTORY,
-                                  consumer_name(k, consumer).text, topic, cause, excused);
+                                  consumer_name(k, consumer).text, topic, cause,
+                                  counts_excused(k, r->end_ns, cause));
     struct evidence *e = findings_count(&k->c->findings, finding);
     MEMORY_PUSH(&k->false_empties, (struct false_empty){consumer, topic, r->begin_ns, finding});
     if (e != NULL) {

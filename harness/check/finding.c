@@ -166,7 +166,8 @@ size_t findings_get_between(struct findings *f, enum finding_kind kind, enum fin
 struct evidence *findings_add(struct findings *f, enum finding_kind kind,
                               enum finding_source source, const char *process, size_t topic)
 {
-    return findings_count(f, findings_get(f, kind, source, process, topic, FINDING_ROOT, false));
+    return findings_count(f,
+                          findings_get(f, kind, source, process, topic, FINDING_ROOT, EXCUSE_NONE));
 }
 
 struct evidence *findings_count(struct findings *f, size_t at)
