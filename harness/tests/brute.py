@@ -193,7 +193,9 @@ def receive_repeated(run):
     receives = run.receives[run.random.choice(list(run.receives))]
     if receives:
         at = run.random.randrange(len(receives))
-        receives.insert(run.random.randint(at, len(receives)), list(receives[at]))
+        to = run.random.randint(at, len(receives))
+        time = receives[max(at, to - 1)][0]  # a client's times ascend
+        receives.insert(to, [time] + receives[at][1:])
 
 
 def receives_swapped(run):
