@@ -67,6 +67,7 @@ struct joining {
     size_t topic;
     struct topic_log *log;
     struct acks acks;               /* by offset */
+    struct acks placeless;          /* acknowledged, and nobody said where: OFFSET_NONE */
     const struct history_row *rows; /* by offset */
     size_t row_count;
     struct row_list deliveries; /* what stands in for rows */
@@ -893,6 +894,32 @@ static void unplaced_report(struct joining *j)
     }
 }
 
+/* Acknowledged as what the store has already, and there is no row of it. */
+static void placeless_report(struct joining *j)
+{
+    for (size_t i = 0; i < j->placeless.count && j->k->h->rows_read && j->removed == 0; i++) {
+        struct line_ref at = j->placeless.items[i].line;
+        if (line_fate(j->k, at)->offset != OFFSET_NONE) {
+            continue; /* a row named it */
+        }
+        int64_t acked_ns = fate_acked_ns(j->k, at);
+        size_t cause = forgotten_cause(j->k, j->topic, NULL, acked_ns);
+        struct findings *f = &j->k->c->findings;
+        struct evidence *e = findings_count(
+            f, findings_get(f, FINDING_LOST, SOURCE_STORE, producer_name(j->k, at.producer).text,
+                            j->topic, cause, loss_excused(j->k, acked_ns)));
+        if (e != NULL) {
+            e->line = line_number(j->k, at);
+            e->text = line_message(j->k, at);
+            e->time_ns = acked_ns;
+            evidence_say(e,
+                         "line %" PRId64 " (%s) was acknowledged as one that is stored already; "
+                         "the store has no row of it",
+                         e->line, shown_text(j->k, e->text).text);
+        }
+    }
+}
+
 /* ---- what stands in for rows ------------------------------------------------------- */
 
 static bool offset_is_acked(const struct acks *acks, int64_t offset)
@@ -1046,6 +1073,7 @@ static void log_finish(struct joining *j)
 {
     unplaced_report(j);
     losses_report(j);
+    placeless_report(j);
     log_sort(j->log);
     density_check(j);
     forgotten_accuse(j);
@@ -1137,8 +1165,11 @@ static void acks_collect(void *arg, size_t topic)
         for (size_t i = 0; i < j->topic_line_counts[p]; i++) {
             struct line_ref at = {(uint32_t)p, j->topic_lines[p][i]};
             enum outcome outcome = fate_outcome(j->k, at);
-            if (outcome == OUTCOME_OK) {
-                MEMORY_PUSH(&j->acks, (struct ack){line_fate(j->k, at)->offset, at});
+            struct ack ack = {line_fate(j->k, at)->offset, at};
+            if (outcome == OUTCOME_OK && ack.offset == OFFSET_NONE) {
+                MEMORY_PUSH(&j->placeless, ack);
+            } else if (outcome == OUTCOME_OK) {
+                MEMORY_PUSH(&j->acks, ack);
             }
             j->refused[p] += outcome != OUTCOME_OK && line_fate(j->k, at)->refused;
         }
@@ -1224,6 +1255,7 @@ static void rows_stand_in(struct joining *j)
 static void joining_release(struct joining *j)
 {
     free(j->acks.items);
+    free(j->placeless.items);
     free(j->refused);
     free(j->deliveries.items);
 }

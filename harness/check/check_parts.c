@@ -225,7 +225,8 @@ bool maybe_executed(const struct checking *k, struct line_ref at)
     const struct line_fate *fate = line_fate(k, at);
     enum outcome outcome = fate_outcome(k, at);
     return maybe_sent(k, at) && fate->offset == OFFSET_NONE &&
-           (outcome == OUTCOME_OPEN || outcome == OUTCOME_INFO);
+           (outcome == OUTCOME_OPEN || outcome == OUTCOME_INFO ||
+            (outcome == OUTCOME_OK && !k->plain));
 }
 
 int64_t entry_begin_ns(const struct checking *k, const struct log_entry *entry)

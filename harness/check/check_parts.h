@@ -363,7 +363,7 @@ int64_t fate_acked_ns(const struct checking *k, struct line_ref at); /* TIME_NON
 /* It was sent, or its producer left no history, so that nobody knows. */
 bool maybe_sent(const struct checking *k, struct line_ref at);
 
-/* Its outcome is not known, and it was not found in the store (yet). */
+/* Its outcome is not known, or its place was not said, and it was not found in the store (yet). */
 bool maybe_executed(const struct checking *k, struct line_ref at);
 
 /* The same of an entry; TIME_NONE for one that nobody sent. */

@@ -36,6 +36,9 @@
  *   {"t":14,"process":"C1","op":"seek","type":"invoke","topic":"T1","offset":7}
  *   {"t":15,"process":"C1","op":"seek","type":"ok","topic":"T1"}
  *
+ * The `offset` of a send is -1 if it was answered as a repetition of one whose place the broker
+ * no longer knows.
+ *
  * `start` begins a life of the process: what its earlier life left open is then `info`. A
  * consumer writes its file before its history, so a kill can leave one line of the file that
  * the history has not; `lines` says how many lines of each topic the file held, and that one

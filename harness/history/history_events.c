@@ -120,6 +120,13 @@ static bool offset_of(const struct reading *r, const struct event *e, int64_t *o
            (r->plain && *offset == OFFSET_NONE);
 }
 
+/* The same of a send; -1 is said of a repetition whose place the broker no longer knows. */
+static bool sent_offset_of(const struct reading *r, const struct event *e, int64_t *offset)
+{
+    return offset_of(r, e, offset) ||
+           (event_number(e, EVENT_OFFSET, offset) && *offset == OFFSET_NONE);
+}
+
 /* ---- sends ---------------------------------------------------------------------- */
 
 static bool send_begin(struct reading *r, const struct event *e, const struct moment *m,
@@ -163,7 +170,7 @@ static bool send_take(struct reading *r, const struct event *e, const struct mom
     send->end_ns = m->time_ns;
     send->outcome = m->outcome;
     send->code = code_of(r, e);
-    if (m->outcome == OUTCOME_OK && !offset_of(r, e, &send->offset)) {
+    if (m->outcome == OUTCOME_OK && !sent_offset_of(r, e, &send->offset)) {
         return lacks(reason, reason_size, "an acknowledged send without 'offset'");
     }
     return true;

@@ -142,4 +142,14 @@ static inline void found(const struct folder *f, const struct expected *list, si
         folder_destroy(f);                                                                         \
     }
 
+static inline void is_valid(const struct folder *f)
+{
+    struct judged o = folder_check(f);
+    if (o.c->verdict != VERDICT_VALID) {
+        judged_print(&o);
+    }
+    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
+    judged_release(&o);
+}
+
 #endif

@@ -1392,16 +1392,6 @@ static void test_time(void)
 /* ---- lives -------------------------------------------------------------------------------------
  */
 
-static void is_valid(const struct folder *f)
-{
-    struct judged o = folder_check(f);
-    if (o.c->verdict != VERDICT_VALID) {
-        judged_print(&o);
-    }
-    CU_ASSERT_EQUAL(o.c->verdict, VERDICT_VALID);
-    judged_release(&o);
-}
-
 /* It was killed when it had written line 8 of its file and not yet said so. */
 static void consumer_resumed(struct folder *f)
 {

@@ -716,6 +716,53 @@ static void test_restart_offsets(void)
     folder_destroy(f);
 }
 
+/* ---- acknowledged as a repetition, without a place ----------------------------------------- */
+
+static struct folder *repeated_begin(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    sent(f, 0, 1, "a", "ok", -1);
+    sent(f, 1, 1, "b", "ok", 1);
+    return f;
+}
+
+static void test_placeless(void)
+{
+    struct folder *f = repeated_begin();
+
+    stored(f, 0, 0, 0, "a");
+    stored(f, 1, 1, 0, "b");
+    delivered(f, (const char *const[]){"a", "b"}, 2);
+    is_valid(f);
+    folder_destroy(f);
+}
+
+static void test_placeless_lost(void)
+{
+    struct folder *f = run_begin("sqlite");
+
+    sent(f, 1, 1, "b", "ok", 0);
+    sent(f, 0, 1, "a", "ok", -1);
+    stored(f, 0, 1, 0, "b");
+    delivered(f, (const char *const[]){"b"}, 1);
+    FOUND(f,
+          {FINDING_LOST, SOURCE_STORE, "P1", 1, 1, "acknowledged as one that is stored already"});
+    folder_destroy(f);
+}
+
+/* Its place is not known for that reason. */
+static void test_placeless_removed(void)
+{
+    struct folder *f = repeated_begin();
+
+    add(f, "rows.jsonl", "{\"topic\":\"T1\",\"partition\":0,\"first_offset\":1}");
+    stored(f, 1, 1, 0, "b");
+    delivered(f, (const char *const[]){"a", "b"}, 2);
+    is_valid(f);
+    folder_destroy(f);
+}
+
 SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"alike lines without rows are not held to an order", test_guessed},
       {"a line that is like no other is", test_not_guessed},
@@ -742,4 +789,6 @@ SUITE("check of a log", {"alike lines with rows are told apart", test_numbered},
       {"a reader tells restarts apart", test_restarts_told_apart},
       {"else it is the fewest", test_restarts_fewest},
       {"what a restart stored twice", test_restart_twice},
-      {"offsets that a restart gave again", test_restart_offsets})
+      {"offsets that a restart gave again", test_restart_offsets},
+      {"a repetition has no place", test_placeless}, {"and no row", test_placeless_lost},
+      {"and limits have removed it", test_placeless_removed})
