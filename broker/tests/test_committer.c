@@ -178,7 +178,10 @@ static void expect_log(struct fixture *f, const char *expected)
     for (int64_t offset = 0; status == STATUS_OK; offset++) {
         atomic_int notified = 0;
         struct consume *c;
-        const struct consume_request request = {slice_of("t"), f->consumer_id, offset, 1, false};
+        const struct consume_request request = {.topic = slice_of("t"),
+                                                .consumer_id = f->consumer_id,
+                                                .offset = offset,
+                                                .count_max = 1};
         CU_ASSERT_EQUAL_FATAL(consume_create(f->queue, 0, &request, answered, &notified, &c),
                               STATUS_OK);
         for (int waits = 1; consume_step(c) == CONSUME_WAIT; waits++) {
