@@ -51,19 +51,40 @@ static bool run_tool(struct runtime *rt, const char *what, int64_t seed, struct 
     return done;
 }
 
+/* Into the run's folder: the server's user need not be able to come through to the programs', and
+ * a library that cannot be opened is left out without a failure. */
+static bool library_copy(struct runtime *rt, const char *library, const char *copy)
+{
+    struct arguments a = ARGUMENTS_INIT;
+    char path[PATH_MAX];
+
+    arguments_add(&a, "install");
+    arguments_add(&a, "--mode=644");
+    arguments_add(&a, "%s", library);
+    arguments_add(&a, "%s", copy);
+    bool done = process_run(rt->control, "install", &a, runtime_log(rt, path), NULL, TOOL_LIMIT_MS);
+    arguments_release(&a);
+    return done;
+}
+
 static bool power_prepare(struct fault_scene *scene)
 {
     struct runtime *rt = scene->rt;
     enum fault_target target = scene->fault->target;
     char data[PATH_MAX];
     char library[PATH_MAX];
+    char copy[PATH_MAX];
 
     snprintf(library, sizeof library, "%.4000s/libpowercut.so", rt->settings->programs);
     if (access(library, R_OK) != 0) {
         return control_fail(rt->control, NULL, "%s is missing: `make` builds it", library);
     }
+    snprintf(copy, sizeof copy, "%s/libpowercut.so", rt->folder);
+    if (!library_copy(rt, library, copy)) {
+        return false;
+    }
     runtime_set_environment(rt, target, "POWERCUT_FOLDER", runtime_data(rt, data));
-    runtime_preload(rt, target, library);
+    runtime_preload(rt, target, copy);
     return run_tool(rt, "begin", 0, NULL);
 }
 
