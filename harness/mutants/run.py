@@ -18,8 +18,10 @@ through the very door that any other system takes, with the load of the same nam
 Every mutant is run under every fault. It is caught when its finding is there under each of the
 faults that its header names. Its detection is the fault's merit only if nothing at all is found
 without any; so that is demanded as well, unless the header names `none`, `plain` or `sqlite`: a bug that
-needs no fault. What `Also:` names may show without one; the finding itself may not. A mutant may need luck: under its own faults it gets a few seeds. The unchanged product is
-the control: it must be valid under every fault, for each of --seeds seeds.
+needs no fault. What `Also:` names may show without one; the finding itself may not. A mutant may
+need luck: under its own faults it gets a few seeds. The unchanged product is the control: it must be
+valid under every fault, for each of --seeds seeds; where a fault came too late for the load it is run
+again.
 
 Writes reports/mutants/TIME/: index.html, table.md, result.json and the runs in which something was
 found; `latest` points to it. The last line is `N passed, N failed`, counted in mutants, and in
@@ -63,6 +65,7 @@ JUDGE = os.path.join(ROOT, "harness", "judging", "judge.py")
 JUDGED = "myqueue-postgres"  # harness/sut
 PLAIN = {"plain": False, "plain-kill-broker": True}  # by the judge; is it killed?
 CONTROL = "control"  # the unchanged product
+TOO_LATE = {"not-fired", "hit-nothing"}  # a fault did nothing, which says nothing of the product
 NO_FAULT = ("none", "plain", "sqlite")
 
 
@@ -192,6 +195,15 @@ def tried(runs, mutant, fault, seed, programs):
     return cell
 
 
+def untouched(runs, fault, seed, programs):
+    """The control's cell; again where a fault came too late for the load, or hit nothing."""
+    for _ in range(TRIES):
+        cell = runs.cell(CONTROL, fault, seed, programs)
+        if cell["findings"] or not cell["unknowns"] or set(cell["unknowns"]) - TOO_LATE:
+            break
+    return cell
+
+
 def say(cell):
     words = ", ".join(cell["findings"] + ["(%s)" % name for name in cell["unknowns"]])
     sign = " "
@@ -212,7 +224,7 @@ def run_all(arguments, runs, mutants, faults, cells):
             jobs = [pool.submit(tried, runs, mutant, fault, arguments.seed, programs[mutant])
                     for mutant in mutants for fault in faults
                     if not arguments.own or fault in own_faults(mutant)]
-            jobs += [pool.submit(runs.cell, CONTROL, fault, arguments.seed + i, control)
+            jobs += [pool.submit(untouched, runs, fault, arguments.seed + i, control)
                      for i in range(arguments.seeds) for fault in faults]
             for job in concurrent.futures.as_completed(jobs):
                 cells.append(job.result())
