@@ -57,7 +57,8 @@ TREES = os.path.join(os.path.abspath(os.environ.get("BUILD") or os.path.join(ROO
                      "mutants")
 REPORTS = os.path.join(ROOT, "reports", "mutants")
 QUICK = ("new-called-duplicate", "deduplication-in-memory", "messages-swapped", "position-in-memory")
-QUICK_FAULTS = ("crash-after-commit", "kill-broker", "kill-postgres", "none", "plain", "plain-kill-broker")
+QUICK_FAULTS = ("crash-after-commit", "kill-broker", "kill-postgres", "none", "plain",
+                "plain-kill-broker")
 TRIES = 4  # seeds for a mutant under its own fault
 STALL_S = 13  # what was lost never comes: give up soon, but not before the broker says so (10 s)
 LIMIT_S = 60
